@@ -1,0 +1,65 @@
+import type { Kysely } from "kysely";
+import type { Clock } from "../shared/clock.ts";
+import type { Database } from "../db/schema.ts";
+import type { CloudRegistry } from "./ports/cloud.ts";
+
+/** The operation's own log: what `/api/stream` sends. After a restart, lines that are in the file already are not written twice. */
+export interface RequestLog {
+  /** Writes one line (a newline is added). */
+  line(text: string): void;
+  /** Shows or changes the spinner that clients draw; markup such as `[bold cyan]Launching[/]` is allowed. */
+  spin(message: string): void;
+  /** Ends the spinner. */
+  spinEnd(): void;
+}
+
+export interface Caller {
+  readonly userId: string;
+  readonly userName: string;
+  readonly workspace: string;
+}
+
+/**
+ * The only way to act on the world from the core. Journals the intent, acts, journals the result. After a crash a finished effect
+ * answers from the journal; one that was only begun is done again, so `act` must be idempotent under `token`.
+ */
+export type Effect = <T>(name: string, act: (token: string) => Promise<T>) => Promise<T>;
+
+/** What an operation may use. Everything it needs of the outside comes in here. */
+export interface OperationContext {
+  readonly requestId: string;
+  readonly caller: Caller;
+  readonly db: Kysely<Database>;
+  readonly clouds: CloudRegistry;
+  readonly clock: Clock;
+  readonly log: RequestLog;
+  /** Aborts when the request is cancelled or the server shuts down. */
+  readonly signal: AbortSignal;
+  readonly effect: Effect;
+  /** Effective config: the server's file overlaid with the client's object. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Credentials-related variables that the client forwarded (local server only). */
+  readonly clientEnv: Readonly<Record<string, string>>;
+  /** `~/.sky/ts` of the server. */
+  readonly stateDir: string;
+  /** Maps a path of the client to one on this machine: itself for a local client, inside the uploaded blob for a remote one. */
+  readonly resolveClientPath: (path: string) => string;
+  /** Long-lived connections to head agents, shared by all requests; see core/agents/. */
+  readonly agents: AgentConnections;
+}
+
+/** Opened by core/agents/; declared here so that the context needs no import of it. */
+export interface AgentConnections {
+  close(): Promise<void>;
+}
+
+export interface Operation<Body, Result> {
+  /** Stable name in the requests table, e.g. `clusters.launch`. */
+  readonly name: string;
+  /** On the wire `sky.<wireName>`. */
+  readonly wireName: string;
+  readonly schedule: "long" | "short";
+  /** Whether it goes on after a restart of the server; otherwise it ends with RequestInterruptedError. */
+  readonly isResumable: boolean;
+  run(body: Body, context: OperationContext): Promise<Result>;
+}

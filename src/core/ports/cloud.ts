@@ -1,0 +1,128 @@
+import type { NodeResources } from "../../shared/agent/protocol.ts";
+import type { Runner } from "./runner.ts";
+
+export type Capability = "compute" | "storage";
+
+/** Who and with which settings a cloud is called; built per request. */
+export interface CloudContext {
+  readonly workspace: string;
+  /** The effective config of this request, already validated. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Credentials-related variables that the client forwarded (local server only). */
+  readonly env: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+export interface CheckResult {
+  readonly enabled: readonly Capability[];
+  /** Why the other capabilities are off, with the command that repairs it. */
+  readonly reasons: readonly { readonly capabilities: readonly Capability[]; readonly text: string }[];
+  /** For `check -v`: lines such as `Activated account: …`. */
+  readonly details: readonly string[];
+}
+
+/** One task's wish for a node, already normalised. */
+export interface OfferRequest {
+  readonly numNodes: number;
+  readonly region?: string;
+  readonly zone?: string;
+  readonly instanceType?: string;
+  readonly cpus?: { readonly count: number; readonly orMore: boolean };
+  /** GiB, or a multiple of the vCPUs when `perCpu`. */
+  readonly memory?: { readonly amount: number; readonly orMore: boolean; readonly perCpu: boolean };
+  readonly accelerators: Readonly<Record<string, number>>;
+  readonly useSpot: boolean;
+  readonly ports: readonly string[];
+  readonly imageId?: string;
+  readonly diskGib: number;
+  readonly maxUsdPerHour?: number;
+}
+
+/** A place that can run the task now, with its price. */
+export interface Offer {
+  readonly cloud: string;
+  readonly region: string;
+  readonly zone: string | null;
+  readonly instanceType: string;
+  readonly resources: NodeResources;
+  readonly useSpot: boolean;
+  /** For one node; null = unknown. */
+  readonly priceUsdPerHour: number | null;
+}
+
+export interface OfferSet {
+  readonly offers: readonly Offer[];
+  /** What was considered and dropped, and why. */
+  readonly rejected: readonly { readonly what: string; readonly reason: string }[];
+  /** Names that come close to what was asked, e.g. `H100:8`. */
+  readonly suggestions: readonly string[];
+}
+
+export interface ClusterSpec {
+  readonly clusterName: string;
+  readonly nameOnCloud: string;
+  readonly numNodes: number;
+  readonly offer: Offer;
+  /** Resources that each node of the cluster holds. */
+  readonly perNode: NodeResources;
+  readonly ports: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface ClusterRef {
+  readonly clusterName: string;
+  readonly nameOnCloud: string;
+  readonly region: string;
+  readonly zone: string | null;
+}
+
+export type InstanceState = "pending" | "running" | "stopping" | "stopped" | "terminated";
+
+export interface Instance {
+  readonly id: string;
+  /** Position in the cluster: 0 is the head. */
+  readonly index: number;
+  readonly state: InstanceState;
+  readonly internalIp: string;
+  readonly externalIp: string | null;
+  readonly sshPort: number;
+  /** Directory of the agent on the node. */
+  readonly agentRoot: string;
+  /** HOME of the tasks on the node. */
+  readonly home: string;
+  readonly resources: NodeResources;
+}
+
+/** A cloud adapter. Every call is idempotent, takes the context's signal and returns soon; the core owns waiting. */
+export interface Cloud {
+  /** Registry key, lower case. */
+  readonly name: string;
+  /** As tables show it. */
+  readonly displayName: string;
+  /** `infra` spellings on the wire that mean this cloud besides its name, e.g. `ssh/local`. */
+  readonly wireInfra: (region: string, zone: string | null) => string;
+  readonly power: "leave" | "poweroff";
+  readonly maxNameLength: number;
+  check(context: CloudContext): Promise<CheckResult>;
+  /** Stable identity (account + user or role), null where a cloud has none. */
+  identity(context: CloudContext): Promise<readonly string[] | null>;
+  offers(request: OfferRequest, context: CloudContext): Promise<OfferSet>;
+  /**
+   * Creates what is missing and restarts what is stopped; the same token never creates twice. Throws NoCapacityError and the like.
+   */
+  run(spec: ClusterSpec, token: string, context: CloudContext): Promise<void>;
+  /** Every instance that carries the cluster's name, also stopped ones; [] when none is left. Throws when it cannot know. */
+  query(cluster: ClusterRef, context: CloudContext): Promise<readonly Instance[]>;
+  /** Succeeds when nothing is left, also when nothing was there. */
+  terminate(cluster: ClusterRef, context: CloudContext): Promise<void>;
+  readonly stop?: (cluster: ClusterRef, context: CloudContext) => Promise<void>;
+  readonly openPorts?: (cluster: ClusterRef, ports: readonly string[], context: CloudContext) => Promise<void>;
+  /** How to reach an instance. */
+  runner(instance: Instance, cluster: ClusterRef, context: CloudContext): Promise<Runner>;
+}
+
+/** Finds a cloud by registry key; loads its code on first use. */
+export interface CloudRegistry {
+  names(): readonly string[];
+  load(name: string): Promise<Cloud>;
+}

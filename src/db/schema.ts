@@ -1,0 +1,166 @@
+import type { Generated } from "kysely";
+
+/** Row types of every table. Times are integer milliseconds since the epoch; JSON columns are text. Checked against the migrated database by a test. */
+
+export interface RequestsTable {
+  request_id: string;
+  /** Operation, e.g. `clusters.launch`. */
+  operation: string;
+  /** Wire name, e.g. `sky.launch`. */
+  name: string;
+  status: "PENDING" | "WAITING" | "RUNNING" | "SUCCEEDED" | "FAILED" | "CANCELLED";
+  schedule_type: "long" | "short";
+  user_id: string;
+  user_name: string;
+  cluster_name: string | null;
+  /** The body for display: secrets and env values redacted. */
+  body: string;
+  /** The whole body, sealed with the server's key; null once the request is terminal. */
+  sealed_body: string | null;
+  return_value: string | null;
+  /** `{"type","message","args","attributes","hint","code"}` or null. */
+  error: string | null;
+  status_msg: string | null;
+  file_mounts_blob_id: string | null;
+  created_at: number;
+  finished_at: number | null;
+  lease_owner: string | null;
+  lease_token: number;
+  lease_expires_at: number | null;
+  /** Set by cancel; the executor that holds the lease aborts the operation. */
+  cancel_requested: number;
+  /** How often the operation was begun. */
+  attempts: number;
+}
+
+/** The journal behind `effect()`. */
+export interface EffectsTable {
+  request_id: string;
+  name: string;
+  token: string;
+  state: "intent" | "done";
+  result: string | null;
+  started_at: number;
+  finished_at: number | null;
+}
+
+export interface ClustersTable {
+  name: string;
+  cluster_hash: string;
+  name_on_cloud: string;
+  cloud: string;
+  region: string;
+  zone: string | null;
+  status: "INIT" | "UP" | "STOPPED" | "AUTOSTOPPING" | "PENDING";
+  /** Finer than the status: provisioning | runtime_setup | ready | degraded | unreachable | stopping | terminating. */
+  phase: string;
+  num_nodes: number;
+  /** JSON: the chosen offer (core/ports/cloud.ts `Offer`). */
+  offer: string;
+  /** JSON: NodeResources that each node holds. */
+  per_node: string;
+  /** JSON list of instances as last seen (core/ports/cloud.ts `Instance`). */
+  instances: string;
+  /** JSON: the task's requested resources in YAML form, for display and reuse checks. */
+  requested_resources: string;
+  ports: string;
+  labels: string;
+  launched_at: number;
+  last_use: string | null;
+  status_updated_at: number;
+  /** Idle minutes; -1 = off. */
+  autostop: number;
+  to_down: number;
+  wait_for: string;
+  owner: string | null;
+  user_hash: string;
+  user_name: string;
+  workspace: string;
+  cluster_ever_up: number;
+  last_creation_yaml: string | null;
+  last_creation_command: string | null;
+  provision_log_path: string | null;
+  is_managed: number;
+  config_hash: string | null;
+  last_event: string | null;
+  /** USD per hour of one node, frozen at launch; null = unknown. */
+  price_usd_per_hour: number | null;
+  /** JSON of the ClusterSecret that the server keeps in a 0600 file: only its path. */
+  secret_path: string | null;
+  /** Request that works on the cluster at this moment. */
+  busy_request: string | null;
+}
+
+export interface ClusterHistoryTable {
+  cluster_hash: string;
+  name: string;
+  num_nodes: number;
+  cloud: string;
+  region: string;
+  zone: string | null;
+  offer: string;
+  requested_resources: string;
+  /** JSON list of [start ms, end ms | null]. */
+  usage_intervals: string;
+  user_hash: string;
+  user_name: string;
+  workspace: string;
+  launched_at: number;
+  last_activity_time: number | null;
+  last_creation_yaml: string | null;
+  last_creation_command: string | null;
+  provision_log_path: string | null;
+  is_managed: number;
+  price_usd_per_hour: number | null;
+}
+
+export interface ClusterEventsTable {
+  id: Generated<number>;
+  cluster_hash: string;
+  name: string;
+  starting_status: string | null;
+  ending_status: string | null;
+  reason: string;
+  type: "STATUS_CHANGE" | "DEBUG" | "LAUNCH_PROGRESS" | "TERMINAL";
+  transitioned_at: number;
+  request_id: string | null;
+}
+
+export interface UsersTable {
+  id: string;
+  name: string;
+  type: string;
+  created_at: number;
+  preferred_workspace: string | null;
+}
+
+export interface SystemConfigTable {
+  config_key: string;
+  config_value: string;
+  updated_at: number;
+}
+
+/** What each local cluster holds of this machine (clouds/local); rows of stopped clusters hold nothing. */
+export interface LocalNodesTable {
+  name_on_cloud: string;
+  node_index: number;
+  /** JSON NodeResources. */
+  resources: string;
+  /** JSON list of device indices per accelerator. */
+  devices: string;
+  ip: string;
+  state: "running" | "stopped";
+  token: string;
+  created_at: number;
+}
+
+export interface Database {
+  requests: RequestsTable;
+  effects: EffectsTable;
+  clusters: ClustersTable;
+  cluster_history: ClusterHistoryTable;
+  cluster_events: ClusterEventsTable;
+  users: UsersTable;
+  system_config: SystemConfigTable;
+  local_nodes: LocalNodesTable;
+}

@@ -1,0 +1,328 @@
+/**
+ * What the API server and a node's agent say to each other: one multiplexed stream of frames (frames.ts), one request or
+ * stream per id (peer.ts). A mutating request carries an idempotency key. Versions N and N-1 work together: a side
+ * ignores fields it does not know and answers `UNKNOWN_METHOD` to methods it does not know.
+ */
+export const AGENT_PROTOCOL_VERSION = 1;
+
+/** States of a job on a cluster, in the order in which the original compares them. */
+export type JobStatus =
+  | "INIT"
+  | "PENDING"
+  | "SETTING_UP"
+  | "RUNNING"
+  | "FAILED_DRIVER"
+  | "SUCCEEDED"
+  | "FAILED"
+  | "FAILED_SETUP"
+  | "CANCELLED";
+
+export const TERMINAL_JOB_STATUSES: ReadonlySet<JobStatus> = new Set([
+  "FAILED_DRIVER",
+  "SUCCEEDED",
+  "FAILED",
+  "FAILED_SETUP",
+  "CANCELLED",
+]);
+
+/** What one node offers, and what a job asks of each of its nodes. Counts may be fractions of a device. */
+export interface NodeResources {
+  readonly cpus: number;
+  readonly memoryGib: number;
+  /** Canonical accelerator name → count; for a node also the device indices are 0…count-1. */
+  readonly accelerators: Readonly<Record<string, number>>;
+}
+
+export interface NodeInfo {
+  /** Position in the cluster: 0 is the head. */
+  readonly index: number;
+  /** Address by which the cluster's nodes reach this one. */
+  readonly ip: string;
+  readonly resources: NodeResources;
+  readonly isAlive: boolean;
+}
+
+/** `<root>/node.json` (0600), written by the server before the agent starts; the agent's whole configuration. */
+export interface NodeConfig {
+  readonly clusterName: string;
+  readonly clusterNameOnCloud: string;
+  /** 64 hex digits; the TLS pre-shared key between head and workers. Never logged, never in argv. */
+  readonly clusterToken: string;
+  readonly index: number;
+  readonly numNodes: number;
+  readonly ip: string;
+  readonly resources: NodeResources;
+  /** The node's HOME: `~/sky_workdir`, `~/sky_logs` and `~/.sky` live below it. */
+  readonly home: string;
+  /** Where workers dial in; absent on the head, which listens on `ip` and keeps its port across restarts. */
+  readonly head?: { readonly host: string; readonly port: number };
+  /** What "stop" and "down" of this machine mean: leave (a directory on a shared machine) or power the OS off. */
+  readonly power: "leave" | "poweroff";
+  /** `{"cluster_name": …, "cloud": …, "region": …, "zone": …}` as SKYPILOT_CLUSTER_INFO shows it. */
+  readonly clusterInfo: string;
+}
+
+export interface HelloParams {
+  readonly protocol: number;
+}
+export interface HelloResult {
+  readonly protocol: number;
+  readonly version: string;
+  /** Changes at every start of the agent. */
+  readonly incarnation: string;
+  readonly clusterName: string;
+  readonly index: number;
+  /** Port on which the head takes workers in; 0 on a worker. */
+  readonly workerPort: number;
+  /** Nodes that are connected to the head, the head included. */
+  readonly nodes: readonly NodeInfo[];
+}
+
+export interface Hook {
+  readonly run: string;
+  readonly events: readonly ("stop" | "preemption" | "down")[];
+  readonly timeoutSeconds: number;
+}
+
+export interface SubmitParams {
+  /** Idempotency key: the same key answers with the same job. */
+  readonly key: string;
+  /** Null when the task has no name. */
+  readonly name: string | null;
+  readonly userHash: string;
+  readonly userName: string;
+  /** `sky-YYYY-MM-DD-HH-MM-SS-ffffff`. */
+  readonly runTimestamp: string;
+  readonly numNodes: number;
+  /** Demand per node. `cpus` undefined means the default share of 0.5. */
+  readonly demand: {
+    readonly cpus?: number;
+    readonly memoryGib?: number;
+    readonly accelerators: Readonly<Record<string, number>>;
+  };
+  /** Shown in the queue, e.g. `1x[CPU:1+]`. */
+  readonly resourcesText: string;
+  readonly setup?: string;
+  readonly run?: string;
+  /** The task's envs; kept in a 0600 file that goes when the job ends, never in the database. */
+  readonly envs: Readonly<Record<string, string>>;
+  /** The task's secrets, merged over envs; the same care. */
+  readonly secrets: Readonly<Record<string, string>>;
+  /** Shown as GIT COMMIT and the like. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** SKYPILOT_TASK_ID when the caller fixes it (managed jobs); else `<runTimestamp>_<cluster>_<job id>`. */
+  readonly taskId?: string;
+  readonly gracePeriodSeconds: number;
+}
+export interface SubmitResult {
+  readonly jobId: number;
+  /** `~/sky_logs/<id>-<name>`. */
+  readonly logDir: string;
+}
+
+export interface JobRecord {
+  readonly jobId: number;
+  readonly name: string | null;
+  readonly userHash: string;
+  readonly userName: string;
+  /** Seconds since the epoch, with fraction. */
+  readonly submittedAt: number;
+  readonly startAt: number | null;
+  readonly endAt: number | null;
+  readonly status: JobStatus;
+  readonly resourcesText: string;
+  readonly runTimestamp: string;
+  readonly logDir: string;
+  readonly numNodes: number;
+  readonly exitCodes: readonly number[] | null;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export interface QueueParams {
+  /** Only this user's jobs. */
+  readonly userHash?: string;
+  readonly skipFinished?: boolean;
+  readonly jobIds?: readonly number[];
+  /** Newest first; at most this many. */
+  readonly limit?: number;
+}
+export interface QueueResult {
+  readonly jobs: readonly JobRecord[];
+}
+
+export interface LogsParams {
+  /** Null: the latest job. */
+  readonly jobId: number | null;
+  readonly follow: boolean;
+  /** Last N lines; 0 = everything. Ignored when `offset` is given. */
+  readonly tail: number;
+  /** Byte of run.log to start at; absent = at the line with the marker `Waiting for task resources on `. */
+  readonly offset?: number;
+}
+/** First answer of `logs`; then data frames with raw bytes of run.log; then `LogsEnd`. */
+export interface LogsStart {
+  readonly jobId: number | null;
+  readonly status: JobStatus | null;
+  /** Byte of run.log of the first data frame. */
+  readonly offset: number;
+}
+export interface LogsEnd {
+  readonly status: JobStatus | null;
+  /** Offset after the last byte sent. */
+  readonly offset: number;
+}
+
+export interface CancelParams {
+  readonly key: string;
+  readonly jobIds?: readonly number[];
+  /** All jobs of `userHash`, or of everybody when that is absent. */
+  readonly all?: boolean;
+  readonly userHash?: string;
+}
+export interface CancelResult {
+  /** Jobs that were cancelled; their processes are gone when this answer arrives. */
+  readonly jobIds: readonly number[];
+}
+
+export interface SetAutostopParams {
+  readonly key: string;
+  /** Minutes; negative = off. */
+  readonly idleMinutes: number;
+  readonly down: boolean;
+  readonly waitFor: "jobs_and_ssh" | "jobs" | "none";
+  readonly hooks?: readonly Hook[];
+}
+
+export interface StatusResult {
+  /** Milliseconds since the epoch. */
+  readonly lastActiveMs: number;
+  readonly isIdle: boolean;
+  readonly autostop: { readonly idleMinutes: number; readonly down: boolean; readonly waitFor: string } | null;
+  readonly isAutostopping: boolean;
+  readonly nodes: readonly NodeInfo[];
+}
+
+/** A file to place. `path` is relative to the sync's `dest` ("" when dest itself is a file); `/` separates. */
+export interface SyncEntry {
+  readonly path: string;
+  readonly kind: "file" | "dir" | "link";
+  /** Permission bits. */
+  readonly mode: number;
+  /** Bytes; 0 unless a file. */
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly target?: string;
+}
+export interface SyncParams {
+  readonly key: string;
+  /** Absolute or `~/…`: where the tree goes on the node. Outside `~` and `/tmp` it is placed below `~/.sky/file_mounts` and linked. */
+  readonly dest: string;
+  readonly entries: readonly SyncEntry[];
+  /** Which nodes (indices); absent = all. The head passes the stream on to the workers. */
+  readonly nodes?: readonly number[];
+}
+/**
+ * First answer of `sync`: the indices of the entries whose content some node lacks (by size and mtime). The caller then sends their
+ * contents back to back, in this order, as data frames, each file exactly `size` bytes, and ends its side; the final answer follows.
+ */
+export interface SyncNeed {
+  readonly need: readonly number[];
+}
+
+/** Runs a shell command on nodes outside the job queue (git workdir, mounts, sync helpers); output comes as data frames. */
+export interface ExecParams {
+  readonly key: string;
+  readonly script: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly node: number;
+  readonly timeoutSeconds?: number;
+}
+export interface ExecResult {
+  readonly exitCode: number;
+}
+
+export interface ListLogFilesParams {
+  /** Absent: all jobs. */
+  readonly jobIds?: readonly number[];
+}
+export interface LogFile {
+  readonly jobId: number;
+  readonly node: number;
+  /** Path relative to the job's log directory on that node. */
+  readonly path: string;
+  readonly size: number;
+}
+export interface ListLogFilesResult {
+  readonly files: readonly LogFile[];
+}
+export interface ReadLogFileParams {
+  readonly jobId: number;
+  readonly node: number;
+  readonly path: string;
+  readonly offset: number;
+}
+
+export interface ShutdownParams {
+  readonly key: string;
+  /** `keep`: ranks go on and the next agent adopts them (upgrade). `kill`: every job ends first (stop, down). */
+  readonly jobs: "keep" | "kill";
+  /** Which lifecycle hooks to run first; absent = none. */
+  readonly hookEvent?: "stop" | "down" | "preemption";
+}
+
+/** Pushed by `watch`, numbered without gaps from the `seq` that the caller names; older ones are replayed. */
+export type AgentEvent =
+  | { readonly seq: number; readonly type: "job"; readonly job: JobRecord }
+  | { readonly seq: number; readonly type: "autostopping"; readonly down: boolean }
+  | {
+      readonly seq: number;
+      readonly type: "node";
+      readonly index: number;
+      readonly isAlive: boolean;
+      readonly reason: string;
+    };
+
+/** Method → its parameters, its (first) answer, whether data frames flow, and the closing answer. */
+export interface AgentMethods {
+  readonly hello: { readonly params: HelloParams; readonly result: HelloResult };
+  readonly submit: { readonly params: SubmitParams; readonly result: SubmitResult };
+  readonly queue: { readonly params: QueueParams; readonly result: QueueResult };
+  readonly cancel: { readonly params: CancelParams; readonly result: CancelResult };
+  readonly set_autostop: { readonly params: SetAutostopParams; readonly result: Record<string, never> };
+  readonly status: { readonly params: Record<string, never>; readonly result: StatusResult };
+  readonly list_log_files: { readonly params: ListLogFilesParams; readonly result: ListLogFilesResult };
+  readonly shutdown: { readonly params: ShutdownParams; readonly result: Record<string, never> };
+  /** After a stop and start: jobs that were not finished become FAILED_DRIVER. */
+  readonly fail_unfinished: {
+    readonly params: { readonly key: string };
+    readonly result: { readonly jobIds: readonly number[] };
+  };
+}
+
+/** Methods whose answer is a stream: first answer, data or event frames, closing answer. */
+export interface AgentStreams {
+  readonly logs: { readonly params: LogsParams; readonly start: LogsStart; readonly end: LogsEnd };
+  readonly sync: { readonly params: SyncParams; readonly start: SyncNeed; readonly end: Record<string, never> };
+  readonly exec: { readonly params: ExecParams; readonly start: Record<string, never>; readonly end: ExecResult };
+  readonly read_log_file: {
+    readonly params: ReadLogFileParams;
+    readonly start: { readonly size: number };
+    readonly end: Record<string, never>;
+  };
+  readonly watch: {
+    readonly params: { readonly afterSeq: number };
+    readonly start: { readonly incarnation: string; readonly seq: number };
+    readonly end: Record<string, never>;
+  };
+}
+
+/** Error codes an agent answers with. */
+export type AgentErrorCode =
+  | "UNKNOWN_METHOD"
+  | "BAD_PARAMS"
+  | "JOB_NOT_FOUND"
+  | "PATH_EXISTS"
+  | "NO_SPACE"
+  | "NODE_UNREACHABLE"
+  | "NOT_ALLOWED"
+  | "INTERNAL";
