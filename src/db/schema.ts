@@ -140,20 +140,6 @@ export interface SystemConfigTable {
   updated_at: number;
 }
 
-/** What each local cluster holds of this machine (clouds/local); rows of stopped clusters hold nothing. */
-export interface LocalNodesTable {
-  name_on_cloud: string;
-  node_index: number;
-  /** JSON NodeResources. */
-  resources: string;
-  /** JSON list of device indices per accelerator. */
-  devices: string;
-  ip: string;
-  state: "running" | "stopped";
-  token: string;
-  created_at: number;
-}
-
 export interface Database {
   requests: RequestsTable;
   effects: EffectsTable;
@@ -162,5 +148,4 @@ export interface Database {
   cluster_events: ClusterEventsTable;
   users: UsersTable;
   system_config: SystemConfigTable;
-  local_nodes: LocalNodesTable;
 }
