@@ -103,37 +103,35 @@ const POSIX_CLASSES: Readonly<Record<string, string>> = {
 };
 
 function readBracket(glob: string, start: number): { readonly source: string; readonly next: number } | undefined {
-  let i = start + 1;
-  const isNegated = glob[i] === "!" || glob[i] === "^";
-  if (isNegated) i++;
+  const isNegated = glob[start + 1] === "!" || glob[start + 1] === "^";
+  const first = start + (isNegated ? 2 : 1);
+  let i = first;
   let body = "";
-  let isFirst = true;
-  while (i < glob.length && (isFirst || glob[i] !== "]")) {
-    isFirst = false;
-    const posix = /^\[:([a-z]+):\]/u.exec(glob.slice(i));
-    if (posix !== null) {
-      const members = POSIX_CLASSES[posix[1] ?? ""];
-      if (members === undefined) return undefined;
-      body += members;
-      i += posix[0].length;
-      continue;
-    }
-    const low = readMember(glob, i);
-    if (low === undefined) return undefined;
-    i = low.next;
-    const high = glob[i] === "-" && glob[i + 1] !== "]" ? readMember(glob, i + 1) : undefined;
-    if (high === undefined) {
-      body += escapeMember(low.text);
-    } else {
-      i = high.next;
-      // A range that runs backwards matches nothing.
-      if (low.text <= high.text) body += `${escapeMember(low.text)}-${escapeMember(high.text)}`;
-    }
+  while (i < glob.length && (i === first || glob[i] !== "]")) {
+    const item = readPosixClass(glob, i) ?? readRange(glob, i);
+    if (item === undefined) return undefined;
+    body += item.source;
+    i = item.next;
   }
   if (glob[i] !== "]") return undefined;
   // No wildcard of a path pattern crosses a slash.
-  if (body === "") return { source: isNegated ? "[^/]" : "[^\\s\\S]", next: i + 1 };
   return { source: isNegated ? `[^/${body}]` : `(?!/)[${body}]`, next: i + 1 };
+}
+
+function readPosixClass(glob: string, start: number): { readonly source: string; readonly next: number } | undefined {
+  const posix = /^\[:([a-z]+):\]/u.exec(glob.slice(start, start + 12));
+  const members = POSIX_CLASSES[posix?.[1] ?? ""];
+  return posix === null || members === undefined ? undefined : { source: members, next: start + posix[0].length };
+}
+
+function readRange(glob: string, start: number): { readonly source: string; readonly next: number } | undefined {
+  const low = readMember(glob, start);
+  if (low === undefined) return undefined;
+  const high = glob[low.next] === "-" && glob[low.next + 1] !== "]" ? readMember(glob, low.next + 1) : undefined;
+  if (high === undefined) return { source: escapeMember(low.text), next: low.next };
+  // A range that runs backwards is its first character only.
+  const range = low.text <= high.text ? `${escapeMember(low.text)}-${escapeMember(high.text)}` : escapeMember(low.text);
+  return { source: range, next: high.next };
 }
 
 function readMember(glob: string, start: number): { readonly text: string; readonly next: number } | undefined {
