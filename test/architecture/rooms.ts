@@ -23,7 +23,7 @@ export const rooms = {
   clouds: { rooms: [...adapter, "runners", "catalog"], packages: [], node: true },
   core: { rooms: ["shared", "platform", "db", "catalog"], packages: ["kysely"], node: true },
   "core/ports": { rooms: ["shared"], packages: [], node: true },
-  "core/task": { rooms: ["shared"], packages: ["zod"], node: false },
+  "core/task": { rooms: ["shared", "core/resources"], packages: ["zod"], node: false },
   "core/resources": { rooms: ["shared"], packages: ["zod"], node: false },
   agent: { rooms: ["shared", "platform"], packages: [], node: true },
   // core/task is reached by dynamic import only; the architecture test checks that.
