@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
 import type { Clock } from "../shared/clock.ts";
 import type { Database } from "../db/schema.ts";
+import type { AgentPeer } from "../shared/agent/peer.ts";
 import type { CloudRegistry } from "./ports/cloud.ts";
 
 /** The operation's own log: what `/api/stream` sends. After a restart, lines that are in the file already are not written twice. */
@@ -44,13 +45,45 @@ export interface OperationContext {
   readonly stateDir: string;
   /** Maps a path of the client to one on this machine: itself for a local client, inside the uploaded blob for a remote one. */
   readonly resolveClientPath: (path: string) => string;
-  /** Long-lived connections to head agents, shared by all requests; see core/agents/. */
+  /** Long-lived connections to head agents, shared by all requests; made by core/agents/pool.ts. */
   readonly agents: AgentConnections;
+  /** One writer per cluster; made once per server by core/clusters/lock.ts. */
+  readonly locks: ClusterLocks;
+  /** What an operation may do to its own and to other requests. */
+  readonly requests: RequestControl;
+  /** HOME of the server's user: `~/sky_logs`, `~/.sky/api_server/clients`. */
+  readonly home: string;
+  /** Path of the agent bundle (`dist/agent/agent.cjs`). */
+  readonly agentBundle: string;
 }
 
-/** Opened by core/agents/; declared here so that the context needs no import of it. */
 export interface AgentConnections {
+  /** The connection to the cluster's head agent, opened when there is none. Rejects with AgentError when nobody answers. */
+  connect(clusterName: string, options?: { readonly signal?: AbortSignal }): Promise<AgentPeer>;
+  /** Ends the connection and stops following the cluster, e.g. before its nodes are stopped. */
+  drop(clusterName: string): void;
   close(): Promise<void>;
+}
+
+export interface ClusterLocks {
+  /**
+   * Resolves with the release function once this request is the cluster's only writer; first come, first served. `onBlocked`
+   * is told whom it waits for. Rejects with the signal's reason.
+   */
+  acquire(
+    clusterName: string,
+    requestId: string,
+    options?: { readonly onBlocked?: (holderRequestId: string) => void; readonly signal?: AbortSignal },
+  ): Promise<() => void>;
+  /** The request that holds the cluster at this moment. */
+  holder(clusterName: string): string | undefined;
+}
+
+export interface RequestControl {
+  /** Shown as WAITING with this text in `sky api status`; undefined ends the wait. */
+  setWaiting(message: string | undefined): void;
+  /** Cancels every other active request on the cluster and resolves with their ids once they have ended. */
+  cancelOthers(clusterName: string): Promise<readonly string[]>;
 }
 
 export interface Operation<Body, Result> {
