@@ -79,7 +79,7 @@ function restrictions(from: RoomName): { group: string[]; message: string }[] {
     if (mayImport(from, to)) continue;
     const open = (Object.keys(rooms) as RoomName[]).filter((sub) => sub.startsWith(`${to}/`) && mayImport(from, sub));
     patterns.push({
-      group: [`**/${to}/**`, ...open.map((sub) => `!**/${sub}/**`)],
+      group: [`**/${to}/**`, `!**/shared/${to}/**`, ...open.map((sub) => `!**/${sub}/**`)],
       message: `The room ${from} may not import ${to} (see docs/ARCHITECTURE.md).`,
     });
   }
