@@ -21,6 +21,8 @@ export interface RequestsTable {
   /** `{"type","message","args","attributes","hint","code"}` or null. */
   error: string | null;
   status_msg: string | null;
+  /** 1 when an interruption by the server ended it and repeating it is safe. */
+  should_retry: Generated<number>;
   file_mounts_blob_id: string | null;
   created_at: number;
   finished_at: number | null;

@@ -1,0 +1,11 @@
+import { z } from "zod";
+import { commonFields, flag, optionalInteger } from "./common.ts";
+
+export const DownBody = z.object({
+  ...commonFields,
+  cluster_name: z.string(),
+  purge: flag(false),
+  graceful: flag(false),
+  graceful_timeout: optionalInteger,
+});
+export type DownBody = z.infer<typeof DownBody>;

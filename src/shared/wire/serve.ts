@@ -1,0 +1,8 @@
+import { z } from "zod";
+import { commonFields, optionalTexts } from "./common.ts";
+
+export const ServeStatusBody = z.object({
+  ...commonFields,
+  service_names: z.union([z.string().transform((name) => [name]), optionalTexts]).optional(),
+});
+export type ServeStatusBody = z.infer<typeof ServeStatusBody>;
