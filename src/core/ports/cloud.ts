@@ -48,6 +48,8 @@ export interface Offer {
   readonly useSpot: boolean;
   /** For one node; null = unknown. */
   readonly priceUsdPerHour: number | null;
+  /** What the place sets aside for one node where that is less than `resources` (machines that are shared). */
+  readonly reserved?: NodeResources;
 }
 
 export interface OfferSet {
@@ -88,9 +90,13 @@ export interface Instance {
   readonly sshPort: number;
   /** Directory of the agent on the node. */
   readonly agentRoot: string;
+  /** Where the agent's bundle and runtime are kept by content hash, e.g. `/home/me/.sky/agent`. */
+  readonly installDir: string;
   /** HOME of the tasks on the node. */
   readonly home: string;
   readonly resources: NodeResources;
+  /** Indices on the machine of the accelerators that belong to the node; absent = all of them. */
+  readonly deviceIndices?: readonly number[];
 }
 
 /** A cloud adapter. Every call is idempotent, takes the context's signal and returns soon; the core owns waiting. */

@@ -33,8 +33,14 @@ export interface Runner {
   ): Promise<void>;
   /** Places files in one round trip; content that is already there (by hash or size+mtime) is not sent again. */
   upload(files: readonly UploadFile[], options?: { readonly signal?: AbortSignal }): Promise<void>;
-  /** Opens a byte stream to the agent whose root directory is `root`; rejects when no agent listens there. */
-  connectAgent(root: string, options?: { readonly signal?: AbortSignal }): Promise<Duplex>;
+  /**
+   * Opens a byte stream to the agent whose root directory is `root`. Rejects when no agent listens there, with `waitMs` only when
+   * none does by then.
+   */
+  connectAgent(
+    root: string,
+    options?: { readonly waitMs?: number; readonly signal?: AbortSignal },
+  ): Promise<Duplex>;
   /** Command with which Node runs on this node (argv prefix), e.g. `["/home/me/.sky/agent/node-24.21.0/bin/node"]`. */
   nodeCommand(): Promise<readonly string[]>;
   close(): Promise<void>;

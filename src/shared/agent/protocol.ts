@@ -52,6 +52,8 @@ export interface NodeConfig {
   readonly numNodes: number;
   readonly ip: string;
   readonly resources: NodeResources;
+  /** Indices on the machine of the node's accelerators, in order; absent = 0…count-1. */
+  readonly deviceIndices?: readonly number[];
   /** The node's HOME: `~/sky_workdir`, `~/sky_logs` and `~/.sky` live below it. */
   readonly home: string;
   /** Where workers dial in; absent on the head, which listens on `ip` and keeps its port across restarts. */
