@@ -1,0 +1,160 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { killProcessesOf, processesOf, signalProcess, type ProcessInfo } from "./process-tree.ts";
+import type { Reference } from "./reference.ts";
+import { runProgram, startProgram, type RunningProgram, type RunOptions, type RunResult } from "./run-program.ts";
+import { waitFor } from "./wait-for.ts";
+
+export const repoRoot = fileURLToPath(new URL("../../..", import.meta.url));
+
+const skyEntry = join(repoRoot, "bin/sky.cjs");
+
+export type CommandOptions = Partial<RunOptions>;
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+}
+
+/**
+ * A user of one test file: a HOME with its own API server on its own port. Everything that is started in it carries the path of
+ * its directory, by which `dispose` finds and ends all of it: servers, agents, jobs.
+ */
+export class Sandbox {
+  /** Parent of everything below. */
+  readonly root: string;
+  /** HOME of our CLI and server. */
+  readonly home: string;
+  /** Working directory of commands. */
+  readonly work: string;
+  readonly port: number;
+  readonly url: string;
+
+  private constructor(root: string, port: number) {
+    this.root = root;
+    this.home = join(root, "home");
+    this.work = join(root, "work");
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+    mkdirSync(this.home);
+    mkdirSync(this.work);
+  }
+
+  static async create(): Promise<Sandbox> {
+    return new Sandbox(realpathSync(mkdtempSync(join(tmpdir(), "sky-e2e-"))), await freePort());
+  }
+
+  /** The environment of commands: nothing of the machine's but PATH and the runtime's certificates. */
+  env(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
+    return {
+      PATH: `${join(repoRoot, "node_modules/.bin")}:${process.env["PATH"] ?? "/usr/bin:/bin"}`,
+      HOME: this.home,
+      LANG: "C.UTF-8",
+      SKYPILOT_API_SERVER_LOCAL_PORT: String(this.port),
+      SKYPILOT_DISABLE_USAGE_COLLECTION: "1",
+      ...extra,
+    };
+  }
+
+  /** Writes a file below the working directory and gives its absolute path. */
+  write(path: string, text: string): string {
+    const file = join(this.work, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    return file;
+  }
+
+  /** Runs our built CLI to its end. */
+  sky(args: readonly string[], options: CommandOptions = {}): Promise<RunResult> {
+    return runProgram([process.execPath, skyEntry, ...args], this.#fill(options));
+  }
+
+  /** Starts our built CLI and leaves it running. */
+  startSky(args: readonly string[], options: CommandOptions = {}): RunningProgram {
+    return startProgram([process.execPath, skyEntry, ...args], this.#fill(options));
+  }
+
+  /** Starts our API server and waits until it answers. */
+  async startServer(env: Readonly<Record<string, string>> = {}): Promise<void> {
+    const result = await this.sky(["api", "start"], { env: this.env(env) });
+    if (result.exitCode !== 0) throw new Error(`sky api start: ${result.stdout}${result.stderr}`);
+  }
+
+  /** The API server's processes; one when it runs. */
+  serverProcesses(): ProcessInfo[] {
+    return this.processes().filter(({ argv }) => argv.some((word) => word.endsWith("server/main.mjs")));
+  }
+
+  /** Kills the API server without warning and waits until it is gone. */
+  async killServer(): Promise<void> {
+    const victims = this.serverProcesses();
+    for (const { pid } of victims) signalProcess(pid, "SIGKILL");
+    await waitFor("the killed server to be gone", () => this.serverProcesses().length === 0);
+    if (victims.length === 0) throw new Error("There was no server to kill.");
+  }
+
+  /** Everything that runs in this sandbox. */
+  processes(): ProcessInfo[] {
+    return processesOf(this.root);
+  }
+
+  /** Ends everything that runs in the sandbox and removes its directory. */
+  async dispose(): Promise<void> {
+    await killProcessesOf(this.root);
+    rmSync(this.root, { recursive: true, force: true });
+  }
+
+  #fill(options: CommandOptions): RunOptions {
+    return { cwd: this.work, ...options, env: options.env ?? this.env() };
+  }
+}
+
+/** The official client as a user of a sandbox's server. */
+export class OfficialClient {
+  readonly home: string;
+  readonly #sandbox: Sandbox;
+  readonly #reference: Reference;
+  readonly #isRemote: boolean;
+
+  /** `remote`: the client takes the server for one on another machine, so it uploads files and has a HOME of its own. */
+  constructor(sandbox: Sandbox, reference: Reference, options: { readonly remote: boolean }) {
+    this.#sandbox = sandbox;
+    this.#reference = reference;
+    this.#isRemote = options.remote;
+    this.home = options.remote ? join(sandbox.root, "client-home") : sandbox.home;
+    mkdirSync(this.home, { recursive: true });
+  }
+
+  env(extra: Readonly<Record<string, string>> = {}): Record<string, string> {
+    const env = this.#sandbox.env({ HOME: this.home, SKYPILOT_API_SERVER_ENDPOINT: this.#sandbox.url });
+    // With another local port than the endpoint's, the endpoint is not this machine's own server.
+    if (this.#isRemote) delete env["SKYPILOT_API_SERVER_LOCAL_PORT"];
+    return { ...env, SKYPILOT_DISABLE_LOCAL_API_SERVER: "1", PYTHONUNBUFFERED: "1", ...extra };
+  }
+
+  /** Runs the official `sky`. */
+  sky(args: readonly string[], options: CommandOptions = {}): Promise<RunResult> {
+    return runProgram([this.#reference.sky, ...args], this.#fill(options));
+  }
+
+  startSky(args: readonly string[], options: CommandOptions = {}): RunningProgram {
+    return startProgram([this.#reference.sky, ...args], this.#fill(options));
+  }
+
+  /** Runs a Python script against the official SDK. */
+  python(script: string, options: CommandOptions = {}): Promise<RunResult> {
+    return runProgram([this.#reference.python, "-c", script], this.#fill(options));
+  }
+
+  #fill(options: CommandOptions): RunOptions {
+    return { cwd: this.#sandbox.work, ...options, env: options.env ?? this.env() };
+  }
+}
