@@ -113,7 +113,7 @@ describeWithReference("the official CLI on our server, as on another machine", (
     expect(JSON.parse(json.stdout)).toMatchObject([{ name: "t1", status: "UP", nodes: 2, autostop: -1 }]);
     const ip = await sky("status", "--ip", "t1");
     expect(ip.stdout.trim()).toMatch(/^[\d.]+$/u);
-    expect(verbose.exitCode + json.exitCode + ip.exitCode).toBe(0);
+    expect([verbose.exitCode, json.exitCode, ip.exitCode]).toEqual([0, 0, 0]);
   });
 
   it("queue lists the job", async () => {
