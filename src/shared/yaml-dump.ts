@@ -89,21 +89,15 @@ function isLiteral(text: string): boolean {
 }
 
 function scalarText(value: unknown): string {
-  switch (typeof value) {
-    case "string":
-      return quoteYaml(value);
-    case "boolean":
-    case "bigint":
-      return String(value);
-    case "number":
-      return Number.isSafeInteger(value) && !Object.is(value, -0) ? String(value) : floatText(value);
-    case "object":
-      if (value === null) return "null";
-      if (value instanceof Secret) return quoteYaml(value.toString());
-      throw new TypeError("A collection cannot be a YAML key.");
-    default:
-      throw new TypeError(`A ${typeof value} cannot be written as YAML.`);
-  }
+  if (value === null) return "null";
+  if (typeof value === "string") return quoteYaml(value);
+  if (typeof value === "boolean" || typeof value === "bigint") return String(value);
+  if (typeof value === "number")
+    return Number.isSafeInteger(value) && !Object.is(value, -0) ? String(value) : floatText(value);
+  if (value instanceof Secret) return quoteYaml(value.toString());
+  throw new TypeError(
+    typeof value === "object" ? "A collection cannot be a YAML key." : `A ${typeof value} is no YAML.`,
+  );
 }
 
 /** One line of YAML that reads back as exactly this string. */

@@ -43,26 +43,16 @@ export type YamlPath = readonly (string | number)[];
 
 /** Wraps plain data (JSON, a command-line value) so that it can be checked like a file; it has no marks. Maps may have null keys. */
 export function nodeOf(value: unknown): YamlNode {
-  switch (typeof value) {
-    case "string":
-      return { kind: "scalar", type: "str", value };
-    case "boolean":
-      return { kind: "scalar", type: "bool", value };
-    case "bigint":
-      return { kind: "scalar", type: "int", value };
-    case "number":
-      return { kind: "scalar", type: Number.isInteger(value) ? "int" : "float", value };
-    case "object":
-      return nodeOfObject(value);
-    case "undefined":
-      return { kind: "scalar", type: "null", value: null };
-    default:
-      throw new TypeError(`A ${typeof value} is no YAML value.`);
-  }
+  if (value === undefined || value === null) return NULL_NODE;
+  if (typeof value === "string") return { kind: "scalar", type: "str", value };
+  if (typeof value === "boolean") return { kind: "scalar", type: "bool", value };
+  if (typeof value === "bigint") return { kind: "scalar", type: "int", value };
+  if (typeof value === "number") return { kind: "scalar", type: Number.isInteger(value) ? "int" : "float", value };
+  if (typeof value === "object") return nodeOfObject(value);
+  throw new TypeError(`A ${typeof value} is no YAML value.`);
 }
 
-function nodeOfObject(value: object | null): YamlNode {
-  if (value === null) return { kind: "scalar", type: "null", value: null };
+function nodeOfObject(value: object): YamlNode {
   if (Array.isArray(value)) return { kind: "sequence", items: value.map((item) => nodeOf(item)) };
   const pairs: Iterable<[unknown, unknown]> = value instanceof Map ? value : Object.entries(value);
   const entries: YamlEntry[] = [];

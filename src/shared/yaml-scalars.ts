@@ -85,26 +85,34 @@ function constructTimestamp(text: string, mark: Mark | undefined): YamlScalar {
   const date = DATE.exec(text);
   const parts = date ?? TIMESTAMP.exec(text);
   if (parts === null) throw new RangeError(`'${text}' is not a timestamp`);
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts.slice(1, 7).map(Number);
+  const [year = 0, month = 0, day = 0] = parts.slice(1, 4).map(Number);
   checkDate(year, month, day);
   const ymd = `${pad(year, 4)}-${pad(month)}-${pad(day)}`;
-  if (date !== null)
-    return {
-      kind: "scalar",
-      type: "timestamp",
-      value: ymd,
-      repr: `datetime.date(${year}, ${month}, ${day})`,
-      mark,
-    };
-  if (hour > 23) throw new RangeError("hour must be in 0..23");
-  if (minute > 59) throw new RangeError("minute must be in 0..59");
-  if (second > 59) throw new RangeError("second must be in 0..59");
+  const time = date === null ? timeOf(parts) : undefined;
+  const repr =
+    time === undefined
+      ? `datetime.date(${year}, ${month}, ${day})`
+      : `datetime.datetime(${year}, ${month}, ${day}, ${time.repr})`;
+  return { kind: "scalar", type: "timestamp", value: time === undefined ? ymd : `${ymd} ${time.text}`, repr, mark };
+}
+
+function timeOf(parts: RegExpExecArray): { readonly text: string; readonly repr: string } {
+  const [hour = 0, minute = 0, second = 0] = parts.slice(4, 7).map(Number);
+  checkTime("hour", hour, 23);
+  checkTime("minute", minute, 59);
+  checkTime("second", second, 59);
   const micros = Number((parts[7] ?? "").slice(0, 6).padEnd(6, "0"));
-  const clock = `${pad(hour)}:${pad(minute)}:${pad(second)}${micros > 0 ? `.${pad(micros, 6)}` : ""}`;
   const zone = timezone(parts[8], parts[9], Number(parts[10] ?? 0), Number(parts[11] ?? 0));
   const tail = micros > 0 ? `, ${second}, ${micros}` : second > 0 ? `, ${second}` : "";
-  const repr = `datetime.datetime(${year}, ${month}, ${day}, ${hour}, ${minute}${tail}${zone.repr})`;
-  return { kind: "scalar", type: "timestamp", value: `${ymd} ${clock}${zone.text}`, repr, mark };
+  const fraction = micros > 0 ? `.${pad(micros, 6)}` : "";
+  return {
+    text: `${pad(hour)}:${pad(minute)}:${pad(second)}${fraction}${zone.text}`,
+    repr: `${hour}, ${minute}${tail}${zone.repr}`,
+  };
+}
+
+function checkTime(field: string, value: number, max: number): void {
+  if (value > max) throw new RangeError(`${field} must be in 0..${max}`);
 }
 
 function timezone(zulu: string | undefined, sign: string | undefined, hours: number, minutes: number) {

@@ -55,6 +55,8 @@ export interface JobRecovery {
   readonly strategy?: string | null | undefined;
   readonly maxRestartsOnErrors?: number | undefined;
   readonly recoverOnExitCodes?: readonly number[] | undefined;
+  /** Sub-keys that we do not know, carried to the server. */
+  readonly extra?: Readonly<Record<string, unknown>> | undefined;
 }
 
 export type DiskTier = "low" | "medium" | "high" | "ultra" | "best";
@@ -62,7 +64,8 @@ export type DiskTier = "low" | "medium" | "high" | "ultra" | "best";
 export type AutostopWaitFor = "jobs_and_ssh" | "jobs" | "none";
 
 export interface Autostop {
-  readonly idleMinutes?: number | undefined;
+  /** 0 stops as soon as the cluster is idle; negative switches autostop off. */
+  readonly idleMinutes: number;
   readonly down: boolean;
   readonly waitFor?: AutostopWaitFor | undefined;
 }

@@ -122,7 +122,7 @@ function bound(
 
 const above = (value: number, limit: number): boolean => value > limit;
 const below = (value: number, limit: number): boolean => value < limit;
-const lengthOf = (node: YamlNode): number | undefined => (isString(node) ? [...node.value].length : undefined);
+const lengthOf = (node: YamlNode): number | undefined => (isString(node) ? Array.from(node.value).length : undefined);
 const sizeOf = (node: YamlNode): number | undefined => (node.kind === "mapping" ? node.entries.length : undefined);
 const countOf = (node: YamlNode): number | undefined => (node.kind === "sequence" ? node.items.length : undefined);
 const tooShort = (limit: number): string => (limit === 1 ? "should be non-empty" : "is too short");

@@ -1,0 +1,91 @@
+/** `infra: aws/us-east-1/us-east-1a`: where a task may run. */
+
+import type { Infra } from "./resources.ts";
+
+const ALIASES: Readonly<Record<string, string>> = { k8s: "kubernetes" };
+
+/** How messages spell the clouds. */
+const DISPLAY: Readonly<Record<string, string>> = {
+  aws: "AWS",
+  azure: "Azure",
+  gcp: "GCP",
+  ibm: "IBM",
+  lambda: "Lambda",
+  scp: "SCP",
+  oci: "OCI",
+  kubernetes: "Kubernetes",
+  runpod: "RunPod",
+  vast: "Vast",
+  vsphere: "vSphere",
+  cudo: "Cudo",
+  fluidstack: "Fluidstack",
+  paperspace: "Paperspace",
+  primeintellect: "PrimeIntellect",
+  do: "DO",
+  nebius: "Nebius",
+  ssh: "SSH",
+  slurm: "Slurm",
+  hyperbolic: "Hyperbolic",
+  seeweb: "Seeweb",
+  shadeform: "Shadeform",
+  yotta: "Yotta",
+  mithril: "Mithril",
+  verda: "Verda",
+};
+
+export const ANY_INFRA: Infra = Object.freeze({});
+
+export function displayCloud(cloud: string): string {
+  return DISPLAY[cloud] ?? cloud;
+}
+
+/** Lower case, aliases resolved; undefined for `*`. */
+export function canonicalCloud(name: string): string | undefined {
+  const cloud = name.trim().toLowerCase();
+  return cloud === "*" || cloud === "" ? undefined : (ALIASES[cloud] ?? cloud);
+}
+
+/** Reads `cloud[/region[/zone]]`; blanks and slashes around it are dropped; `*` is a wildcard. The form is checked elsewhere. */
+export function parseInfra(text: string): Infra {
+  const [first = "", ...rest] = text
+    .trim()
+    .replaceAll(/^\/+|\/+$/g, "")
+    .split("/");
+  const cloud = canonicalCloud(first);
+  // A Kubernetes context may contain slashes.
+  const parts = cloud === "kubernetes" ? [rest.join("/")] : rest;
+  const [region, zone] = parts.map((part) => (part === "*" || part === "" ? undefined : part));
+  return makeInfra(cloud, cloud === "ssh" && region !== undefined ? `ssh-${region}` : region, zone);
+}
+
+/** From the separate keys `cloud`, `region` and `zone`. */
+export function infraOf(cloud: string | undefined, region: string | undefined, zone: string | undefined): Infra {
+  const name = cloud === undefined ? undefined : canonicalCloud(cloud);
+  const place = wildcardless(region);
+  const pool = name === "ssh" && place !== undefined && !place.startsWith("ssh-") ? `ssh-${place}` : place;
+  return makeInfra(name, pool, wildcardless(zone));
+}
+
+function wildcardless(part: string | undefined): string | undefined {
+  return part === "*" || part === "" ? undefined : part;
+}
+
+function makeInfra(cloud: string | undefined, region: string | undefined, zone: string | undefined): Infra {
+  return Object.freeze({
+    ...(cloud !== undefined && { cloud }),
+    ...(region !== undefined && { region }),
+    ...(zone !== undefined && { zone }),
+  });
+}
+
+/** Canonical text: trailing wildcards dropped, inner ones kept; undefined when nothing is asked for. */
+export function formatInfra(infra: Infra): string | undefined {
+  const parts = [infra.cloud, displayRegion(infra), infra.zone];
+  while (parts.length > 0 && parts.at(-1) === undefined) parts.pop();
+  return parts.length === 0 ? undefined : parts.map((part) => part ?? "*").join("/");
+}
+
+/** The region as users write it: an SSH pool without its internal prefix. */
+export function displayRegion(infra: Infra): string | undefined {
+  return infra.cloud === "ssh" ? infra.region?.replace(/^ssh-/, "") : infra.region;
+}
