@@ -103,6 +103,16 @@ export class ResourcesUnavailableError extends SkyError {
   }
 }
 
+/** A place that could run the task is full at this moment; the next candidate, or the same one later, may do. */
+export class NoCapacityError extends SkyError {
+  readonly code = "NO_CAPACITY";
+  override readonly wireName = "ResourcesUnavailableError";
+  override readonly status = 409;
+  override wireShape(): WireErrorShape {
+    return { args: [this.message], attributes: { no_failover: false, failover_history: [] } };
+  }
+}
+
 export class NoCloudAccessError extends SkyError {
   readonly code = "NO_CLOUD_ACCESS";
   override readonly wireName = "NoCloudAccessError";

@@ -66,6 +66,7 @@ it("every error has its row: class, code, wire name, HTTP status, exit code", ()
     InvalidConfigError | INVALID_CONFIG | InvalidSkyPilotConfigError | 400 | 1
     InvalidValueError | INVALID_VALUE | ValueError | 400 | 1
     MissingFileError | MISSING_FILE | FileNotFoundError | 400 | 1
+    NoCapacityError | NO_CAPACITY | ResourcesUnavailableError | 409 | 1
     NoCloudAccessError | NO_CLOUD_ACCESS | NoCloudAccessError | 409 | 1
     NotAvailableYetError | NOT_AVAILABLE_YET | NotSupportedError | 501 | 1
     NotSupportedError | NOT_SUPPORTED | NotSupportedError | 400 | 1

@@ -1,0 +1,158 @@
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Cloud, CloudContext, ClusterRef, ClusterSpec, Instance, InstanceState } from "../../core/ports/cloud.ts";
+import { nodeEnvironment } from "../../runners/local/environment.ts";
+import { createLocalRunner } from "../../runners/local/runner.ts";
+import { readAllocation, readAllocations, writeAllocation, type Allocation } from "./allocations.ts";
+import { allocateNodes } from "./capacity.ts";
+import { withFileLock } from "./lock.ts";
+import { probeMachine, type Machine } from "./machine.ts";
+import { offersOf } from "./offers.ts";
+import { assertInside, clusterDir, localPaths, nodeDir, type LocalPaths } from "./paths.ts";
+import { endNodeProcesses } from "./processes.ts";
+
+export interface LocalCloudOptions {
+  /** HOME of the server's user; clusters live under `~/.sky/local`. */
+  readonly home: string;
+  /** The server's environment, of which nodes see a few variables. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Replaces the look at the machine in tests. */
+  readonly probe?: () => Promise<Machine>;
+}
+
+/** Clusters on this machine: each node is a directory with its own HOME and agent. */
+export function createLocalCloud(options: LocalCloudOptions): Cloud {
+  const paths = localPaths(options.home);
+  const lockFile = join(options.home, ".sky", "local.lock");
+  let machine: Promise<Machine> | undefined;
+  const probe = (): Promise<Machine> => (machine ??= (options.probe ?? probeMachine)());
+  const locked = <T>(context: CloudContext, work: () => T | Promise<T>): Promise<T> =>
+    withFileLock(lockFile, context.signal, work);
+
+  return {
+    name: "local",
+    displayName: "Local",
+    wireInfra: () => "ssh/local",
+    power: "leave",
+    // Keeps the path of the agent's socket below the kernel's limit of 107 bytes.
+    maxNameLength: 40,
+    check: async () => ({ enabled: ["compute"], reasons: [], details: [describe(await probe())] }),
+    identity: () => Promise.resolve(null),
+    offers: async (request) => offersOf(request, await probe()),
+    run: async (spec, _token, context) => {
+      const facts = await probe();
+      await locked(context, () => runCluster(spec, facts, paths, options.home));
+    },
+    query: async (cluster) => queryCluster(cluster, await probe(), paths),
+    stop: async (cluster, context) => {
+      await endProcesses(cluster, paths, context);
+      await locked(context, () => {
+        const allocation = readAllocation(paths, cluster.nameOnCloud);
+        if (allocation !== undefined) writeAllocation(paths, { ...allocation, state: "stopped" });
+      });
+    },
+    terminate: async (cluster, context) => {
+      await endProcesses(cluster, paths, context);
+      await locked(context, () => {
+        rmSync(assertInside(paths.root, clusterDir(paths, cluster.nameOnCloud)), { recursive: true, force: true });
+      });
+    },
+    runner: (instance, cluster) => {
+      const directory = nodeDir(paths, cluster.nameOnCloud, instance.index);
+      const env = nodeEnvironment(options.env, { directory, home: instance.home });
+      return Promise.resolve(createLocalRunner({ env, cwd: instance.home }));
+    },
+  };
+}
+
+function describe(machine: Machine): string {
+  const gpus = machine.gpus.length > 0 ? `, GPUs: ${machine.gpus.join(", ")}` : "";
+  return `This machine: ${machine.cpus} CPUs, ${machine.memoryGib} GiB of memory${gpus}`;
+}
+
+function runCluster(spec: ClusterSpec, machine: Machine, paths: LocalPaths, home: string): void {
+  const all = readAllocations(paths);
+  const own = all.find((allocation) => allocation.nameOnCloud === spec.nameOnCloud);
+  const isThere = own?.state === "running" && own.bootId === machine.bootId && own.nodes.length === spec.numNodes;
+  if (!isThere) {
+    const others = all.filter((allocation) => allocation !== own);
+    const nodes = allocateNodes(spec, others, machine, { home, kept: own?.nodes ?? [] });
+    writeAllocation(paths, {
+      clusterName: spec.clusterName,
+      nameOnCloud: spec.nameOnCloud,
+      state: "running",
+      bootId: machine.bootId,
+      perNode: spec.perNode,
+      reserved: spec.offer.reserved ?? spec.perNode,
+      nodes,
+    });
+    forgetPowerState(spec.nameOnCloud, nodes.length, paths);
+  }
+  for (let index = 0; index < spec.numNodes; index++) {
+    const directory = nodeDir(paths, spec.nameOnCloud, index);
+    mkdirSync(join(directory, "agent"), { recursive: true, mode: 0o700 });
+    mkdirSync(join(directory, "home"), { recursive: true, mode: 0o700 });
+  }
+}
+
+/** A node that switched itself off says so in its agent's directory; starting it again takes that back. */
+function forgetPowerState(nameOnCloud: string, count: number, paths: LocalPaths): void {
+  for (let index = 0; index < count; index++) {
+    rmSync(powerFile(nameOnCloud, index, paths), { force: true });
+  }
+}
+
+function powerFile(nameOnCloud: string, index: number, paths: LocalPaths): string {
+  return join(nodeDir(paths, nameOnCloud, index), "agent", "state.json");
+}
+
+function queryCluster(cluster: ClusterRef, machine: Machine, paths: LocalPaths): readonly Instance[] {
+  const allocation = readAllocation(paths, cluster.nameOnCloud);
+  if (allocation === undefined) return [];
+  return allocation.nodes.map((node) => {
+    const directory = nodeDir(paths, cluster.nameOnCloud, node.index);
+    return {
+      id: `${cluster.nameOnCloud}-${node.index}`,
+      index: node.index,
+      state: stateOf(allocation, node.index, machine, paths),
+      internalIp: node.ip,
+      externalIp: node.ip,
+      sshPort: 22,
+      agentRoot: join(directory, "agent"),
+      installDir: paths.installDir,
+      home: join(directory, "home"),
+      resources: allocation.perNode,
+      ...(node.gpus.length > 0 ? { deviceIndices: node.gpus } : {}),
+    };
+  });
+}
+
+function stateOf(allocation: Allocation, index: number, machine: Machine, paths: LocalPaths): InstanceState {
+  // After a boot of the machine its nodes are off, as a machine's own services would be.
+  if (allocation.state === "stopped" || allocation.bootId !== machine.bootId) return "stopped";
+  // The head decides about the cluster; its agent ends the workers before itself.
+  return (
+    readPowerState(powerFile(allocation.nameOnCloud, 0, paths)) ??
+    readPowerState(powerFile(allocation.nameOnCloud, index, paths)) ??
+    "running"
+  );
+}
+
+function readPowerState(path: string): "stopped" | "terminated" | undefined {
+  try {
+    const { power } = JSON.parse(readFileSync(path, "utf8")) as { readonly power?: unknown };
+    if (power === "stopped") return "stopped";
+    return power === "down" ? "terminated" : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+async function endProcesses(cluster: ClusterRef, paths: LocalPaths, context: CloudContext): Promise<void> {
+  const allocation = readAllocation(paths, cluster.nameOnCloud);
+  const ends = allocation?.nodes.map((node) =>
+    endNodeProcesses(nodeDir(paths, cluster.nameOnCloud, node.index), context.signal),
+  );
+  await Promise.all(ends ?? []);
+}

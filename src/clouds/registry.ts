@@ -1,0 +1,28 @@
+import type { Cloud, CloudRegistry } from "../core/ports/cloud.ts";
+
+export interface CloudOptions {
+  /** HOME of the server's user. */
+  readonly home: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Every cloud by its registry key; the only place that names them. */
+const clouds = {
+  local: (options) => import("./local/index.ts").then((m) => m.createLocalCloud(options)),
+} as const satisfies Record<string, (options: CloudOptions) => Promise<Cloud>>;
+
+/** Finds clouds by name and loads their code on first use. */
+export function createCloudRegistry(options: CloudOptions): CloudRegistry {
+  const loaded = new Map<string, Promise<Cloud>>();
+  const loaders: Readonly<Record<string, (options: CloudOptions) => Promise<Cloud>>> = clouds;
+  return {
+    names: () => Object.keys(clouds),
+    load: (name) => {
+      const loader = Object.hasOwn(loaders, name) ? loaders[name] : undefined;
+      if (loader === undefined) return Promise.reject(new Error(`No cloud is registered as ${name}.`));
+      const cloud = loaded.get(name) ?? loader(options);
+      loaded.set(name, cloud);
+      return cloud;
+    },
+  };
+}
