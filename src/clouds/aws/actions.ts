@@ -1,0 +1,329 @@
+/**
+ * Every AWS action that the product makes, in one table: which statement of a policy allows it, on what it is checked, what a user
+ * can no longer do without it, and how it can be tried without an effect. Policies, the preflight, the explanation of denials and
+ * `sky aws setup` all read it; a call that is not in it is a bug that a test finds.
+ *
+ * `ACCOUNT` stands for the account id, `REGION` for a region or `*`, `PARTITION` for `aws`, `aws-cn` or `aws-us-gov`.
+ */
+
+export const ROLE_NAME = "skypilot-v1";
+/** The managed policy that `sky aws setup` makes for users. */
+export const USER_POLICY_NAME = "skypilot-user";
+
+export const FEATURES = {
+  launch: "launch, stop, start and terminate clusters",
+  spot: "spot instances in an account that never used them",
+  ports: "open and close ports",
+  role: `create the role and instance profile ${ROLE_NAME} at the first launch`,
+  efa: "Elastic Fabric Adapter (network_tier: best)",
+  "clone-disk": "clone the disk of a cluster",
+  ssm: "SSH through Session Manager",
+  s3: "read and write buckets",
+  buckets: "create and delete buckets",
+  kms: "disks encrypted with a key of your own",
+  explain: "let SkyPilot look up what it may do and decode refusals",
+} as const satisfies Record<string, string>;
+export type Feature = keyof typeof FEATURES;
+
+/** What a user does, as the table of `sky check aws --permissions` has it. */
+export const CAPABILITIES = {
+  launch: "launch",
+  spot: "spot",
+  "stop-start": "stop, start",
+  terminate: "terminate",
+  ports: "ports",
+  role: "role creation",
+  vpc: "custom VPC",
+  ssm: "SSM",
+  "clone-disk": "clone disk",
+  "s3-read": "S3 read",
+  "s3-write": "S3 write",
+  buckets: "bucket create, delete",
+  jobs: "managed jobs",
+} as const satisfies Record<string, string>;
+export type AwsCapability = keyof typeof CAPABILITIES;
+
+/** Who holds a statement: the person who sets the account up, the user (or API server), the nodes. */
+export type Tier = "admin-setup" | "user" | "node";
+
+export interface StatementTemplate {
+  readonly feature: Feature;
+  readonly tiers: readonly Tier[];
+  readonly resources: readonly string[];
+  readonly condition?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Takes the place of the statement when access is limited to what SkyPilot tagged. */
+  readonly tagScope?: readonly TagScope[];
+}
+
+/** One statement of the tag-scoped form: the resources of the template that the condition can be asked of. */
+export interface TagScope {
+  readonly suffix: string;
+  readonly resources: readonly string[];
+  readonly condition?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+const ec2 = (resource: string): string => `arn:PARTITION:ec2:REGION:ACCOUNT:${resource}`;
+const iam = (resource: string): string => `arn:PARTITION:iam::ACCOUNT:${resource}`;
+const INSTANCE = ec2("instance/*");
+const VOLUME = ec2("volume/*");
+const GROUP = ec2("security-group/*");
+const IMAGE = "arn:PARTITION:ec2:REGION::image/*";
+const ROLE = iam(`role/${ROLE_NAME}`);
+const PROFILE = iam(`instance-profile/${ROLE_NAME}`);
+const USER_POLICY = iam(`policy/${USER_POLICY_NAME}`);
+const OBJECTS = "arn:PARTITION:s3:::*/*";
+const BUCKETS = "arn:PARTITION:s3:::*";
+const SSH_DOCUMENT = "arn:PARTITION:ssm:*:*:document/AWS-StartSSHSession";
+const LAUNCHED_INTO = [ec2("network-interface/*"), ec2("subnet/*"), GROUP, ec2("capacity-reservation/*")];
+
+const OWN_INSTANCE = { StringLike: { "aws:ResourceTag/skypilot-cluster-name": "*" } };
+const OWN_GROUP = { StringEquals: { "aws:ResourceTag/skypilot": "true" } };
+
+/** The statements in the order in which they are printed, by their `Sid`. */
+export const STATEMENTS = {
+  Read: { feature: "launch", tiers: ["user", "node"], resources: ["*"] },
+  RunFromAnyImage: { feature: "launch", tiers: ["user", "node"], resources: [IMAGE] },
+  Run: {
+    feature: "launch",
+    tiers: ["user", "node"],
+    resources: [INSTANCE, VOLUME, ...LAUNCHED_INTO],
+    tagScope: [
+      {
+        suffix: "",
+        resources: [INSTANCE],
+        condition: { StringLike: { "aws:RequestTag/skypilot-cluster-name": "*" } },
+      },
+      // The tags of a volume may be refused without failing a launch, so the volume itself must not depend on them.
+      { suffix: "Into", resources: [VOLUME, ...LAUNCHED_INTO] },
+    ],
+  },
+  Lifecycle: {
+    feature: "launch",
+    tiers: ["user", "node"],
+    resources: [INSTANCE],
+    tagScope: [{ suffix: "", resources: [INSTANCE], condition: OWN_INSTANCE }],
+  },
+  Tag: {
+    feature: "launch",
+    tiers: ["user", "node"],
+    resources: [INSTANCE, VOLUME, GROUP],
+    tagScope: [
+      {
+        suffix: "AtCreation",
+        resources: [INSTANCE, VOLUME, GROUP],
+        condition: { StringLike: { "ec2:CreateAction": "*" } },
+      },
+      { suffix: "", resources: [INSTANCE], condition: OWN_INSTANCE },
+    ],
+  },
+  SecurityGroups: { feature: "launch", tiers: ["user", "node"], resources: [GROUP, ec2("vpc/*")] },
+  UseRole: { feature: "launch", tiers: ["user", "node"], resources: [ROLE] },
+  UseProfile: { feature: "launch", tiers: ["user", "node"], resources: [PROFILE] },
+  Spot: {
+    feature: "spot",
+    tiers: ["user", "node"],
+    resources: ["*"],
+    condition: { StringEquals: { "iam:AWSServiceName": "spot.amazonaws.com" } },
+  },
+  AutoRole: { feature: "role", tiers: ["user"], resources: [ROLE] },
+  AutoProfile: { feature: "role", tiers: ["user"], resources: [PROFILE] },
+  Ports: {
+    feature: "ports",
+    tiers: ["user", "node"],
+    resources: [ec2("*")],
+    tagScope: [
+      { suffix: "OfInstances", resources: [INSTANCE], condition: OWN_INSTANCE },
+      { suffix: "", resources: [GROUP], condition: OWN_GROUP },
+    ],
+  },
+  Efa: { feature: "efa", tiers: ["user"], resources: [GROUP] },
+  Clone: { feature: "clone-disk", tiers: ["user"], resources: ["*"] },
+  Ssm: {
+    feature: "ssm",
+    tiers: ["user"],
+    resources: [INSTANCE, SSH_DOCUMENT],
+    tagScope: [
+      {
+        suffix: "",
+        resources: [INSTANCE],
+        condition: { StringLike: { "ssm:resourceTag/skypilot-cluster-name": "*" } },
+      },
+      { suffix: "Document", resources: [SSH_DOCUMENT] },
+    ],
+  },
+  S3Objects: { feature: "s3", tiers: ["user", "node"], resources: [OBJECTS] },
+  S3Buckets: { feature: "s3", tiers: ["user", "node"], resources: [BUCKETS] },
+  S3List: { feature: "s3", tiers: ["user", "node"], resources: ["*"] },
+  S3Manage: { feature: "buckets", tiers: ["user"], resources: [BUCKETS] },
+  Kms: { feature: "kms", tiers: ["user"], resources: ["arn:PARTITION:kms:REGION:ACCOUNT:key/*"] },
+  Simulate: { feature: "explain", tiers: ["user"], resources: [iam("user/*"), iam("role/*")] },
+  Decode: { feature: "explain", tiers: ["user"], resources: ["*"] },
+  SetupRole: { feature: "launch", tiers: ["admin-setup"], resources: [ROLE] },
+  SetupProfile: { feature: "launch", tiers: ["admin-setup"], resources: [PROFILE] },
+  SetupPolicy: { feature: "launch", tiers: ["admin-setup"], resources: [USER_POLICY] },
+  SetupSpot: {
+    feature: "spot",
+    tiers: ["admin-setup"],
+    resources: ["*"],
+    condition: { StringEquals: { "iam:AWSServiceName": "spot.amazonaws.com" } },
+  },
+} as const satisfies Record<string, StatementTemplate>;
+export type Sid = keyof typeof STATEMENTS;
+
+/**
+ * How an action is tried without an effect: `call` = it only reads, so it is made; `dry-run` = EC2 answers instead of acting;
+ * `none` = only IAM's simulator can tell.
+ */
+export type Trial = "call" | "dry-run" | "none";
+
+export interface ActionRow {
+  /** The action, with what it is checked on where one action has several rows: `ec2:CreateTags/volume`. */
+  readonly id: string;
+  readonly action: string;
+  readonly sid: Sid;
+  /** How the statement spells it, when not by its name. */
+  readonly printed?: string;
+  readonly resources: readonly string[];
+  readonly needs: readonly AwsCapability[];
+  readonly trial: Trial;
+  /** What happens without it, when that is not a failure. */
+  readonly without?: string;
+}
+
+interface RowTraits {
+  readonly on?: readonly string[];
+  readonly of?: string;
+  readonly needs?: readonly AwsCapability[];
+  readonly trial?: Trial;
+  readonly printed?: string;
+  readonly without?: string;
+}
+
+function row(sid: Sid, action: string, traits: RowTraits = {}): ActionRow {
+  const { on, of, needs, trial, ...rest } = traits;
+  return {
+    id: of === undefined ? action : `${action}/${of}`,
+    action,
+    sid,
+    resources: on ?? STATEMENTS[sid].resources,
+    needs: needs ?? [],
+    trial: trial ?? "none",
+    ...rest,
+  };
+}
+
+function describe(name: string, needs: readonly AwsCapability[], without?: string): ActionRow {
+  const traits = { needs, trial: "call", printed: "ec2:Describe*" } as const;
+  return row("Read", `ec2:Describe${name}`, without === undefined ? traits : { ...traits, without });
+}
+
+const EVERY_LAUNCH = ["launch", "spot", "jobs"] as const;
+const SETUP = { needs: [] } as const;
+
+export const ACTIONS: readonly ActionRow[] = [
+  describe("Regions", EVERY_LAUNCH),
+  describe("AvailabilityZones", EVERY_LAUNCH),
+  describe("Instances", [...EVERY_LAUNCH, "stop-start", "terminate", "ports"]),
+  describe("Images", EVERY_LAUNCH),
+  describe("Vpcs", [...EVERY_LAUNCH, "vpc"]),
+  describe("Subnets", [...EVERY_LAUNCH, "vpc"]),
+  describe("RouteTables", [...EVERY_LAUNCH, "vpc"]),
+  describe("SecurityGroups", [...EVERY_LAUNCH, "ports", "vpc"]),
+  describe("InstanceTypes", [], "network_tier: best uses one network interface"),
+  describe("CapacityReservations", [], "capacity reservations are not used"),
+  describe("VpcEndpoints", ["vpc"], "whether a private subnet reaches AWS is not checked"),
+  row("Read", "servicequotas:GetServiceQuota", {
+    needs: ["launch"],
+    trial: "call",
+    without: "a region without quota is found out by a launch that fails there",
+  }),
+  row("RunFromAnyImage", "ec2:RunInstances", { of: "image", needs: EVERY_LAUNCH, trial: "dry-run" }),
+  row("Run", "ec2:RunInstances", { needs: EVERY_LAUNCH, trial: "dry-run" }),
+  row("Lifecycle", "ec2:StartInstances", { needs: ["stop-start"], trial: "dry-run" }),
+  row("Lifecycle", "ec2:StopInstances", { needs: ["stop-start"], trial: "dry-run" }),
+  row("Lifecycle", "ec2:TerminateInstances", { needs: ["terminate", "jobs"], trial: "dry-run" }),
+  row("Tag", "ec2:CreateTags", { of: "instance", on: [INSTANCE], needs: EVERY_LAUNCH, trial: "dry-run" }),
+  row("Tag", "ec2:CreateTags", {
+    of: "volume",
+    on: [VOLUME],
+    needs: EVERY_LAUNCH,
+    trial: "dry-run",
+    without: "volumes carry no tags (an error with aws.enforce_tags: [volume])",
+  }),
+  row("Tag", "ec2:CreateTags", {
+    of: "security-group",
+    on: [GROUP],
+    needs: EVERY_LAUNCH,
+    trial: "dry-run",
+    without: "new security groups carry no tags",
+  }),
+  row("SecurityGroups", "ec2:CreateSecurityGroup", { needs: EVERY_LAUNCH, trial: "dry-run" }),
+  row("SecurityGroups", "ec2:AuthorizeSecurityGroupIngress", {
+    on: [GROUP],
+    needs: [...EVERY_LAUNCH, "ports"],
+    trial: "dry-run",
+  }),
+  row("UseRole", "iam:GetRole", { needs: EVERY_LAUNCH, trial: "call" }),
+  row("UseRole", "iam:PassRole", { needs: EVERY_LAUNCH, trial: "dry-run" }),
+  row("UseProfile", "iam:GetInstanceProfile", { needs: EVERY_LAUNCH, trial: "call" }),
+  row("Spot", "iam:CreateServiceLinkedRole", {
+    needs: ["spot"],
+    without: "spot works once the account has the service-linked role AWSServiceRoleForEC2Spot",
+  }),
+  row("AutoRole", "iam:CreateRole", { needs: ["role"] }),
+  row("AutoRole", "iam:AttachRolePolicy", { needs: ["role"] }),
+  row("AutoRole", "iam:PutRolePolicy", { needs: ["role"], without: "the new role cannot launch nodes by itself" }),
+  row("AutoProfile", "iam:CreateInstanceProfile", { needs: ["role"] }),
+  row("AutoProfile", "iam:AddRoleToInstanceProfile", { needs: ["role"] }),
+  row("Ports", "ec2:DeleteSecurityGroup", { on: [GROUP], needs: ["ports"], trial: "dry-run" }),
+  row("Ports", "ec2:ModifyInstanceAttribute", { on: [INSTANCE, GROUP], needs: ["ports"], trial: "dry-run" }),
+  row("Efa", "ec2:AuthorizeSecurityGroupEgress", { trial: "dry-run", without: "EFA cannot be used" }),
+  row("Clone", "ec2:CreateImage", { needs: ["clone-disk"], trial: "dry-run" }),
+  row("Clone", "ec2:CopyImage", { needs: ["clone-disk"], trial: "dry-run" }),
+  row("Clone", "ec2:DeregisterImage", { needs: ["clone-disk"], trial: "dry-run" }),
+  row("Ssm", "ssm:StartSession", { needs: ["ssm"] }),
+  row("S3Objects", "s3:GetObject", { needs: ["s3-read"], trial: "call" }),
+  row("S3Objects", "s3:PutObject", { needs: ["s3-write"] }),
+  row("S3Objects", "s3:DeleteObject", { needs: ["s3-write"] }),
+  row("S3Objects", "s3:AbortMultipartUpload", {
+    needs: ["s3-write"],
+    without: "a broken upload of a big file leaves its parts in the bucket",
+  }),
+  row("S3Buckets", "s3:ListBucket", { needs: ["s3-read", "s3-write"], trial: "call" }),
+  row("S3Buckets", "s3:GetBucketLocation", { needs: ["s3-read", "s3-write"], trial: "call" }),
+  row("S3List", "s3:ListAllMyBuckets", {
+    needs: ["s3-read"],
+    trial: "call",
+    without: "`sky storage ls` and `sky check` cannot list buckets",
+  }),
+  row("S3Manage", "s3:CreateBucket", { needs: ["buckets"] }),
+  row("S3Manage", "s3:DeleteBucket", { needs: ["buckets"] }),
+  row("S3Manage", "s3:PutBucketTagging", { needs: ["buckets"], without: "new buckets carry no labels" }),
+  row("Kms", "kms:CreateGrant"),
+  row("Kms", "kms:GenerateDataKeyWithoutPlaintext"),
+  row("Kms", "kms:Decrypt"),
+  row("Kms", "kms:DescribeKey"),
+  row("Simulate", "iam:SimulatePrincipalPolicy"),
+  row("Decode", "sts:DecodeAuthorizationMessage"),
+  row("SetupRole", "iam:GetRole", { of: "setup", ...SETUP }),
+  row("SetupRole", "iam:CreateRole", { of: "setup", ...SETUP }),
+  row("SetupRole", "iam:TagRole", SETUP),
+  row("SetupRole", "iam:PutRolePolicy", { of: "setup", ...SETUP }),
+  row("SetupRole", "iam:GetRolePolicy", SETUP),
+  row("SetupRole", "iam:AttachRolePolicy", { of: "setup", ...SETUP }),
+  row("SetupRole", "iam:ListAttachedRolePolicies", SETUP),
+  row("SetupRole", "iam:PassRole", { of: "setup", ...SETUP }),
+  row("SetupProfile", "iam:GetInstanceProfile", { of: "setup", ...SETUP }),
+  row("SetupProfile", "iam:CreateInstanceProfile", { of: "setup", ...SETUP }),
+  row("SetupProfile", "iam:AddRoleToInstanceProfile", { of: "setup", ...SETUP }),
+  row("SetupPolicy", "iam:GetPolicy", SETUP),
+  row("SetupPolicy", "iam:GetPolicyVersion", SETUP),
+  row("SetupPolicy", "iam:ListPolicyVersions", SETUP),
+  row("SetupPolicy", "iam:CreatePolicy", SETUP),
+  row("SetupPolicy", "iam:CreatePolicyVersion", SETUP),
+  row("SetupPolicy", "iam:DeletePolicyVersion", SETUP),
+  row("SetupSpot", "iam:CreateServiceLinkedRole", { of: "setup", ...SETUP }),
+];
+
+/** Calls that every principal may make: they appear in no policy. */
+export const ALWAYS_ALLOWED: readonly string[] = ["sts:GetCallerIdentity"];
