@@ -55,6 +55,13 @@ export class UsageError extends SkyError {
   override readonly status = 400;
 }
 
+/** The identity that a cloud's credentials stand for cannot be found out. */
+export class CloudUserIdentityError extends SkyError {
+  readonly code = "CLOUD_USER_IDENTITY";
+  override readonly wireName = "CloudUserIdentityError";
+  override readonly status = 403;
+}
+
 export class ClusterDoesNotExistError extends SkyError {
   readonly code = "CLUSTER_DOES_NOT_EXIST";
   override readonly wireName = "ClusterDoesNotExist";

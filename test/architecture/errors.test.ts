@@ -29,6 +29,7 @@ function instanceOf({ name, make }: { name: string; make: SkyErrorClass }): erro
 const REBUILT_BY_THE_OFFICIAL_CLIENT = new Set([
   "APIVersionMismatchError",
   "ApiServerConnectionError",
+  "CloudUserIdentityError",
   "ClusterDoesNotExist",
   "ClusterNotUpError",
   "ClusterOwnerIdentityMismatchError",
@@ -58,6 +59,7 @@ it("every error has its row: class, code, wire name, HTTP status, exit code", ()
     "AgentError | AGENT_FAILED | RuntimeError | 502 | 1
     ApiServerConnectionError | API_SERVER_CONNECTION | ApiServerConnectionError | 503 | 1
     ApiVersionMismatchError | API_VERSION_MISMATCH | APIVersionMismatchError | 400 | 1
+    CloudUserIdentityError | CLOUD_USER_IDENTITY | CloudUserIdentityError | 403 | 1
     ClusterDoesNotExistError | CLUSTER_DOES_NOT_EXIST | ClusterDoesNotExist | 404 | 1
     ClusterNotUpError | CLUSTER_NOT_UP | ClusterNotUpError | 409 | 1
     ClusterOwnerMismatchError | CLUSTER_OWNER_MISMATCH | ClusterOwnerIdentityMismatchError | 403 | 1

@@ -10,6 +10,7 @@ export interface Room {
 
 const ports = "core/ports";
 const adapter = ["shared", "platform", ports];
+const awsClients = ["ec2", "iam", "s3", "service-quotas", "ssm", "sts"].map((service) => `@aws-sdk/client-${service}`);
 
 export const rooms = {
   // js-yaml only in shared/yaml.ts, the one reader of YAML.
@@ -20,7 +21,7 @@ export const rooms = {
   stores: { rooms: adapter, packages: [], node: true },
   catalog: { rooms: adapter, packages: [], node: true },
   db: { rooms: adapter, packages: ["kysely", "pg", "@electric-sql/pglite"], node: true },
-  clouds: { rooms: [...adapter, "runners", "catalog"], packages: [], node: true },
+  clouds: { rooms: [...adapter, "runners", "catalog"], packages: awsClients, node: true },
   core: { rooms: ["shared", "platform", "db", "catalog"], packages: ["kysely"], node: true },
   "core/ports": { rooms: ["shared"], packages: [], node: true },
   "core/task": { rooms: ["shared", "core/resources"], packages: ["zod"], node: false },

@@ -19,6 +19,35 @@ export interface CheckResult {
   readonly reasons: readonly { readonly capabilities: readonly Capability[]; readonly text: string }[];
   /** For `check -v`: lines such as `Activated account: …`. */
   readonly details: readonly string[];
+  /** The account as `check` shows it after `Activated account: `, e.g. `AIDAXXXX [account=123456789012]`. */
+  readonly account?: string;
+  /** What the user should know about capabilities that are on. */
+  readonly hints?: readonly { readonly capabilities: readonly Capability[]; readonly text: string }[];
+}
+
+/** The credentials that a cloud would use now; nothing in it is secret. */
+export interface CredentialSummary {
+  /** As the provider's own tools name it, e.g. `sso`. */
+  readonly kind: string;
+  /** File, endpoint or variables that they come from. */
+  readonly source: string;
+  readonly profile?: string;
+  readonly region?: string;
+  /** Absent = they do not expire. */
+  readonly expiresAtMs?: number;
+}
+
+/** What a cloud's own command may use besides the cloud's context. */
+export interface CloudCommandContext extends CloudContext {
+  /** Shows a line to the user who waits. */
+  readonly say: (line: string) => void;
+  /** Asks the user's terminal to open a page; the line that names the URL is said separately. */
+  readonly openUrl: (url: string) => void;
+}
+
+/** A command that only this cloud has, e.g. `login`; arguments and answer are plain JSON. */
+export interface CloudCommand {
+  run(args: Readonly<Record<string, unknown>>, context: CloudCommandContext): Promise<unknown>;
 }
 
 /** One task's wish for a node, already normalised. */
@@ -123,6 +152,10 @@ export interface Cloud {
   terminate(cluster: ClusterRef, context: CloudContext): Promise<void>;
   readonly stop?: (cluster: ClusterRef, context: CloudContext) => Promise<void>;
   readonly openPorts?: (cluster: ClusterRef, ports: readonly string[], context: CloudContext) => Promise<void>;
+  /** The credentials in use, null when there are none; throws when they cannot be had. */
+  readonly credentials?: (context: CloudContext) => Promise<CredentialSummary | null>;
+  /** Commands that only this cloud has, by name: `sky <cloud> <name>`. */
+  readonly commands?: Readonly<Record<string, CloudCommand>>;
   /** How to reach an instance. */
   runner(instance: Instance, cluster: ClusterRef, context: CloudContext): Promise<Runner>;
 }
