@@ -158,7 +158,7 @@ function ports(node: YamlNode): readonly string[] | undefined {
 }
 
 function labels(node: YamlNode): Readonly<Record<string, string>> | undefined {
-  if (node.kind !== "mapping" || node.entries.length === 0) return undefined;
+  if (node.kind !== "mapping") return undefined;
   return Object.fromEntries(node.entries.map(({ key, value }) => [keyText(key), pyStr(value)]));
 }
 
