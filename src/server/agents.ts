@@ -1,0 +1,31 @@
+import type { Kysely } from "kysely";
+import { AgentPool } from "../core/agents/pool.ts";
+import type { AgentConnections } from "../core/operation.ts";
+import type { CloudRegistry } from "../core/ports/cloud.ts";
+import type { Database } from "../db/schema.ts";
+import type { Logger } from "../platform/logger.ts";
+import type { Clock } from "../shared/clock.ts";
+
+export interface Agents {
+  readonly connections: AgentConnections;
+  resume(): Promise<void>;
+}
+
+/** The connections to head agents of this server. */
+export function createAgents(options: {
+  readonly db: Kysely<Database>;
+  readonly clouds: CloudRegistry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}): Agents {
+  const { db, clouds, clock, logger } = options;
+  const pool = new AgentPool({
+    db,
+    clouds,
+    clock,
+    onEvent: () => Promise.resolve(),
+    onLost: () => Promise.resolve(false),
+    onError: (clusterName, error) => logger.warn({ err: error, clusterName }, "agent connection"),
+  });
+  return { connections: pool, resume: () => pool.resume() };
+}
