@@ -177,13 +177,13 @@ export function exec(client: SkyClient, task: TaskInput, options: ExecOptions): 
 }
 
 export async function validate(client: SkyClient, task: TaskInput, options: ValidateOptions): Promise<void> {
-  const { task: dag } = await prepareTask(client, task, { dryrun: true });
+  const { task: dag } = await prepareTask(client, task, { withoutFiles: true });
   const json = client.body({ dag, request_options: requestOptions(options) });
   await client.session.json("POST", "/validate", { json, repeatable: true, signal: options.signal });
 }
 
 export function optimize(client: SkyClient, task: TaskInput, options: OptimizeOptions): Request<unknown> {
-  const body = prepareTask(client, task, { dryrun: true }).then(({ task: dag }) =>
+  const body = prepareTask(client, task, { withoutFiles: true }).then(({ task: dag }) =>
     client.body({ dag, minimize: options.minimize === "time" ? 1 : 0, request_options: requestOptions(options) }),
   );
   return submit(client.session, "/optimize", body, { name: "sky.optimize", ...options });

@@ -5,6 +5,7 @@ import { homeOf } from "../platform/paths.ts";
 import { systemClock, type Clock } from "../shared/clock.ts";
 import { ApiNamespace } from "./api-namespace.ts";
 import * as clusters from "./cluster-verbs.ts";
+import { endpointSetting } from "./endpoint-setting.ts";
 import { resolveEndpoint, type Endpoint } from "./endpoint.ts";
 import { JobsNamespace } from "./jobs-namespace.ts";
 import type { LogStream } from "./log-stream.ts";
@@ -203,20 +204,13 @@ export class SkyClient implements AsyncDisposable {
 function endpointOf(options: SkyClientOptions, env: Env): Endpoint {
   if (options.endpoint !== undefined)
     return resolveEndpoint({ ...env, SKYPILOT_API_SERVER_ENDPOINT: options.endpoint }, undefined);
-  return resolveEndpoint(env, serverSetting(options, "endpoint"));
+  return resolveEndpoint(env, endpointSetting(options.config?.value ?? {}));
 }
 
 function tokenOf(options: SkyClientOptions, env: Env): string | undefined {
   return (
     options.token ??
     readVariable(env, "SKYPILOT_SERVICE_ACCOUNT_TOKEN") ??
-    serverSetting(options, "service_account_token")
+    endpointSetting(options.config?.value ?? {}, "service_account_token")
   );
-}
-
-function serverSetting(options: SkyClientOptions, key: string): string | undefined {
-  const section = options.config?.value["api_server"];
-  if (typeof section !== "object" || section === null) return undefined;
-  const value = (section as Record<string, unknown>)[key];
-  return typeof value === "string" ? value : undefined;
 }
