@@ -226,8 +226,7 @@ const CHECKS: Readonly<Record<keyof Schema, Check>> = {
     const branches = (schema.oneOf ?? []).map((branch) => schemaErrors(node, branch));
     const valid = branches.filter((errors) => errors.length === 0).length;
     if (valid === 1) return NOTHING;
-    if (valid > 1)
-      return fail(`${pyRepr(node)} is valid under each of the alternatives, of which only one may be used`);
+    if (valid > 1) return fail(`${pyRepr(node)} is valid under each of ${alternatives(schema, branches)}`);
     return [{ message: `${pyRepr(node)} is not valid under any of the given schemas`, context: branches.flat() }];
   },
   allOf(node, schema) {
