@@ -42,9 +42,14 @@ export function schedule(
   for (const job of running) for (const grant of job.grants) free.get(grant.node)?.take(grant);
   const placements: Placement[] = [];
   let reservation: Reservation | undefined;
+  // What did not fit will not fit later in this round: free resources only shrink.
+  const refused = new Set<string>();
   for (const job of [...queue].sort((a, b) => a.jobId - b.jobId)) {
+    const wish = JSON.stringify([job.numNodes, job.demand]);
+    if (refused.has(wish)) continue;
     const grants = place(job, alive, free, reservation);
     if (grants === undefined) {
+      refused.add(wish);
       reservation ??= reserve(job, alive, [...running, ...placements]);
       continue;
     }
