@@ -30,7 +30,7 @@ export function stringifyEnvs(task: YamlMapping): YamlMapping {
     const block = child(task, key);
     if (block?.kind === "mapping")
       result = withEntry(result, key, { ...block, entries: block.entries.map((entry) => textEntry(entry)) });
-    if (block?.kind === "sequence")
+    if (block?.kind === "sequence" && key === "secrets")
       result = withEntry(result, key, {
         ...block,
         items: block.items.map((item) => stringNode(pyStr(item), item.mark)),
