@@ -7,7 +7,13 @@ import { standardHeaders } from "./health.ts";
 import { addApiGet } from "./routes/api-get.ts";
 import { addApiStatus } from "./routes/api-status.ts";
 import { addApiStream } from "./routes/api-stream.ts";
+import { addDownload } from "./routes/download.ts";
+import { addLogs } from "./routes/logs.ts";
 import { addOperationRoutes, newRequestId } from "./routes/operations.ts";
+import { addProvisionLogs } from "./routes/provision-logs.ts";
+import { addSmallRoutes } from "./routes/small.ts";
+import { addUploadRoutes } from "./routes/uploads.ts";
+import { addUserRoutes } from "./routes/users.ts";
 import { InvalidRequestError } from "./validation.ts";
 
 /** The HTTP application. Its dependencies are made by main.ts; tests make their own and call `app.request()`. */
@@ -25,6 +31,12 @@ export function createApp(deps: AppDependencies): Hono<AppEnv> {
   addApiStream(app, deps);
   addApiStatus(app, deps);
   addOperationRoutes(app, deps);
+  addLogs(app, deps);
+  addProvisionLogs(app, deps);
+  addDownload(app, deps);
+  addUploadRoutes(app, deps);
+  addUserRoutes(app, deps);
+  addSmallRoutes(app, deps);
   app.get("/", (c) => c.redirect("/dashboard/"));
   app.notFound((c) => c.json({ detail: "Not Found" }, 404));
   app.onError((error, c) => answerError(error, c, deps));

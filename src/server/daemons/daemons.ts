@@ -1,12 +1,13 @@
 import { rm } from "node:fs/promises";
 import type { Kysely } from "kysely";
-import { deleteFinishedBefore } from "../../db/queries/requests.ts";
+import { deleteFinishedBefore, listActiveBlobIds } from "../../db/queries/requests.ts";
 import type { Database } from "../../db/schema.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { ServerPaths } from "../../platform/server-paths.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { ServerConfig } from "../effective-config.ts";
 import { requestLogPath } from "../requests/run-request.ts";
+import { collectBlobs } from "../uploads/blob-store.ts";
 
 const HOUR_MS = 3_600_000;
 const RESTART_MS = 20_000;
@@ -29,6 +30,7 @@ export function startDaemons(options: DaemonOptions): Daemons {
   const stop = new AbortController();
   const loops = [
     repeat("request-gc", { ...options, everyMs: HOUR_MS, signal: stop.signal, work: () => collectRequests(options) }),
+    repeat("blob-gc", { ...options, everyMs: HOUR_MS, signal: stop.signal, work: () => collectUploads(options) }),
   ];
   return {
     close: async () => {
@@ -71,6 +73,12 @@ export async function collectRequests(
     for (const id of ids) await rm(requestLogPath(options.paths.requestLogs, id), { force: true });
     if (ids.length < BATCH) return;
   }
+}
+
+async function collectUploads(options: Pick<DaemonOptions, "db" | "paths" | "clock">): Promise<void> {
+  const inUse = new Set(await listActiveBlobIds(options.db));
+  const { blobs, uploads } = options.paths;
+  await collectBlobs({ blobs, uploads, inUse, now: options.clock.now(), maxAgeMs: HOUR_MS });
 }
 
 async function retentionHours(config: ServerConfig): Promise<number> {
