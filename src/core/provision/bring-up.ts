@@ -112,7 +112,7 @@ async function startNode(
     ],
     { signal: context.signal },
   );
-  const command = [...(await runner.nodeCommand()), program, "--root", instance.agentRoot];
+  const command = [...(await runner.nodeCommand()), program, "daemon", "--root", instance.agentRoot];
   await runner.startDetached(command, { logFile: outputFile(instance) });
   return runner;
 }
