@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
-import { AgentPool } from "../core/agents/pool.ts";
-import type { AgentConnections } from "../core/operation.ts";
+import { createAgentPool } from "../core/agents/events.ts";
+import type { AgentConnections, ClusterLocks } from "../core/operation.ts";
 import type { CloudRegistry } from "../core/ports/cloud.ts";
 import type { Database } from "../db/schema.ts";
 import type { Logger } from "../platform/logger.ts";
@@ -16,15 +16,12 @@ export function createAgents(options: {
   readonly db: Kysely<Database>;
   readonly clouds: CloudRegistry;
   readonly clock: Clock;
+  readonly locks: ClusterLocks;
   readonly logger: Logger;
 }): Agents {
-  const { db, clouds, clock, logger } = options;
-  const pool = new AgentPool({
-    db,
-    clouds,
-    clock,
-    onEvent: () => Promise.resolve(),
-    onLost: () => Promise.resolve(false),
+  const { logger, ...parts } = options;
+  const pool = createAgentPool({
+    ...parts,
     onError: (clusterName, error) => logger.warn({ err: error, clusterName }, "agent connection"),
   });
   return { connections: pool, resume: () => pool.resume() };

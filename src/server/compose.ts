@@ -52,9 +52,10 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   const onInternalError = (error: unknown, requestId: string): void =>
     logger.error({ err: error, requestId }, "internal error");
   const clouds = createCloudRegistry({ home: paths.home, env: parts.env });
-  const agents: Agents = createAgents({ db: database.db, clouds, clock, logger });
+  const locks = createClusterLocks();
+  const agents: Agents = createAgents({ db: database.db, clouds, clock, locks, logger });
   const config = new ServerConfig(parts.configPath);
-  const contextParts = { ...parts, clouds, agents: agents.connections, locks: createClusterLocks(), config };
+  const contextParts = { ...parts, clouds, agents: agents.connections, locks, config };
   const createContext = (run: RunInfo): Promise<OperationContext> => createOperationContext(run, contextParts);
   const operations: Record<string, AnyOperation> = {
     ...serverOperations({ cancel: (ids) => queue.cancel(ids), enabledClouds: coreOperations.enabled_clouds }),
