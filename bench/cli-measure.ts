@@ -65,3 +65,23 @@ export async function measureLoad(
   if (result.exitCode !== 0) throw new Error(`${world.name}: ${mode} load: ${result.stderr}`);
   return JSON.parse(result.stdout) as LoadFigures;
 }
+
+/**
+ * Requests per second that `GET /api/health` answers. By `wrk`, where it is installed, because a generator in JavaScript costs as
+ * much as our server; otherwise by our own.
+ */
+export async function measureHealth(
+  world: World,
+  options: { readonly clients: number; readonly seconds: number },
+): Promise<number> {
+  const { clients, seconds } = options;
+  const argv = ["wrk", "-t1", `-c${clients}`, `-d${seconds}s`, `http://127.0.0.1:${world.port}/api/health`];
+  try {
+    const { stdout, exitCode } = await world.run(argv, { timeoutMs: 120_000 });
+    const rate = /Requests\/sec:\s+([\d.]+)/u.exec(stdout)?.[1];
+    if (exitCode === 0 && rate !== undefined && !stdout.includes("Non-2xx")) return Number(rate);
+  } catch (error) {
+    if (!(error instanceof Error) || !("code" in error) || error.code !== "ENOENT") throw error;
+  }
+  return (await measureLoad(world, "health", options)).perSecond;
+}

@@ -54,7 +54,7 @@ function serverFigures(empty: Sides<Measured>, full: Sides<MeasuredFull>): Figur
     what: `\`GET /api/health\`, ${clients} client${clients === 1 ? "" : "s"}`,
     unit: "/s",
     target: more([15, 25, 30][index] ?? 30),
-    ...sides(empty, (m) => m.health[clients].perSecond),
+    ...sides(empty, (m) => m.health[clients]),
   }));
   return [
     {
@@ -158,7 +158,8 @@ ${renderFigures(figuresOf(run))}
   (\`wait4\`) of all runs.
 * API server: from starting the process to the first \`200\` of \`/api/health\`; memory is the resident size of all processes of the
   server, summed, after it was left alone, and again after the load below.
-* Load: a process of its own (\`bench/reference-load.ts\`) with keep-alive connections, one request in flight on each. A request
+* Load: a process of its own (\`bench/reference-load.ts\`) with keep-alive connections, one request in flight on each; the
+  health figures by \`wrk -t1\`. A request
   of the status figures is \`POST /status\`, then \`GET /api/get\`; the database is the one that each product uses by default.
 * 1,000 clusters: rows in the product's own database, listed in full. Ours are copies of a cluster that was really launched.
 * The original runs in a network and process namespace of its own, as do the clients that measure it.

@@ -1,5 +1,12 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { measureCommand, measureLoad, type LoadFigures, type ProcessFigures, type World } from "./cli-measure.ts";
+import {
+  measureCommand,
+  measureHealth,
+  measureLoad,
+  type LoadFigures,
+  type ProcessFigures,
+  type World,
+} from "./cli-measure.ts";
 
 /** Everything that is measured in the same way in both worlds; a key that is missing was not measured. */
 export interface Measured {
@@ -8,7 +15,7 @@ export interface Measured {
   readonly startMs: number;
   readonly idleMib: number;
   readonly loadedMib: number;
-  readonly health: Readonly<Record<1 | 8 | 32, LoadFigures>>;
+  readonly health: Readonly<Record<1 | 8 | 32, number>>;
   readonly statusEmpty: ProcessFigures;
   readonly statusLoadEmpty: LoadFigures;
 }
@@ -37,9 +44,9 @@ export async function measureEmpty(world: World, effort: Effort): Promise<Measur
   const help = await measureCommand(world, ["--help"], { python, runs });
   const version = await measureCommand(world, ["--version"], { python, runs });
   const health = {
-    1: await measureLoad(world, "health", { clients: 1, seconds }),
-    8: await measureLoad(world, "health", { clients: 8, seconds }),
-    32: await measureLoad(world, "health", { clients: 32, seconds }),
+    1: await measureHealth(world, { clients: 1, seconds }),
+    8: await measureHealth(world, { clients: 8, seconds }),
+    32: await measureHealth(world, { clients: 32, seconds }),
   };
   // The first run warms the server's own caches in both worlds.
   await measureCommand(world, ["status"], { python, runs: 1 });
