@@ -5,3 +5,11 @@ import type { ConfigOverrides, Machine } from "./context.ts";
 export async function loadClientConfig(_machine: Machine, _overrides: ConfigOverrides): Promise<ClientConfig> {
   return { value: {}, paths: [null, null] };
 }
+
+/** Reads the `--config` values alone. */
+export async function loadConfigOverrides(
+  _machine: Machine,
+  _overrides: ConfigOverrides,
+): Promise<Readonly<Record<string, unknown>>> {
+  return {};
+}

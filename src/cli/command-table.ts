@@ -50,11 +50,17 @@ const HIDDEN = { hidden: true } as const;
 
 /** Every command, in the order of the help text. */
 export const commandTable: readonly CommandEntry[] = [
-  planned("launch", "Launch a cluster or run a task on one.", () =>
-    import("./specs/launch.ts").then((m) => m.launchSpec),
+  command(
+    "launch",
+    "Launch a cluster or run a task on one.",
+    () => import("./specs/launch.ts").then((m) => m.launchSpec),
+    () => import("./commands/launch.ts").then((m) => m.runLaunch),
   ),
-  planned("exec", "Run a task or a command on an existing cluster.", () =>
-    import("./specs/launch.ts").then((m) => m.execSpec),
+  command(
+    "exec",
+    "Run a task or a command on an existing cluster.",
+    () => import("./specs/launch.ts").then((m) => m.execSpec),
+    () => import("./commands/exec.ts").then((m) => m.runExec),
   ),
   command(
     "status",
@@ -68,19 +74,60 @@ export const commandTable: readonly CommandEntry[] = [
     () => import("./specs/infra.ts").then((m) => m.statusKubernetesSpec),
     HIDDEN,
   ),
-  planned("cost-report", "Show estimated costs of clusters.", () =>
-    import("./specs/clusters.ts").then((m) => m.costReportSpec),
+  command(
+    "cost-report",
+    "Show estimated costs of clusters.",
+    () => import("./specs/clusters.ts").then((m) => m.costReportSpec),
+    () => import("./commands/cost-report.ts").then((m) => m.runCostReport),
   ),
-  planned("queue", "Show the job queue of clusters.", () => import("./specs/clusters.ts").then((m) => m.queueSpec)),
-  planned("logs", "Show the log of a job.", () => import("./specs/clusters.ts").then((m) => m.logsSpec)),
-  planned("cancel", "Cancel jobs.", () => import("./specs/clusters.ts").then((m) => m.cancelSpec)),
-  planned("stop", "Stop clusters.", () => import("./specs/lifecycle.ts").then((m) => m.stopSpec)),
-  planned("autostop", "Plan an autostop or autodown of clusters.", () =>
-    import("./specs/lifecycle.ts").then((m) => m.autostopSpec),
+  command(
+    "queue",
+    "Show the job queue of clusters.",
+    () => import("./specs/clusters.ts").then((m) => m.queueSpec),
+    () => import("./commands/queue.ts").then((m) => m.runQueue),
   ),
-  planned("start", "Restart clusters.", () => import("./specs/lifecycle.ts").then((m) => m.startSpec)),
-  planned("down", "Tear down clusters.", () => import("./specs/lifecycle.ts").then((m) => m.downSpec)),
-  planned("check", "Check which infra can be used.", () => import("./specs/clusters.ts").then((m) => m.checkSpec)),
+  command(
+    "logs",
+    "Show the log of a job.",
+    () => import("./specs/clusters.ts").then((m) => m.logsSpec),
+    () => import("./commands/logs.ts").then((m) => m.runLogs),
+  ),
+  command(
+    "cancel",
+    "Cancel jobs.",
+    () => import("./specs/clusters.ts").then((m) => m.cancelSpec),
+    () => import("./commands/cancel.ts").then((m) => m.runCancel),
+  ),
+  command(
+    "stop",
+    "Stop clusters.",
+    () => import("./specs/lifecycle.ts").then((m) => m.stopSpec),
+    () => import("./commands/lifecycle.ts").then((m) => m.runStop),
+  ),
+  command(
+    "autostop",
+    "Plan an autostop or autodown of clusters.",
+    () => import("./specs/lifecycle.ts").then((m) => m.autostopSpec),
+    () => import("./commands/lifecycle.ts").then((m) => m.runAutostop),
+  ),
+  command(
+    "start",
+    "Restart clusters.",
+    () => import("./specs/lifecycle.ts").then((m) => m.startSpec),
+    () => import("./commands/start.ts").then((m) => m.runStart),
+  ),
+  command(
+    "down",
+    "Tear down clusters.",
+    () => import("./specs/lifecycle.ts").then((m) => m.downSpec),
+    () => import("./commands/lifecycle.ts").then((m) => m.runDown),
+  ),
+  command(
+    "check",
+    "Check which infra can be used.",
+    () => import("./specs/clusters.ts").then((m) => m.checkSpec),
+    () => import("./commands/check.ts").then((m) => m.runCheck),
+  ),
   planned(
     "show-gpus",
     "Show the accelerators on offer.",
@@ -124,8 +171,11 @@ export const commandTable: readonly CommandEntry[] = [
   planned("jobs logs", "Show the log of a managed job.", () =>
     import("./specs/managed-jobs.ts").then((m) => m.jobsLogsSpec),
   ),
-  planned("jobs dashboard", "Open the dashboard at its jobs page.", () =>
-    import("./specs/managed-jobs.ts").then((m) => m.jobsDashboardSpec),
+  command(
+    "jobs dashboard",
+    "Open the dashboard at its jobs page.",
+    () => import("./specs/managed-jobs.ts").then((m) => m.jobsDashboardSpec),
+    () => import("./commands/dashboard.ts").then((m) => m.runJobsDashboard),
   ),
   group("jobs pool", "Pools of workers for managed jobs."),
   planned("jobs pool apply", "Create a pool or change one.", () =>
@@ -138,8 +188,19 @@ export const commandTable: readonly CommandEntry[] = [
   planned("jobs pool logs", "Show the log of a pool's workers.", () =>
     import("./specs/managed-jobs.ts").then((m) => m.jobsPoolLogsSpec),
   ),
-  planned("dashboard", "Open the dashboard.", () => import("./specs/api.ts").then((m) => m.dashboardSpec)),
-  planned("ui", "Open the dashboard.", () => import("./specs/api.ts").then((m) => m.dashboardSpec), HIDDEN),
+  command(
+    "dashboard",
+    "Open the dashboard.",
+    () => import("./specs/api.ts").then((m) => m.dashboardSpec),
+    () => import("./commands/dashboard.ts").then((m) => m.runDashboard),
+  ),
+  command(
+    "ui",
+    "Open the dashboard.",
+    () => import("./specs/api.ts").then((m) => m.dashboardSpec),
+    () => import("./commands/dashboard.ts").then((m) => m.runDashboard),
+    HIDDEN,
+  ),
   group("serve", "Services with replicas and a load balancer."),
   planned("serve up", "Launch a service.", () => import("./specs/serve.ts").then((m) => m.serveUpSpec)),
   planned("serve update", "Change a running service.", () => import("./specs/serve.ts").then((m) => m.serveUpdateSpec)),
@@ -154,17 +215,48 @@ export const commandTable: readonly CommandEntry[] = [
     import("./specs/infra.ts").then((m) => m.localDownSpec),
   ),
   group("api", "The API server."),
-  planned("api start", "Start the API server on this machine.", () =>
-    import("./specs/api.ts").then((m) => m.apiStartSpec),
+  command(
+    "api start",
+    "Start the API server on this machine.",
+    () => import("./specs/api.ts").then((m) => m.apiStartSpec),
+    () => import("./commands/api/start.ts").then((m) => m.runApiStart),
   ),
-  planned("api stop", "Stop the API server on this machine.", () =>
-    import("./specs/api.ts").then((m) => m.apiStopSpec),
+  command(
+    "api stop",
+    "Stop the API server on this machine.",
+    () => import("./specs/api.ts").then((m) => m.apiStopSpec),
+    () => import("./commands/api/stop.ts").then((m) => m.runApiStop),
   ),
-  planned("api logs", "Show the log of a request.", () => import("./specs/api.ts").then((m) => m.apiLogsSpec)),
-  planned("api cancel", "Cancel requests.", () => import("./specs/api.ts").then((m) => m.apiCancelSpec)),
-  planned("api status", "List requests.", () => import("./specs/api.ts").then((m) => m.apiStatusSpec)),
-  planned("api login", "Log in to an API server.", () => import("./specs/api.ts").then((m) => m.apiLoginSpec)),
-  planned("api logout", "Log out of the API server.", () => import("./specs/api.ts").then((m) => m.apiLogoutSpec)),
+  command(
+    "api logs",
+    "Show the log of a request.",
+    () => import("./specs/api.ts").then((m) => m.apiLogsSpec),
+    () => import("./commands/api/logs.ts").then((m) => m.runApiLogs),
+  ),
+  command(
+    "api cancel",
+    "Cancel requests.",
+    () => import("./specs/api.ts").then((m) => m.apiCancelSpec),
+    () => import("./commands/api/cancel.ts").then((m) => m.runApiCancel),
+  ),
+  command(
+    "api status",
+    "List requests.",
+    () => import("./specs/api.ts").then((m) => m.apiStatusSpec),
+    () => import("./commands/api/status.ts").then((m) => m.runApiStatus),
+  ),
+  command(
+    "api login",
+    "Log in to an API server.",
+    () => import("./specs/api.ts").then((m) => m.apiLoginSpec),
+    () => import("./commands/api/login.ts").then((m) => m.runApiLogin),
+  ),
+  command(
+    "api logout",
+    "Log out of the API server.",
+    () => import("./specs/api.ts").then((m) => m.apiLogoutSpec),
+    () => import("./commands/api/logout.ts").then((m) => m.runApiLogout),
+  ),
   command(
     "api info",
     "Show the API server in use.",

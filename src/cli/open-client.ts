@@ -1,8 +1,10 @@
 import { SkyClient, type ClientConfig } from "../client/sky-client.ts";
-import type { ConfigOverrides, Context } from "./context.ts";
+import type { ConfigOverrides, Context, Machine } from "./context.ts";
+
+type ClientOwner = Machine & Pick<Context, "command" | "commandLine">;
 
 /** Opens the client that a command talks through. */
-export async function openClient(ctx: Context, overrides: ConfigOverrides): Promise<SkyClient> {
+export async function openClient(ctx: ClientOwner, overrides: ConfigOverrides): Promise<SkyClient> {
   const { loadClientConfig } = await import("./client-config.ts");
   const config: ClientConfig = await loadClientConfig(ctx, overrides);
   return new SkyClient({

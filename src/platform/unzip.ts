@@ -50,8 +50,7 @@ function damaged(detail: string): OperationFailedError {
 function inside(target: string, place: string): string {
   const destination = resolve(target, normalize(place));
   const way = relative(target, destination);
-  if (isAbsolute(place) || way === ".." || way.startsWith(`..${"/"}`))
-    throw damaged(`${place} leads out of the folder`);
+  if (isAbsolute(place) || way === ".." || way.startsWith("../")) throw damaged(`${place} leads out of the folder`);
   return destination;
 }
 

@@ -38,11 +38,7 @@ export async function runLogs({ args, options }: Parsed, ctx: Context): Promise<
 function checkCombination({ args, options }: Parsed): void {
   const hook = options.hookEvent !== undefined || options.autostopAlias;
   const jobOptions = options.syncDown || options.status || args.jobIds.length > 0;
-  if (options.worker !== undefined && hook) throw hookConflict();
-  if (options.worker !== undefined && !options.provision) {
-    throw new UsageError("--worker can only be used with --provision.");
-  }
-  if (options.worker !== undefined && options.worker < 1) throw new UsageError("--worker must be a positive integer.");
+  checkWorker(options, hook);
   if (options.provision && hook) throw new UsageError("--provision and --hook cannot be used together.");
   if (options.provision && jobOptions) {
     throw new UsageError("--provision cannot be combined with job log options (--sync-down/--status/job IDs).");
@@ -53,6 +49,13 @@ function checkCombination({ args, options }: Parsed): void {
       "Both --sync_down and --status are specified (ambiguous). To fix: specify at most one of them.",
     );
   }
+}
+
+function checkWorker({ worker, provision }: Parsed["options"], hook: boolean): void {
+  if (worker === undefined) return;
+  if (hook) throw hookConflict();
+  if (!provision) throw new UsageError("--worker can only be used with --provision.");
+  if (worker < 1) throw new UsageError("--worker must be a positive integer.");
 }
 
 function hookConflict(): UsageError {

@@ -144,16 +144,6 @@ export function choiceOr<const C extends readonly string[]>(
   return { type: "choice", ...spell(spellings), choices, help, default: fallback };
 }
 
-/** Repeatable choice; with `bareValue` it may stand without a value. */
-export function choices(
-  spellings: string,
-  of: readonly string[],
-  help: string,
-  extra: Extra = {},
-): OptionSpec<readonly string[]> {
-  return { type: "choice", ...spell(spellings), choices: of, help, multiple: true, default: [], ...extra };
-}
-
 export function argument(metavar: string, completion?: Completion): ArgumentSpec<string> {
   return withCompletion({ metavar, required: true, variadic: false, type: "text" }, completion);
 }
