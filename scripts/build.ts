@@ -2,7 +2,7 @@
  * Bundles the three programs into dist/: the CLI (CommonJS with lazy chunks, because an ES module's `import "node:http"`
  * costs 17 ms, nodejs/node#59686), the API server (ESM) and the node agent (one file, no npm package).
  */
-import { rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { rolldown, type InputOptions, type OutputOptions } from "rolldown";
 
@@ -57,8 +57,14 @@ for (const name of names) {
   const bundle = bundles[name as keyof typeof bundles];
   if (bundle === undefined)
     throw new Error(`No bundle is named ${name}; there are ${Object.keys(bundles).join(", ")}.`);
-  rmSync(`${root}/dist/${name}`, { recursive: true, force: true });
+  const target = `${root}/${bundle.output.dir}`;
+  // Written aside and swapped in, so that a program started meanwhile never meets half a bundle.
+  const fresh = `${target}.new-${process.pid}`;
+  const old = `${target}.old-${process.pid}`;
   const build = await rolldown(bundle.input);
-  await build.write({ ...bundle.output, dir: `${root}/${bundle.output.dir}` });
+  await build.write({ ...bundle.output, dir: fresh });
   await build.close();
+  if (existsSync(target)) renameSync(target, old);
+  renameSync(fresh, target);
+  rmSync(old, { recursive: true, force: true });
 }

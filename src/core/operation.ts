@@ -61,7 +61,10 @@ export interface AgentConnections {
   /** The connection to the cluster's head agent, opened when there is none. Rejects with AgentError when nobody answers. */
   connect(
     clusterName: string,
-    options?: { /** How long to wait for an agent that is starting. */ readonly waitMs?: number; readonly signal?: AbortSignal },
+    options?: {
+      /** How long to wait for an agent that is starting. */ readonly waitMs?: number;
+      readonly signal?: AbortSignal;
+    },
   ): Promise<AgentPeer>;
   /** Ends the connection and stops following the cluster, e.g. before its nodes are stopped. */
   drop(clusterName: string): void;

@@ -14,7 +14,7 @@ export interface OpenDatabase {
   readonly db: Kysely<Database>;
   readonly kind: DatabaseKind;
   /** Runs `work` so that it has reached the disk when the promise resolves, also through a power failure. */
-  durably<T>(work: (db: Kysely<Database>) => Promise<T>): Promise<T>;
+  readonly durably: <T>(work: (db: Kysely<Database>) => Promise<T>) => Promise<T>;
   close(): Promise<void>;
 }
 

@@ -47,6 +47,13 @@ export class InvalidConfigError extends SkyError {
   override readonly status = 400;
 }
 
+/** A storage object in file_mounts contradicts itself. */
+export class StorageSpecError extends SkyError {
+  readonly code = "STORAGE_SPEC";
+  override readonly wireName = "StorageSpecError";
+  override readonly status = 400;
+}
+
 /** The command line itself is wrong (exit code 2, as Click has it). */
 export class UsageError extends SkyError {
   readonly code = "USAGE";

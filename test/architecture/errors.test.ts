@@ -46,6 +46,7 @@ const REBUILT_BY_THE_OFFICIAL_CLIENT = new Set([
   "ResourcesUnavailableError",
   "RuntimeError",
   "StorageError",
+  "StorageSpecError",
   "UsageError",
   "ValueError",
 ]);
@@ -80,6 +81,7 @@ it("every error has its row: class, code, wire name, HTTP status, exit code", ()
     RequestNotFoundError | REQUEST_NOT_FOUND | ValueError | 404 | 1
     ResourcesMismatchError | RESOURCES_MISMATCH | ResourcesMismatchError | 409 | 1
     ResourcesUnavailableError | RESOURCES_UNAVAILABLE | ResourcesUnavailableError | 409 | 1
+    StorageSpecError | STORAGE_SPEC | StorageSpecError | 400 | 1
     UsageError | USAGE | UsageError | 400 | 2"
   `);
 });

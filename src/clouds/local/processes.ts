@@ -20,13 +20,13 @@ const KILL_GRACE_MS = 5000;
 const STEP_MS = 10;
 
 /** When the process began, in the kernel's ticks; undefined when there is none (or no /proc to tell). */
-export function startTimeOf(pid: number): string | undefined {
+function startTimeOf(pid: number): string | undefined {
   const stat = readStat(pid);
   return stat === undefined || stat.state === "Z" ? undefined : stat.startTime;
 }
 
 /**
- * Finds every live process of a node: those whose environment carries the node's marker, their descendants, and what shares a
+ * Finds every live process of a node: those whose environment says that they are the node's, their descendants, and what shares a
  * session with them. Never this process or its ancestors, so that a server started inside a job does not end itself.
  */
 export function findNodeProcesses(nodeDir: string): readonly ProcessRef[] {
@@ -101,7 +101,9 @@ function listProcesses(nodeDir: string): readonly ProcessEntry[] {
 
 function isMarked(pid: number, nodeDir: string): boolean {
   const environment = readOrUndefined(`/proc/${pid}/environ`);
-  return environment !== undefined && `\0${environment}`.includes(`\0${NODE_MARKER}=${nodeDir}\0`);
+  if (environment === undefined) return false;
+  // The agent passes few variables on to tasks; HOME is always the node's own.
+  return [`${NODE_MARKER}=${nodeDir}`, `HOME=${nodeDir}/home`].some((one) => `\0${environment}`.includes(`\0${one}\0`));
 }
 
 interface Stat {

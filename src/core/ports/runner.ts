@@ -37,10 +37,7 @@ export interface Runner {
    * Opens a byte stream to the agent whose root directory is `root`. Rejects when no agent listens there, with `waitMs` only when
    * none does by then.
    */
-  connectAgent(
-    root: string,
-    options?: { readonly waitMs?: number; readonly signal?: AbortSignal },
-  ): Promise<Duplex>;
+  connectAgent(root: string, options?: { readonly waitMs?: number; readonly signal?: AbortSignal }): Promise<Duplex>;
   /** Command with which Node runs on this node (argv prefix), e.g. `["/home/me/.sky/agent/node-24.21.0/bin/node"]`. */
   nodeCommand(): Promise<readonly string[]>;
   close(): Promise<void>;

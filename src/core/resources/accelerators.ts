@@ -36,9 +36,10 @@ type Expanded = AcceleratorRequest & { readonly byMemory: boolean };
 
 function choice(kind: "any_of" | "ordered", found: readonly Expanded[]): AcceleratorChoice {
   if (found.length === 0) throw new InvalidValueError('The "accelerators" field must name at least one accelerator.');
+  const requests = new Map(found.map(({ name, count }) => [`${name}:${count}`, Object.freeze({ name, count })]));
   return {
     kind,
-    requests: found.map(({ name, count }) => Object.freeze({ name, count })),
+    requests: [...requests.values()],
     byMemory: found.some((request) => request.byMemory),
   };
 }

@@ -11,8 +11,6 @@ const UNIT_GIB: Readonly<Record<string, number>> = {
   p: 1024 * 1024,
 };
 
-const SIZE = /^([0-9]+(?:\.[0-9]+)?)\s*([kmgtp])[bi]$/i;
-
 /** What Python's float() takes: blanks around it, single underscores between digits, inf and nan. */
 export function parsePythonFloat(text: string): number | undefined {
   const trimmed = text.trim();
@@ -40,23 +38,29 @@ function checkAmount(field: string, found: string, digits: string): void {
 
 /** GiB as printed: `16`, `16+`, `0.5`; `2x` is GiB per vCPU. A unit turns the number into a fraction (`16GB` → `16.0`). */
 export function parseMemory(text: string): string {
-  const perCpu = /^(.*)x(\+?)$/i.exec(text);
-  if (perCpu !== null) {
-    const found = `${perCpu[1]}${perCpu[2]}x`;
-    checkAmount("memory", found, perCpu[2] === "" ? (perCpu[1] ?? "") : "not a number");
-    return found;
-  }
+  const perCpu = /^(.*)x(\+?)$/.exec(text);
+  if (perCpu !== null) return parsePerCpu(text, perCpu[1] ?? "", perCpu[2] !== "");
   const plus = text.endsWith("+") ? "+" : "";
   const amount = plus === "" ? text : text.slice(0, -1);
-  const sized = SIZE.exec(amount.trim());
-  const canonical = sized === null ? text : reprFloat(gibOf(sized)) + plus;
-  if (sized === null && parsePythonFloat(amount) === undefined) throw badMemory(text);
+  const gib = gibOf(amount);
+  if (gib === undefined && parsePythonFloat(amount) === undefined) throw badMemory(text);
+  const canonical = gib === undefined ? text : reprFloat(gib) + plus;
   checkAmount("memory", canonical, plus === "" ? canonical : canonical.slice(0, -1));
   return canonical;
 }
 
-function gibOf(match: RegExpExecArray): number {
-  return Number(match[1]) * (UNIT_GIB[(match[2] ?? "").toLowerCase()] ?? 1);
+function parsePerCpu(text: string, digits: string, plus: boolean): string {
+  if (parsePythonFloat(digits) === undefined) throw badMemory(text);
+  // "At least N per vCPU" has no meaning; the original shows its own reading of it.
+  checkAmount("memory", plus ? `${digits}+x` : text, plus ? "" : digits);
+  return text;
+}
+
+/** GiB of a number with a two-letter unit (`GB` and `Gi` are the same); undefined for anything else. */
+function gibOf(text: string): number | undefined {
+  const factor = /[bi]$/i.test(text) ? UNIT_GIB[text.at(-2)?.toLowerCase() ?? ""] : undefined;
+  const value = factor === undefined ? undefined : parsePythonFloat(text.slice(0, -2));
+  return value === undefined || factor === undefined ? undefined : value * factor;
 }
 
 const SIZE_HINT =
@@ -68,8 +72,7 @@ function badMemory(text: string): InvalidValueError {
 
 /** Whole GiB. */
 export function parseDiskSize(text: string): number {
-  const sized = SIZE.exec(text);
-  const gib = sized === null ? (/^-?[0-9]+$/.test(text) ? Number(text) : undefined) : gibOf(sized);
+  const gib = gibOf(text) ?? (/^-?[0-9]+$/.test(text) ? Number(text) : undefined);
   if (gib === undefined || !Number.isInteger(gib))
     throw new InvalidValueError(`"disk_size" field ${SIZE_HINT}. Got: ${reprString(text)}`);
   if (gib < 1) throw new InvalidValueError(`"disk_size" must be a positive integer (in GB). Got: '${gib}'.`);

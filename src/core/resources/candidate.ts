@@ -12,7 +12,7 @@ import {
   type YamlMapping,
   type YamlNode,
 } from "../../shared/yaml-node.ts";
-import { pyStr, reprString } from "../../shared/yaml-repr.ts";
+import { pyRepr, pyStr, reprString } from "../../shared/yaml-repr.ts";
 import { isTpu, withTpuDefaults } from "./accelerators.ts";
 import { parseCpus, parseDiskSize, parseLocalDisk, parseMemory } from "./amounts.ts";
 import { parseAutostop } from "./autostop.ts";
@@ -73,7 +73,7 @@ export function buildCandidate(block: YamlMapping, context: BuildContext): Resou
     autostop: field("autostop", parseAutostop),
     priority: field("priority", (node) => Number(plainOf(node))),
     priorityClass: field("priority_class", (node) => (pyStr(node) === "" ? undefined : pyStr(node))),
-    volumes: field("volumes", (node) => plainOf(node) as readonly unknown[]),
+    volumes: field("volumes", legacyVolumes),
     clusterConfigOverrides: field("_cluster_config_overrides", nonEmptyMap),
     dockerLogin: field("_docker_login_config", (node) => plainOf(node) as DockerLogin),
     noMissingAcceleratorWarnings: context.byMemory ? true : field("_no_missing_accel_warnings", flag),
@@ -158,8 +158,22 @@ function ports(node: YamlNode): readonly string[] | undefined {
 }
 
 function labels(node: YamlNode): Readonly<Record<string, string>> | undefined {
-  if (node.kind !== "mapping" || node.entries.length === 0) return undefined;
+  if (node.kind !== "mapping") return undefined;
   return Object.fromEntries(node.entries.map(({ key, value }) => [keyText(key), pyStr(value)]));
+}
+
+/** Disks of the old GCP form; the instance's own disks have no name. */
+function legacyVolumes(node: YamlNode): readonly unknown[] {
+  for (const item of node.kind === "sequence" ? node.items : []) {
+    const path = child(item, "path");
+    if (path === undefined)
+      throw new InvalidValueError(`Invalid volume ${pyRepr(item)}. Volume must have a "path" field.`);
+    const type = child(item, "storage_type");
+    const isInstance = isString(type) && type.value.toLowerCase() === "instance";
+    if (!isInstance && child(item, "name") === undefined)
+      throw new InvalidValueError(`Network volume ${pyStr(path)} must have "name" field.`);
+  }
+  return plainOf(node) as readonly unknown[];
 }
 
 function internalFields(block: YamlMapping): Readonly<Record<string, unknown>> | undefined {

@@ -17,7 +17,7 @@ import {
   type YamlMapping,
   type YamlNode,
 } from "../../shared/yaml-node.ts";
-import { parseAccelerators } from "./accelerators.ts";
+import { parseAccelerators, type AcceleratorChoice } from "./accelerators.ts";
 import { buildCandidate, type CandidateContext } from "./candidate.ts";
 import { formatResources } from "./format.ts";
 import type { AcceleratorRequest, ResourceChoice, Resources } from "./resources.ts";
@@ -81,24 +81,31 @@ interface Expansion {
 function expand(block: YamlMapping, context: ResourcesContext): Expansion {
   const anyOf = itemsOf(block, "any_of");
   const ordered = itemsOf(block, "ordered");
-  if (anyOf.length > 0 && ordered.length > 0)
-    throw new InvalidValueError('Cannot specify both "any_of" and "ordered" in resources.');
   const base = withoutKeys(block, ["any_of", "ordered"]);
-  const accelerators = acceleratorsOf(base, context);
-  const several = (accelerators?.requests.length ?? 0) > 1;
-  if (several && ordered.length > 0)
-    throw new InvalidValueError('Cannot specify multiple "accelerators" with "ordered" in resources.');
-  if (several && anyOf.length > 0 && accelerators?.kind === "ordered")
-    throw new InvalidValueError(
-      'Cannot specify multiple "accelerators" with preferred order (i.e., list of accelerators) with "any_of" in resources.',
-    );
-  const isOrdered = ordered.length > 0 || (several && accelerators?.kind === "ordered");
+  const preference = checkCombination(anyOf.length, ordered.length, acceleratorsOf(base, context));
   const items = [...anyOf, ...ordered];
   const blocks = items.length === 0 ? [base] : items.map((item) => overlay(base, item));
   const candidates = blocks.flatMap((candidate) => candidatesOf(candidate, context));
-  checkPriorities(candidates);
-  const kind = candidates.length <= 1 ? "single" : isOrdered ? "ordered" : "any_of";
+  checkPriorities(candidates, preference);
+  const kind = candidates.length <= 1 ? "single" : preference;
   return { choice: Object.freeze({ kind, candidates: Object.freeze(candidates) }), hook: hookOf(blocks) };
+}
+
+/** Which of the two kinds several candidates have; only some combinations have a meaning. */
+function checkCombination(
+  anyOf: number,
+  ordered: number,
+  accelerators: AcceleratorChoice | undefined,
+): "any_of" | "ordered" {
+  if (anyOf > 0 && ordered > 0) throw new InvalidValueError('Cannot specify both "any_of" and "ordered" in resources.');
+  const several = accelerators !== undefined && accelerators.requests.length > 1;
+  if (several && ordered > 0)
+    throw new InvalidValueError('Cannot specify multiple "accelerators" with "ordered" in resources.');
+  if (several && anyOf > 0 && accelerators.kind === "ordered")
+    throw new InvalidValueError(
+      'Cannot specify multiple "accelerators" with preferred order (i.e., list of accelerators) with "any_of" in resources.',
+    );
+  return ordered > 0 || (several && accelerators.kind === "ordered") ? "ordered" : "any_of";
 }
 
 function itemsOf(block: YamlMapping, key: string): readonly YamlNode[] {
@@ -142,12 +149,12 @@ function candidatesOf(block: YamlMapping, context: ResourcesContext): Resources[
   );
 }
 
-function checkPriorities(candidates: readonly Resources[]): void {
+function checkPriorities(candidates: readonly Resources[], kind: "any_of" | "ordered"): void {
   const priorities = new Set(candidates.flatMap(({ priority }) => (priority === undefined ? [] : [priority])));
-  if (priorities.size > 1)
-    throw new InvalidValueError(
-      `Priority is not consistent across resources: {${candidates.map((item) => formatResources(item)).join(", ")}}`,
-    );
+  if (priorities.size <= 1) return;
+  const list = candidates.map((item) => formatResources(item)).join(", ");
+  const shown = kind === "ordered" ? `[${list}]` : `{${list}}`;
+  throw new InvalidValueError(`Priority is not consistent across resources: ${shown}`);
 }
 
 function hookOf(blocks: readonly YamlMapping[]): ParsedResources["autostopHook"] {

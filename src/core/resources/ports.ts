@@ -31,7 +31,7 @@ function parseRange(text: string): readonly [number, number] {
 }
 
 function parsePort(text: string): number {
-  const port = /^\s*[0-9]+\s*$/.test(text) ? Number(text) : 0;
+  const port = /^[0-9]+$/.test(text) ? Number(text) : 0;
   if (port < 1 || port > MAX_PORT)
     throw new InvalidValueError(`Invalid port ${text}. Please use a port number between 1 and ${MAX_PORT}.`);
   return port;

@@ -94,7 +94,7 @@ export interface ServiceSpec {
   readonly spotPlacer?: string | undefined;
   readonly upscaleDelaySeconds?: number | undefined;
   readonly downscaleDelaySeconds?: number | undefined;
-  readonly ports?: string | undefined;
+  readonly ports?: number | undefined;
   readonly loadBalancingPolicy?: string | undefined;
   readonly streamTimeoutSeconds?: number | undefined;
   readonly tls?: { readonly keyfile: string; readonly certfile: string } | undefined;

@@ -46,7 +46,7 @@ export async function findRequestsByPrefix(
 export async function claimRequest(
   db: Kysely<Database>,
   requestId: string,
-  claim: { readonly owner: string; readonly seenToken: number; readonly expiresAt: number },
+  claim: { readonly owner: string; readonly seenToken: number; readonly expiresAt: number | null },
 ): Promise<RequestRow | undefined> {
   return db
     .updateTable("requests")
@@ -68,7 +68,7 @@ export async function claimRequest(
 export async function extendLeases(
   db: Kysely<Database>,
   owner: string,
-  options: { readonly expiresAt: number },
+  options: { readonly expiresAt: number | null },
 ): Promise<{ request_id: string; cancel_requested: number }[]> {
   return db
     .updateTable("requests")
@@ -103,6 +103,42 @@ export async function finishRequest(
   return result.numUpdatedRows === 1n;
 }
 
+/** Parks a running request (WAITING with a text), or ends the wait with a null text. */
+export async function setRequestWaiting(
+  db: Kysely<Database>,
+  requestId: string,
+  options: { readonly leaseToken: number; readonly message: string | null },
+): Promise<void> {
+  await db
+    .updateTable("requests")
+    .set({ status: options.message === null ? "RUNNING" : "WAITING", status_msg: options.message })
+    .where("request_id", "=", requestId)
+    .where("lease_token", "=", options.leaseToken)
+    .where("status", "in", ACTIVE)
+    .execute();
+}
+
+/** Active requests on a cluster. */
+export async function listActiveOnCluster(db: Kysely<Database>, clusterName: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom("requests")
+    .select("request_id")
+    .where("cluster_name", "=", clusterName)
+    .where("status", "in", ACTIVE)
+    .execute();
+  return rows.map((row) => row.request_id);
+}
+
+/** Ids of active requests, of one user or of all. */
+export async function listActiveRequestIds(
+  db: Kysely<Database>,
+  options: { readonly userId?: string } = {},
+): Promise<string[]> {
+  let query = db.selectFrom("requests").select("request_id").where("status", "in", ACTIVE).orderBy("created_at");
+  if (options.userId !== undefined) query = query.where("user_id", "=", options.userId);
+  return (await query.execute()).map((row) => row.request_id);
+}
+
 /** Gives a running request back to the queue, to be taken up at the next start. */
 export async function releaseRequest(
   db: Kysely<Database>,
@@ -135,7 +171,7 @@ export async function markCancelled(db: Kysely<Database>, requestIds: readonly s
 export async function findClaimable(
   db: Kysely<Database>,
   schedule: ScheduleType,
-  options: { readonly now: number; readonly limit: number; readonly ignoreLeasesOfOthers?: boolean },
+  options: { readonly now: number; readonly limit: number },
 ): Promise<{ request_id: string; lease_token: number }[]> {
   return db
     .selectFrom("requests")

@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { closeSync, openSync, watch } from "node:fs";
+import { closeSync, mkdirSync, openSync, watch } from "node:fs";
 import { chmod, copyFile, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import type { Duplex } from "node:stream";
+import { agentSocket } from "../../shared/agent/socket-path.ts";
 import { AgentError } from "../../shared/errors.ts";
 import type { RunOptions, RunResult, Runner, UploadFile } from "../../core/ports/runner.ts";
 
@@ -13,9 +14,6 @@ export interface LocalRunnerOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
 }
-
-/** Name of the agent's socket in its root directory. */
-export const AGENT_SOCKET = "agent.sock";
 
 /** Acts on this machine directly. */
 export function createLocalRunner(node: LocalRunnerOptions): Runner {
@@ -125,17 +123,24 @@ async function connectAgent(
   options: { readonly waitMs?: number; readonly signal?: AbortSignal },
 ): Promise<Duplex> {
   options.signal?.throwIfAborted();
-  const socketPath = join(root, AGENT_SOCKET);
+  const { path: socketPath, privateDirectory } = agentSocket(root, process.getuid?.() ?? 0);
   try {
     return await connectSocket(socketPath);
   } catch (error) {
     if (options.waitMs === undefined || options.waitMs <= 0) throw notListening(root, error);
   }
-  return waitForAgent(root, socketPath, options.waitMs, options.signal);
+  // It must exist to be watched; whoever comes first makes it.
+  if (privateDirectory !== undefined) mkdirSync(privateDirectory, { recursive: true, mode: 0o700 });
+  return waitForAgent(root, socketPath, options);
 }
 
 /** Waits for the socket to appear, and a moment more, because a socket is there before its owner listens. */
-function waitForAgent(root: string, socketPath: string, waitMs: number, signal?: AbortSignal): Promise<Duplex> {
+function waitForAgent(
+  root: string,
+  socketPath: string,
+  options: { readonly waitMs?: number; readonly signal?: AbortSignal },
+): Promise<Duplex> {
+  const { signal } = options;
   return new Promise((resolve, reject) => {
     let isBusy = false;
     let isAgain = false;
@@ -156,7 +161,7 @@ function waitForAgent(root: string, socketPath: string, waitMs: number, signal?:
       isBusy = false;
     };
     const watcher = new AbortController();
-    const timer = setTimeout(() => finish(() => reject(notListening(root))), waitMs);
+    const timer = setTimeout(() => finish(() => reject(notListening(root))), options.waitMs);
     const finish = (settle: () => void): void => {
       if (watcher.signal.aborted) return;
       watcher.abort();
@@ -166,7 +171,7 @@ function waitForAgent(root: string, socketPath: string, waitMs: number, signal?:
     };
     const onAbort = (): void => finish(() => reject(signal?.reason as Error));
     signal?.addEventListener("abort", onAbort, { once: true });
-    const events = watch(root, { signal: watcher.signal }, () => void attempt());
+    const events = watch(dirname(socketPath), { signal: watcher.signal }, () => void attempt());
     events.on("error", (error) => finish(() => reject(error)));
     // It may have appeared between the first attempt and the watch.
     void attempt();

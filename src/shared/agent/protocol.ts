@@ -312,7 +312,8 @@ export interface AgentStreams {
     readonly end: Record<string, never>;
   };
   readonly watch: {
-    readonly params: { readonly afterSeq: number };
+    /** `incarnation`: the agent's life that `afterSeq` counts in; in another life everything is replayed. */
+    readonly params: { readonly afterSeq: number; readonly incarnation?: string };
     readonly start: { readonly incarnation: string; readonly seq: number };
     readonly end: Record<string, never>;
   };

@@ -226,8 +226,7 @@ const CHECKS: Readonly<Record<keyof Schema, Check>> = {
     const branches = (schema.oneOf ?? []).map((branch) => schemaErrors(node, branch));
     const valid = branches.filter((errors) => errors.length === 0).length;
     if (valid === 1) return NOTHING;
-    if (valid > 1)
-      return fail(`${pyRepr(node)} is valid under each of the alternatives, of which only one may be used`);
+    if (valid > 1) return fail(`${pyRepr(node)} is valid under each of ${alternatives(schema, branches)}`);
     return [{ message: `${pyRepr(node)} is not valid under any of the given schemas`, context: branches.flat() }];
   },
   allOf(node, schema) {
@@ -238,6 +237,12 @@ const CHECKS: Readonly<Record<keyof Schema, Check>> = {
     return fail(`${pyRepr(node)} should not be valid under ${pyRepr(nodeOf(schema.not))}`);
   },
 };
+
+/** The branches that fit, the first of them last. */
+function alternatives(schema: Schema, branches: readonly (readonly SchemaError[])[]): string {
+  const fitting = (schema.oneOf ?? []).filter((_, index) => branches[index]?.length === 0);
+  return [...fitting.slice(1), ...fitting.slice(0, 1)].map((branch) => pyRepr(nodeOf(branch))).join(", ");
+}
 
 /** Keys that neither `properties` nor `patternProperties` knows. */
 export function additionalKeys(node: YamlMapping, schema: Schema): string[] {
@@ -296,13 +301,6 @@ function comparePaths(a: YamlPath, b: YamlPath): number {
     return step < other ? -1 : 1;
   }
   return a.length - b.length;
-}
-
-/** The error of a list that explains best, and the way down through anyOf branches to the one that is shown. */
-export function bestError(errors: readonly SchemaError[]): SchemaError | undefined {
-  let best: SchemaError | undefined;
-  for (const error of errors) if (best === undefined || compareRelevance(error, best) > 0) best = error;
-  return best === undefined ? undefined : mostSpecific(best);
 }
 
 /** Follows the deepest branch of anyOf and oneOf, unless two branches explain equally well. The path becomes absolute. */

@@ -35,6 +35,9 @@ export const CLOUD_NAMES = [
   "verda",
 ] as const;
 
+/** They hold data and run nothing. */
+export const STORAGE_CLOUDS = ["cloudflare", "coreweave", "vastdata", "huggingface"] as const;
+
 const INFRA_PATTERN = [
   `^(?:(?i:(${CLOUD_NAMES.filter((name) => name !== "kubernetes").join("|")}))(?:/[^/]+(?:/[^/]+)?)?`,
   String.raw`\*(?:/[^/]+(?:/[^/]+)?)?`,
@@ -56,7 +59,7 @@ export const SIZE_SCHEMA: Schema = {
 
 const AMOUNT: Schema = { anyOf: [STRING, NUMBER] };
 
-const DURATION_PATTERN = "^[0-9]+(m|h|d|w|M|H|D|W)?$";
+export const DURATION_PATTERN = "^[0-9]+(m|h|d|w|M|H|D|W)?$";
 
 export const AUTOSTOP_SCHEMA: Schema = {
   anyOf: [
@@ -75,6 +78,8 @@ export const AUTOSTOP_SCHEMA: Schema = {
         hook_timeout: { type: "integer", minimum: 1 },
       },
     },
+    // A second map form makes an unknown key ambiguous, so that the whole value is reported.
+    { type: "object", additionalProperties: false, properties: {} },
   ],
 };
 
@@ -124,22 +129,17 @@ const LEGACY_VOLUME: Schema = {
 
 const COMMON: Readonly<Record<string, Schema>> = {
   cloud: { type: "string", enumIgnoringCase: CLOUD_NAMES },
-  infra: { type: "string", pattern: INFRA_PATTERN },
   region: STRING,
   zone: STRING,
-  instance_type: STRING,
+  infra: { type: "string", pattern: INFRA_PATTERN },
   cpus: AMOUNT,
   memory: AMOUNT,
-  accelerators: ACCELERATORS,
-  accelerator_args: {
-    type: "object",
-    required: [],
-    additionalProperties: false,
-    properties: { runtime_version: STRING, tpu_name: STRING, tpu_vm: BOOLEAN, gcp_queued_resource: BOOLEAN },
-  },
+  instance_type: STRING,
   use_spot: BOOLEAN,
   job_recovery: JOB_RECOVERY,
+  volumes: { type: "array", items: LEGACY_VOLUME },
   disk_size: SIZE_SCHEMA,
+  ephemeral_storage: SIZE_SCHEMA,
   disk_tier: STRING,
   network_tier: STRING,
   local_disk: STRING,
@@ -152,13 +152,18 @@ const COMMON: Readonly<Record<string, Schema>> = {
       { type: "null" },
     ],
   },
-  image_id: { anyOf: [STRING, { type: "object", required: [] }, { type: "null" }] },
   labels: { type: "object", additionalProperties: STRING },
-  volumes: { type: "array", items: LEGACY_VOLUME },
+  accelerator_args: {
+    type: "object",
+    required: [],
+    additionalProperties: false,
+    properties: { runtime_version: STRING, tpu_name: STRING, tpu_vm: BOOLEAN, gcp_queued_resource: BOOLEAN },
+  },
+  _no_missing_accel_warnings: BOOLEAN,
+  image_id: { anyOf: [STRING, { type: "object", required: [] }, { type: "null" }] },
   autostop: AUTOSTOP_SCHEMA,
   priority: { type: "integer", minimum: -1000, maximum: 1000 },
   priority_class: STRING,
-  ephemeral_storage: SIZE_SCHEMA,
   _docker_login_config: {
     type: "object",
     required: ["username", "password", "server"],
@@ -168,7 +173,7 @@ const COMMON: Readonly<Record<string, Schema>> = {
   _is_image_managed: BOOLEAN,
   _requires_fuse: BOOLEAN,
   _cluster_config_overrides: { type: "object" },
-  _no_missing_accel_warnings: BOOLEAN,
+  accelerators: ACCELERATORS,
 };
 
 /** One candidate of any_of or ordered. */

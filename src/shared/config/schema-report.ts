@@ -3,7 +3,7 @@
 import { InvalidConfigError } from "../errors.ts";
 import { locate, placeOf, type YamlNode, type YamlPath } from "../yaml-node.ts";
 import { closestWord } from "./closest.ts";
-import { additionalKeys, bestError, mostSpecific, schemaErrors, type Schema, type SchemaError } from "./json-schema.ts";
+import { additionalKeys, mostSpecific, schemaErrors, type Schema, type SchemaError } from "./json-schema.ts";
 
 export interface SchemaCheck {
   /** Put before the first problem, such as `Invalid task YAML: `. */
@@ -25,11 +25,9 @@ interface Problem {
 export function checkSchema(node: YamlNode, schema: Schema, check: SchemaCheck): void {
   const errors = schemaErrors(node, schema);
   if (errors.length === 0) return;
-  const best = bestError(errors);
   const shown = new Set<string>();
   const lines: string[] = [];
-  for (const error of [best, ...errors.map((error) => mostSpecific(error))]) {
-    if (error === undefined) continue;
+  for (const error of errors) {
     const problem = describe(error, node);
     if (shown.has(problem.text)) continue;
     shown.add(problem.text);
@@ -45,9 +43,11 @@ export function errorText(error: SchemaError, root: YamlNode): string {
   return describe(error, root).text;
 }
 
-function describe(error: SchemaError, root: YamlNode): Problem {
+function describe(reported: SchemaError, root: YamlNode): Problem {
+  // Inside a branch of anyOf an unknown key is told in the words of the schema library.
+  const error = mostSpecific(reported);
   const { path, node } = error;
-  if (error.keyword === "additionalProperties" && node.kind === "mapping") {
+  if (reported.keyword === "additionalProperties" && node.kind === "mapping") {
     const extra = additionalKeys(node, error.schema);
     if (error.schema.patternProperties !== undefined && error.schema.properties === undefined) {
       const text = `The \`${String(path.at(-1) ?? "")}\` field contains invalid keys:\n${error.message}`;

@@ -1,0 +1,177 @@
+import { readFileSync } from "node:fs";
+import { cpus, release, totalmem } from "node:os";
+import type { Figure } from "./cli-figures.ts";
+import { renderFigures } from "./cli-figures.ts";
+import type { FirstLines } from "./cli-first-line.ts";
+import type { Measured, MeasuredFull } from "./cli-scenarios.ts";
+
+export interface Sides<T> {
+  readonly ours: T | undefined;
+  readonly original: T | undefined;
+}
+
+type Pick<T> = (measured: T) => number;
+
+function sides<T>(measured: Sides<T>, pick: Pick<T>): { ours: number | undefined; original: number | undefined } {
+  return {
+    ours: measured.ours === undefined ? undefined : pick(measured.ours),
+    original: measured.original === undefined ? undefined : pick(measured.original),
+  };
+}
+
+function commandFigures(empty: Sides<Measured>, full: Sides<MeasuredFull>): Figure[] {
+  const faster = (factor: number): Figure["target"] => ({ kind: "times-faster", factor });
+  const atMost = (value: number): Figure["target"] => ({ kind: "at-most", value });
+  return [
+    { what: "`sky --help`, wall", unit: "ms", target: faster(50), ...sides(empty, (m) => m.help.medianMs) },
+    { what: "`sky --help`, peak memory", unit: "MiB", target: atMost(60), ...sides(empty, (m) => m.help.peakMib) },
+    { what: "`sky --version`, wall", unit: "ms", target: faster(50), ...sides(empty, (m) => m.version.medianMs) },
+    {
+      what: "`sky --version`, peak memory",
+      unit: "MiB",
+      target: atMost(60),
+      ...sides(empty, (m) => m.version.peakMib),
+    },
+    {
+      what: "`sky status`, warm server, no cluster",
+      unit: "ms",
+      target: faster(25),
+      ...sides(empty, (m) => m.statusEmpty.medianMs),
+    },
+    {
+      what: "`sky status`, warm server, 1,000 clusters",
+      unit: "ms",
+      target: faster(25),
+      ...sides(full, (m) => m.statusFull.medianMs),
+    },
+  ];
+}
+
+function serverFigures(empty: Sides<Measured>, full: Sides<MeasuredFull>): Figure[] {
+  const more = (factor: number): Figure["target"] => ({ kind: "times-more", factor });
+  const atMost = (value: number): Figure["target"] => ({ kind: "at-most", value });
+  const health = ([1, 8, 32] as const).map((clients, index) => ({
+    what: `\`GET /api/health\`, ${clients} client${clients === 1 ? "" : "s"}`,
+    unit: "/s",
+    target: more([15, 25, 30][index] ?? 30),
+    ...sides(empty, (m) => m.health[clients]),
+  }));
+  return [
+    {
+      what: "API server: start to first healthy answer",
+      unit: "ms",
+      target: atMost(400),
+      ...sides(empty, (m) => m.startMs),
+    },
+    {
+      what: "API server, idle: memory of all processes",
+      unit: "MiB",
+      target: atMost(120),
+      ...sides(empty, (m) => m.idleMib),
+    },
+    {
+      what: "API server, after 32 parallel clients",
+      unit: "MiB",
+      target: atMost(200),
+      ...sides(empty, (m) => m.loadedMib),
+    },
+    ...health,
+    {
+      what: "`POST /status` + `/api/get`, 32 clients, no cluster",
+      unit: "/s",
+      target: more(100),
+      ...sides(empty, (m) => m.statusLoadEmpty.perSecond),
+    },
+    { what: "the same, p99", unit: "ms", target: atMost(100), ...sides(empty, (m) => m.statusLoadEmpty.p99Ms) },
+    {
+      what: "`POST /status` + `/api/get`, 32 clients, 1,000 clusters",
+      unit: "/s",
+      target: { kind: "at-least", value: 60 },
+      ...sides(full, (m) => m.statusLoadFull.perSecond),
+    },
+    { what: "the same, p99", unit: "ms", target: atMost(1000), ...sides(full, (m) => m.statusLoadFull.p99Ms) },
+  ];
+}
+
+function jobFigures(first: FirstLines | undefined): Figure[] {
+  const original = undefined;
+  return [
+    {
+      what: "`sky launch` on this machine: command to first output line",
+      unit: "ms",
+      target: { kind: "at-most", value: 1000 },
+      ours: first?.launchMs,
+      original,
+    },
+    {
+      what: "`sky exec`: command to first output line",
+      unit: "ms",
+      target: { kind: "at-most", value: 400 },
+      ours: first?.execMs,
+      original,
+    },
+  ];
+}
+
+export interface Run {
+  readonly empty: Sides<Measured>;
+  readonly full: Sides<MeasuredFull>;
+  readonly firstLines: FirstLines | undefined;
+  /** Figures that other programs of this folder measured. */
+  readonly more: readonly Figure[];
+}
+
+/** Every figure of a run, in the order of the table. */
+export function figuresOf(run: Run): Figure[] {
+  return [
+    ...commandFigures(run.empty, run.full),
+    ...serverFigures(run.empty, run.full),
+    ...jobFigures(run.firstLines),
+    ...run.more,
+  ];
+}
+
+function machine(): string {
+  const debian = /PRETTY_NAME="(.*)"/u.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "Linux";
+  const model = cpus()[0]?.model.trim() ?? "unknown";
+  const gib = Math.round(totalmem() / 1024 ** 3);
+  return `${cpus().length} × ${model}, ${gib} GiB, ${debian}, Linux ${release()}, Node ${process.versions.node}`;
+}
+
+/** BENCHMARKS.md. */
+export function renderReport(run: Run, options: { readonly date: string; readonly load: string }): string {
+  return `# Benchmarks
+
+Written by \`npm run bench\`: this product and the official SkyPilot 0.14.1 on the same machine in the same run, measured by the
+same code. A dash stands where the original has no such feature (it cannot use this machine without a Kubernetes) or a
+part was left out of the run. Missed targets stay in the table.
+
+* ${options.date}
+* ${machine()}
+* load average (1, 5, 15 minutes) at the start: ${options.load}
+
+${renderFigures(figuresOf(run))}
+
+## How it is measured
+
+* Commands: started one after the other with their output to \`/dev/null\`; wall time is the median, memory the largest peak
+  (\`wait4\`) of all runs.
+* API server: from starting the process to the first \`200\` of \`/api/health\`; memory is the resident size of all processes of the
+  server, summed, after it was left alone, and again after the load below.
+* Load: a process of its own (\`bench/reference-load.ts\`) with keep-alive connections, one request in flight on each; the
+  health figures by \`wrk -t1\`. A request
+  of the status figures is \`POST /status\`, then \`GET /api/get\`; the database is the one that each product uses by default.
+* 1,000 clusters: rows in the product's own database, listed in full. Ours are copies of a cluster that was really launched.
+* The original runs in a network and process namespace of its own, as do the clients that measure it.
+
+## Repeat it
+
+\`\`\`
+python3 -m venv ref && ref/bin/pip install 'skypilot[aws]==0.14.1'
+SKY_REFERENCE_PYTHON=$PWD/ref/bin/python npm run bench
+\`\`\`
+
+As root (for the namespaces) and on an idle machine. \`npm run bench -- --no-original\` measures only this product,
+\`-- --only-print\` does not write this file, \`-- --quick\` takes shorter runs.
+`;
+}

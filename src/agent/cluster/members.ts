@@ -1,0 +1,42 @@
+import type { NodeConfig, NodeInfo, NodeResources } from "../../shared/agent/protocol.ts";
+import type { RunNode } from "../jobs/job-run.ts";
+import type { SchedulableNode } from "../jobs/scheduler.ts";
+import type { ClusterNode } from "../node/cluster-node.ts";
+
+/** What a node says of itself when it joins. */
+export interface MemberFacts {
+  readonly index: number;
+  readonly ip: string;
+  readonly resources: NodeResources;
+  readonly deviceIndices?: readonly number[];
+}
+
+/** A node of the cluster as the head sees it. */
+export interface Member {
+  readonly node: ClusterNode;
+  readonly isAlive: boolean;
+  /** Undefined until the node has joined for the first time. */
+  readonly facts: MemberFacts | undefined;
+}
+
+export function factsOf(config: NodeConfig): MemberFacts {
+  const { index, ip, resources, deviceIndices } = config;
+  return { index, ip, resources, ...(deviceIndices === undefined ? {} : { deviceIndices }) };
+}
+
+/** Nodes that are connected to the head, the head included. */
+export function listNodeInfos(members: readonly Member[]): NodeInfo[] {
+  return members.flatMap(({ facts, isAlive }) => {
+    if (facts === undefined) return [];
+    const { index, ip, resources } = facts;
+    return [{ index, ip, resources, isAlive }];
+  });
+}
+
+export function listSchedulable(members: readonly Member[]): SchedulableNode[] {
+  return listNodeInfos(members);
+}
+
+export function listRunNodes(members: readonly Member[]): RunNode[] {
+  return members.map(({ node, facts }) => ({ node, ip: facts?.ip ?? "", deviceIndices: facts?.deviceIndices }));
+}

@@ -1,0 +1,61 @@
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { writeFileAtomic } from "../platform/atomic-file.ts";
+import { acquireFileLock } from "../platform/lock-file.ts";
+import { processStartTime } from "../platform/process-identity.ts";
+import { systemClock } from "../shared/clock.ts";
+import { OperationFailedError } from "../shared/errors.ts";
+import { startHead } from "./head.ts";
+import { createAgentLog, describeError } from "./node/agent-log.ts";
+import { LocalNode } from "./node/local-node.ts";
+import { loadNodeConfig } from "./node/node-config.ts";
+import { agentPaths } from "./node/paths.ts";
+import { baseEnvironment } from "./tasks/prologue.ts";
+import { TaskRunner } from "./tasks/task-runner.ts";
+import { AGENT_VERSION } from "./version.ts";
+
+export interface DaemonOptions {
+  /** Absolute path of the agent's own directory. */
+  readonly root: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly exit: (code: number) => void;
+}
+
+/** Time for answers that are under way when the agent is told to end. */
+const FLUSH_MS = 100;
+
+/** Runs the agent of a node. Throws when its configuration is wrong or another agent runs in the same root. */
+export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<void> {
+  const config = loadNodeConfig(join(root, "node.json"));
+  const paths = agentPaths(root, config.home);
+  const lock = acquireFileLock(paths.lock);
+  if (lock === undefined) {
+    throw new OperationFailedError(`Another agent runs in ${root}.`, { hint: `Its pid is in ${paths.pid}.` });
+  }
+  mkdirSync(config.home, { recursive: true });
+  const log = createAgentLog(paths.log);
+  const startTime = processStartTime(process.pid);
+  writeFileAtomic(paths.pid, `${process.pid} ${startTime ?? ""}\n`);
+  log.info("agent starts", { version: AGENT_VERSION, node: config.index });
+  process.on("uncaughtException", (error) => log.error("uncaught", describeError(error)));
+  process.on("unhandledRejection", (error) => log.error("unhandled", describeError(error)));
+  const taskEnv = baseEnvironment(env, config.home);
+  const runner = new TaskRunner({
+    directory: paths.tasks,
+    home: config.home,
+    env: taskEnv,
+    identity: createHash("sha256").update(root).digest("hex").slice(0, 12),
+    clock: systemClock,
+  });
+  const { index, home, power } = config;
+  const node = new LocalNode({ index, home, power, env: taskEnv, runner, clock: systemClock });
+  const leave = (): void => {
+    log.info("agent ends");
+    setTimeout(() => {
+      lock.release();
+      exit(0);
+    }, FLUSH_MS);
+  };
+  await startHead({ config, paths, node, log, exit: leave });
+}

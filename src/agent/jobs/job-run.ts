@@ -1,0 +1,287 @@
+import type { JobStatus, NodeConfig } from "../../shared/agent/protocol.ts";
+import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import { describeError, type AgentLog } from "../node/agent-log.ts";
+import type { ClusterNode } from "../node/cluster-node.ts";
+import { rankLogName, rankTaskId, setupTaskId, type TaskExit, type TaskSpec } from "../tasks/task-types.ts";
+import type { RunLog } from "../logs/run-log.ts";
+import type { JobPlacement, StoredJob } from "./job-store.ts";
+import { runEnv, setupEnv, type JobEnvOptions } from "./job-env.ts";
+import {
+  failedText,
+  lostText,
+  rankPrefix,
+  setupFailedText,
+  setupPrefix,
+  STARTED_TEXT,
+  type FailedSetup,
+} from "./job-text.ts";
+
+/** What a run needs to know of a node of the cluster. */
+export interface RunNode {
+  readonly node: ClusterNode;
+  readonly ip: string;
+  readonly deviceIndices: readonly number[] | undefined;
+}
+
+export interface JobRunOptions {
+  readonly job: StoredJob;
+  readonly placement: JobPlacement;
+  readonly config: Pick<NodeConfig, "clusterName" | "clusterInfo" | "numNodes">;
+  /** All nodes of the cluster, by index. */
+  readonly nodes: readonly RunNode[];
+  /** The task's envs and secrets. */
+  readonly values: Readonly<Record<string, string>>;
+  readonly openLog: () => Promise<RunLog>;
+  /** Stores a new status; false when the job had left the one before. */
+  readonly move: (to: JobStatus, exitCodes?: readonly number[]) => boolean;
+  readonly log: AgentLog;
+}
+
+interface PlannedTask {
+  readonly node: RunNode;
+  readonly spec: TaskSpec;
+  readonly prefix: (pid: number) => string;
+}
+interface TaskResult {
+  readonly pid: number;
+  readonly exit: TaskExit;
+  /** Why the task has no exit code of its own. */
+  readonly lost?: string;
+}
+
+/** Exit code of a rank that the agent ended. */
+const KILLED_CODE = 137;
+
+/**
+ * One job from the moment it has its nodes to its end. Every step may be repeated: a new agent makes a new JobRun from what is stored, which
+ * finds the tasks that run or ended meanwhile.
+ */
+export class JobRun {
+  readonly #options: JobRunOptions;
+  readonly #planned: readonly PlannedTask[];
+  readonly #abort = new AbortController();
+  #endAs: JobStatus | undefined;
+  #killing: Promise<unknown> = Promise.resolve();
+  /** Resolves with the job's final state stored and nothing of it running. */
+  readonly done: Promise<void>;
+
+  constructor(options: JobRunOptions) {
+    this.#options = options;
+    this.#planned = [...this.#planSetup(), ...this.#planRanks()];
+    this.done = this.#run();
+  }
+
+  get jobId(): number {
+    return this.#options.job.record.jobId;
+  }
+
+  get placement(): JobPlacement {
+    return this.#options.placement;
+  }
+
+  /** Ends the job from outside; resolves when its processes are gone and the state is stored. */
+  async end(as: "CANCELLED" | "FAILED_DRIVER", graceMs: number): Promise<void> {
+    if (this.#endAs === undefined) {
+      this.#endAs = as;
+      this.#killing = this.#killTasks(this.#planned, graceMs);
+    }
+    await this.#killing;
+    await this.done;
+  }
+
+  async #run(): Promise<void> {
+    // The caller must hold the object before anything happens.
+    await Promise.resolve();
+    try {
+      await this.#execute(await this.#options.openLog());
+    } catch (error) {
+      this.#options.log.error("job failed in the agent", { job: this.jobId, ...describeError(error) });
+      this.#options.move("FAILED_DRIVER");
+    }
+    this.#abort.abort();
+  }
+
+  async #execute(log: RunLog): Promise<void> {
+    const { job } = this.#options;
+    log.appendStep("started", STARTED_TEXT);
+    const setups = this.#planned.filter((task) => task.spec.id.includes("-setup-"));
+    const ranks = this.#planned.filter((task) => task.spec.id.includes("-run-"));
+    if (job.record.status === "SETTING_UP") {
+      const isReady = await this.#setUp(log, setups);
+      if (!isReady || ranks.length === 0) return;
+      this.#options.move("RUNNING");
+    }
+    const results = await this.#runGang(log, ranks);
+    const lost = results.find((result) => result.lost !== undefined)?.lost;
+    const codes = results.map((result) => exitCodeOf(result.exit));
+    if (this.#endAs !== undefined) await this.#finishEnded();
+    else if (lost !== undefined) this.#fail(log, lost);
+    else if (codes.every((code) => code === 0)) this.#options.move("SUCCEEDED");
+    else {
+      log.appendStep("failed", failedText(this.jobId, codes));
+      this.#options.move("FAILED", codes);
+    }
+  }
+
+  /** True when the ranks may start. */
+  async #setUp(log: RunLog, tasks: readonly PlannedTask[]): Promise<boolean> {
+    const results = await Promise.all(tasks.map((task) => this.#runTask(log, task)));
+    if (this.#endAs !== undefined) {
+      await this.#finishEnded();
+      return false;
+    }
+    const lost = results.find((result) => result.lost !== undefined)?.lost;
+    if (lost !== undefined) {
+      this.#fail(log, lost);
+      return false;
+    }
+    const failed = results.map(({ pid, exit }): FailedSetup => ({ pid, code: exitCodeOf(exit) }));
+    if (failed.some(({ code }) => code !== 0)) {
+      const listed = failed.filter(({ code }) => code !== 0);
+      log.appendStep("failed", setupFailedText(this.jobId, listed));
+      this.#options.move(
+        "FAILED_SETUP",
+        failed.map(({ code }) => code),
+      );
+      return false;
+    }
+    if (this.#options.job.spec.run === undefined) this.#options.move("SUCCEEDED");
+    return true;
+  }
+
+  /** Runs all ranks; when one fails, the others get TERM, the grace period, then KILL. */
+  async #runGang(log: RunLog, ranks: readonly PlannedTask[]): Promise<readonly TaskResult[]> {
+    let isFailing = false;
+    return Promise.all(
+      ranks.map((task) =>
+        this.#runTask(log, task, (isFailed) => {
+          if (!isFailed || isFailing) return;
+          isFailing = true;
+          const siblings = ranks.filter((other) => other !== task);
+          void this.#killTasks(siblings, this.#options.job.spec.gracePeriodSeconds * 1000);
+        }),
+      ),
+    );
+  }
+
+  async #runTask(log: RunLog, task: PlannedTask, onExit?: (isFailed: boolean) => void): Promise<TaskResult> {
+    const { node, spec } = task;
+    const { signal } = this.#abort;
+    let pid = 0;
+    try {
+      pid = await node.node.startTask(spec);
+      const exit = node.node.waitTask(spec.id, { signal });
+      exit.then(
+        ({ code }) => onExit?.(code !== 0),
+        () => onExit?.(true),
+      );
+      await this.#copyOutput(log, task, pid);
+      return noteLoss({ pid, exit: await exit }, spec.id);
+    } catch (error) {
+      onExit?.(true);
+      if (error instanceof AgentPeerError && error.agentCode === "NOT_ALLOWED") {
+        return { pid, exit: { code: KILLED_CODE, wasKilled: true } };
+      }
+      const lost = error instanceof Error ? error.message : String(error);
+      this.#options.log.error("task lost", { task: spec.id, ...describeError(error) });
+      return { pid, exit: { code: null, wasKilled: false }, lost };
+    }
+  }
+
+  async #copyOutput(log: RunLog, { node, spec, prefix }: PlannedTask, pid: number): Promise<void> {
+    const { offset, isEnded } = log.sourceState(spec.id);
+    if (isEnded) return;
+    const source = log.openSource(spec.id, prefix(pid));
+    const { signal } = this.#abort;
+    try {
+      for await (const chunk of node.node.tailTask(spec.id, { logPath: spec.logPath, offset, signal })) {
+        source.push(chunk);
+      }
+    } finally {
+      source.end();
+    }
+  }
+
+  #fail(log: RunLog, reason: string): void {
+    log.appendStep("failed", lostText(this.jobId, reason));
+    this.#options.move("FAILED_DRIVER");
+  }
+
+  async #finishEnded(): Promise<void> {
+    await this.#killing;
+    this.#options.move(this.#endAs ?? "CANCELLED");
+  }
+
+  async #killTasks(tasks: readonly PlannedTask[], graceMs: number): Promise<void> {
+    await Promise.all(
+      tasks.map(async ({ node, spec }) => {
+        try {
+          await node.node.killTask(spec.id, graceMs);
+        } catch (error) {
+          // A worker that is away: it is told which tasks to end when it comes back.
+          this.#options.log.error("cannot end a task", { task: spec.id, ...describeError(error) });
+        }
+      }),
+    );
+  }
+
+  #planSetup(): PlannedTask[] {
+    const { job, placement, nodes } = this.#options;
+    const { setup } = job.spec;
+    if (setup === undefined) return [];
+    const nodeIps = nodes.map((node) => node.ip);
+    return placement.setupNodes.flatMap((index) => {
+      const node = nodes[index];
+      if (node === undefined) return [];
+      const env = setupEnv(this.#envOptions(), { index, nodeIps });
+      const spec = {
+        id: setupTaskId(this.jobId, index),
+        script: setup,
+        env,
+        logPath: `${this.#logDir()}/tasks/setup.log`,
+      };
+      return [{ node, spec, prefix: (pid) => setupPrefix(this.#prefixOptions(node, pid)) }];
+    });
+  }
+
+  #planRanks(): PlannedTask[] {
+    const { job, placement, nodes, config } = this.#options;
+    const { run } = job.spec;
+    if (run === undefined) return [];
+    const nodeIps = placement.grants.map((grant) => nodes[grant.node]?.ip ?? "");
+    return placement.grants.flatMap((grant, rank) => {
+      const node = nodes[grant.node];
+      if (node === undefined) return [];
+      const { deviceIndices } = node;
+      const env = runEnv(this.#envOptions(), { rank, nodeIps, grant, deviceIndices });
+      const file = rankLogName(rank, grant.node, config.numNodes);
+      const spec = { id: rankTaskId(this.jobId, rank), script: run, env, logPath: `${this.#logDir()}/tasks/${file}` };
+      return [{ node, spec, prefix: (pid) => rankPrefix(rank, this.#prefixOptions(node, pid)) }];
+    });
+  }
+
+  #envOptions(): JobEnvOptions {
+    const { job, values, config } = this.#options;
+    return { jobId: this.jobId, spec: job.spec, values, config };
+  }
+
+  #prefixOptions(node: RunNode, pid: number): Parameters<typeof setupPrefix>[0] {
+    const { job, config } = this.#options;
+    const { index } = node.node;
+    return { taskName: job.record.name, numNodes: config.numNodes, node: { index, ip: node.ip }, pid };
+  }
+
+  #logDir(): string {
+    return this.#options.job.record.logDir.replace(/^~\//, "");
+  }
+}
+
+function exitCodeOf({ code, wasKilled }: TaskExit): number {
+  return wasKilled ? KILLED_CODE : (code ?? KILLED_CODE);
+}
+
+/** A task that went without an exit code, and not because we ended it, was killed from outside or went with its machine. */
+function noteLoss(result: TaskResult, id: string): TaskResult {
+  const { code, wasKilled } = result.exit;
+  return code === null && !wasKilled ? { ...result, lost: `process ${result.pid} of task ${id} is gone.` } : result;
+}

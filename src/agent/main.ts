@@ -1,0 +1,41 @@
+import { resolve } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { SkyError } from "../shared/errors.ts";
+import { bridgeStdio } from "./connect.ts";
+import { runDaemon } from "./daemon.ts";
+import { AGENT_VERSION } from "./version.ts";
+
+const USAGE = `Usage: agent.cjs daemon --root DIR    run the agent of a node
+       agent.cjs connect --root DIR   bridge stdio to the agent in DIR
+       agent.cjs --version
+`;
+
+async function main(argv: readonly string[]): Promise<number | undefined> {
+  const [command, flag, root] = argv;
+  if (command === "--version") {
+    process.stdout.write(`${AGENT_VERSION}\n`);
+    return 0;
+  }
+  if (flag !== "--root" || root === undefined || (command !== "daemon" && command !== "connect")) {
+    process.stderr.write(USAGE);
+    return 2;
+  }
+  if (command === "connect") return bridgeStdio(resolve(root));
+  // A node's memory belongs to its tasks.
+  setFlagsFromString("--max-old-space-size=192");
+  setFlagsFromString("--max-semi-space-size=4");
+  await runDaemon({ root: resolve(root), env: process.env, exit: (code) => process.exit(code) });
+  return undefined;
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    if (code !== undefined) process.exit(code);
+  },
+  (error: unknown) => {
+    const isKnown = error instanceof SkyError;
+    process.stderr.write(`${isKnown ? error.message : ((error as Error).stack ?? String(error))}\n`);
+    if (isKnown && error.hint !== undefined) process.stderr.write(`hint: ${error.hint}\n`);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,40 @@
+import type { LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
+
+export interface NodeExec {
+  readonly script: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly timeoutSeconds?: number;
+  readonly onOutput: (bytes: Uint8Array) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+/** A sync to one node: what it needs is known first, then contents go in. */
+export interface NodeSync {
+  readonly need: readonly number[];
+  write(bytes: Uint8Array): Promise<void>;
+  /** Resolves when everything is in place. */
+  finish(): Promise<void>;
+  abort(): void;
+}
+
+/** What the head asks of a node, itself or a worker. All calls may be repeated. A worker that stays away makes them reject with NODE_UNREACHABLE. */
+export interface ClusterNode {
+  readonly index: number;
+  startTask(spec: TaskSpec): Promise<number>;
+  waitTask(id: string, options: { readonly signal: AbortSignal }): Promise<TaskExit>;
+  /** Resolves when nothing of the task is left. */
+  killTask(id: string, graceMs: number): Promise<void>;
+  /** Raw output from an offset on, until the task is over. */
+  tailTask(
+    id: string,
+    options: { readonly logPath: string; readonly offset: number; readonly signal: AbortSignal },
+  ): AsyncIterable<Uint8Array>;
+  /** Part of a file below HOME; undefined when it is not all there. */
+  readRange(path: string, from: number, to: number): Promise<Uint8Array | undefined>;
+  forgetJob(jobId: number): Promise<void>;
+  listLogFiles(jobs: readonly { readonly jobId: number; readonly logDir: string }[]): Promise<readonly LogFile[]>;
+  readFile(path: string, offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  exec(request: NodeExec): Promise<number>;
+  sync(dest: string, entries: readonly SyncEntry[], signal: AbortSignal): Promise<NodeSync>;
+}

@@ -1,0 +1,93 @@
+import { join } from "node:path";
+import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import type { LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { readChunk, tailFile } from "../logs/tail-file.ts";
+import { beginSync } from "../sync/receive-files.ts";
+import type { TaskRunner } from "../tasks/task-runner.ts";
+import { jobOfTask, type TaskExit, type TaskSpec } from "../tasks/task-types.ts";
+import type { ClusterNode, NodeExec, NodeSync } from "./cluster-node.ts";
+import { execScript } from "./exec-script.ts";
+import { listJobLogFiles, readToEnd, resolveInside } from "./log-files.ts";
+import { expandHome } from "./paths.ts";
+
+export interface LocalNodeOptions {
+  readonly index: number;
+  readonly home: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly power: "leave" | "poweroff";
+  readonly runner: TaskRunner;
+  readonly clock: Clock;
+}
+
+/** The node on which this agent runs. */
+export class LocalNode implements ClusterNode {
+  readonly index: number;
+  readonly #options: LocalNodeOptions;
+
+  constructor(options: LocalNodeOptions) {
+    this.index = options.index;
+    this.#options = options;
+  }
+
+  startTask(spec: TaskSpec): Promise<number> {
+    return this.#options.runner.start(spec);
+  }
+
+  waitTask(id: string, { signal }: { readonly signal: AbortSignal }): Promise<TaskExit> {
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => reject(signal.reason as Error);
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#options.runner
+        .wait(id)
+        .then(resolve, reject)
+        .finally(() => signal.removeEventListener("abort", onAbort));
+    });
+  }
+
+  killTask(id: string, graceMs: number): Promise<void> {
+    return this.#options.runner.kill(id, graceMs);
+  }
+
+  tailTask(
+    id: string,
+    options: { readonly logPath: string; readonly offset: number; readonly signal: AbortSignal },
+  ): AsyncIterable<Uint8Array> {
+    const { runner, clock, home } = this.#options;
+    const { logPath, ...rest } = options;
+    return tailFile(join(home, logPath), { ...rest, isOver: () => runner.isOver(id), over: runner.wait(id), clock });
+  }
+
+  readRange(path: string, from: number, to: number): Promise<Uint8Array | undefined> {
+    const bytes = readChunk(join(this.#options.home, path), from, to - from);
+    return Promise.resolve(bytes.length === to - from ? bytes : undefined);
+  }
+
+  async forgetJob(jobId: number): Promise<void> {
+    for (const id of this.#options.runner.list()) if (jobOfTask(id) === jobId) this.#options.runner.forget(id);
+  }
+
+  async listLogFiles(
+    jobs: readonly { readonly jobId: number; readonly logDir: string }[],
+  ): Promise<readonly LogFile[]> {
+    return jobs.flatMap(({ jobId, logDir }) =>
+      listJobLogFiles(jobId, this.index, expandHome(logDir, this.#options.home)),
+    );
+  }
+
+  readFile(path: string, offset: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const logs = join(this.#options.home, "sky_logs");
+    const relative = path.startsWith("~/sky_logs/") ? path.slice("~/sky_logs/".length) : undefined;
+    if (relative === undefined) throw new AgentPeerError("NOT_ALLOWED", `${path} is not a log file.`);
+    return readToEnd(resolveInside(logs, relative), offset, signal);
+  }
+
+  exec(request: NodeExec): Promise<number> {
+    return execScript(request, this.#options);
+  }
+
+  sync(dest: string, entries: readonly SyncEntry[], _signal: AbortSignal): Promise<NodeSync> {
+    const { home, power } = this.#options;
+    return beginSync(dest, entries, { home, mayUseSudo: power === "poweroff" });
+  }
+}

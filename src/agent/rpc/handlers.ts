@@ -1,0 +1,141 @@
+import { join } from "node:path";
+import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import type { MethodHandlers, ServedStream, StreamHandlers } from "../../shared/agent/peer-types.ts";
+import {
+  AGENT_PROTOCOL_VERSION,
+  type AgentMethods,
+  type AgentStreams,
+  type HelloResult,
+  type ShutdownParams,
+  type StatusResult,
+} from "../../shared/agent/protocol.ts";
+import type { Autostop } from "../autostop/autostop.ts";
+import type { EventLog } from "../jobs/job-events.ts";
+import type { JobQueue } from "../jobs/job-queue.ts";
+import { streamLogs } from "../logs/stream-logs.ts";
+import type { ClusterNode } from "../node/cluster-node.ts";
+import { expandHome, type AgentPaths } from "../node/paths.ts";
+import { fanOutSync } from "../sync/fan-out.ts";
+import type { Replies } from "./replies.ts";
+
+export interface HandlerOptions {
+  readonly hello: () => Omit<HelloResult, "protocol">;
+  readonly status: () => StatusResult;
+  readonly queue: JobQueue;
+  readonly events: EventLog;
+  readonly incarnation: string;
+  readonly paths: AgentPaths;
+  readonly autostop: Autostop;
+  readonly replies: Replies;
+  readonly nodes: () => readonly ClusterNode[];
+  readonly shutdown: (params: ShutdownParams) => Promise<void>;
+}
+
+/** Events handed over at once to a slow watcher. */
+const EVENT_BATCH = 100;
+
+/** What the agent of a head answers to the API server. */
+export function createMethods(options: HandlerOptions): MethodHandlers<AgentMethods> {
+  const { queue, replies, autostop } = options;
+  return {
+    hello: async ({ protocol }) => ({ protocol: Math.min(protocol, AGENT_PROTOCOL_VERSION), ...options.hello() }),
+    submit: (params) => queue.submit(params),
+    queue: async (params) => ({ jobs: queue.list(params) }),
+    cancel: (params) => replies.once(params.key, async () => ({ jobIds: await queue.cancel(params) })),
+    set_autostop: (params) =>
+      replies.once(params.key, async () => {
+        autostop.set(params);
+        return {};
+      }),
+    status: async () => options.status(),
+    list_log_files: async ({ jobIds }) => {
+      const jobs = queue.list(jobIds === undefined ? {} : { jobIds });
+      const files = await Promise.all(options.nodes().map((node) => node.listLogFiles(jobs)));
+      return { files: files.flat() };
+    },
+    shutdown: async (params) => {
+      await options.shutdown(params);
+      return {};
+    },
+    fail_unfinished: ({ key }) => replies.once(key, async () => ({ jobIds: await queue.failUnfinished() })),
+  };
+}
+
+export function createStreams(options: HandlerOptions): StreamHandlers<AgentStreams> {
+  const { queue, events, paths } = options;
+  const findNode = (index: number): ClusterNode => {
+    const node = options.nodes().find((one) => one.index === index);
+    if (node === undefined) throw new AgentPeerError("BAD_PARAMS", `The cluster has no node ${index}.`);
+    return node;
+  };
+  return {
+    logs: (params, stream) =>
+      streamLogs(params, stream, {
+        findJob: (jobId) => queue.find(jobId),
+        findLog: (jobId) => queue.findLog(jobId),
+        logPath: (job) => join(expandHome(job.record.logDir, paths.home), "run.log"),
+        onJobChange: (listener) => events.onEvent(listener),
+      }),
+    watch: ({ afterSeq, incarnation }, stream) => {
+      const isSameLife = incarnation === undefined || incarnation === options.incarnation;
+      return watch(isSameLife && afterSeq <= events.seq ? afterSeq : 0, stream, options);
+    },
+    exec: async (params, stream) => {
+      const node = findNode(params.node);
+      stream.start({});
+      const exitCode = await node.exec({
+        script: params.script,
+        env: params.env,
+        ...(params.timeoutSeconds === undefined ? {} : { timeoutSeconds: params.timeoutSeconds }),
+        onOutput: (bytes) => stream.send(bytes),
+        signal: stream.signal,
+      });
+      return { exitCode };
+    },
+    read_log_file: async (params, stream) => {
+      const job = queue.find(params.jobId);
+      if (job === undefined) {
+        throw new AgentPeerError("JOB_NOT_FOUND", `Job ${params.jobId} not found (see \`sky queue\`).`);
+      }
+      const node = findNode(params.node);
+      const files = await node.listLogFiles([job.record]);
+      const file = files.find((one) => one.path === params.path);
+      if (file === undefined) throw new AgentPeerError("JOB_NOT_FOUND", `There is no log file ${params.path}.`);
+      stream.start({ size: file.size });
+      const path = `${job.record.logDir}/${params.path}`;
+      for await (const bytes of node.readFile(path, params.offset, stream.signal)) await stream.send(bytes);
+      return {};
+    },
+    sync: (params, stream) => fanOutSync(params, stream, options.nodes()),
+  };
+}
+
+async function watch(
+  afterSeq: number,
+  stream: ServedStream<{ readonly incarnation: string; readonly seq: number }>,
+  options: HandlerOptions,
+): Promise<never> {
+  const { events, incarnation } = options;
+  stream.start({ incarnation, seq: events.seq });
+  let seq = afterSeq;
+  let wake: (() => void) | undefined;
+  const notify = (): void => wake?.();
+  const stop = events.onEvent(notify);
+  stream.signal.addEventListener("abort", notify, { once: true });
+  try {
+    while (!stream.signal.aborted) {
+      const batch = events.after(seq, EVENT_BATCH);
+      for (const event of batch) {
+        await stream.event(event);
+        seq = event.seq;
+      }
+      if (batch.length > 0) continue;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } finally {
+    stop();
+  }
+  throw new AgentPeerError("CLOSED", "The caller is gone.");
+}

@@ -1,0 +1,128 @@
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+  utimesSync,
+  type Stats,
+} from "node:fs";
+import { randomBytes } from "node:crypto";
+import { basename, dirname, join } from "node:path";
+import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import type { SyncEntry } from "../../shared/agent/protocol.ts";
+
+/** Times that differ by less are equal: file systems keep different fractions of a second. */
+const SAME_TIME_MS = 2;
+
+/** Refuses a manifest with paths that are not below the destination. Throws BAD_PARAMS. */
+export function assertEntries(entries: readonly SyncEntry[]): void {
+  for (const entry of entries) {
+    const { path, kind, size, mode } = entry;
+    const isInside = path.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+    const isPath = typeof path === "string" && !path.includes("\0") && (path === "" || isInside);
+    const isKind = kind === "file" || kind === "dir" || (kind === "link" && typeof entry.target === "string");
+    const isNumber = Number.isSafeInteger(size) && size >= 0 && Number.isInteger(mode);
+    if (!isPath || !isKind || !isNumber) {
+      throw new AgentPeerError("BAD_PARAMS", `The file list has an invalid entry: ${JSON.stringify(path)}.`);
+    }
+  }
+}
+
+/** Places entries below a root without ever going through a symbolic link that lies below it. */
+export class FileTree {
+  readonly #root: string;
+  readonly #made = new Set<string>();
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  pathOf(entry: SyncEntry): string {
+    return entry.path === "" ? this.#root : join(this.#root, entry.path);
+  }
+
+  /** Makes the directories above an entry; a link or file in their place gives way, as with rsync. */
+  ensureParent(entry: SyncEntry): void {
+    if (entry.path === "") {
+      mkdirSync(dirname(this.#root), { recursive: true });
+      return;
+    }
+    this.#ensureRoot();
+    const parts = entry.path.split("/");
+    for (let count = 1; count < parts.length; count += 1)
+      this.#ensureDirectory(join(this.#root, ...parts.slice(0, count)));
+  }
+
+  makeDirectory(entry: SyncEntry): void {
+    if (entry.path === "") this.#ensureRoot();
+    else this.#ensureDirectory(this.pathOf(entry));
+  }
+
+  makeLink(entry: SyncEntry): void {
+    const path = this.pathOf(entry);
+    const target = entry.target ?? "";
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats?.isSymbolicLink() === true && readlinkSync(path) === target) return;
+    this.assertReplaceable(entry, stats);
+    const temporary = temporaryName(path);
+    symlinkSync(target, temporary);
+    renameSync(temporary, path);
+  }
+
+  /** Whether the file is there already, by size and modification time. Its mode is set right. */
+  hasFile(entry: SyncEntry): boolean {
+    const path = this.pathOf(entry);
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats === undefined || !stats.isFile() || stats.size !== entry.size) return false;
+    if (Math.abs(stats.mtimeMs - entry.mtimeMs) >= SAME_TIME_MS) return false;
+    if ((stats.mode & 0o7777) !== (entry.mode & 0o7777)) chmodSync(path, entry.mode & 0o7777);
+    return true;
+  }
+
+  /** A file or link does not replace a directory: what is in it could be precious. */
+  assertReplaceable(entry: SyncEntry, stats = lstatSync(this.pathOf(entry), { throwIfNoEntry: false })): void {
+    if (stats?.isDirectory() !== true) return;
+    const path = this.pathOf(entry);
+    throw new AgentPeerError("PATH_EXISTS", `${path} is a directory on the node, but a ${entry.kind} in the upload.`, {
+      hint: "Remove it on the node, or rename the upload.",
+    });
+  }
+
+  /** Modes and times of directories, deepest first, after everything in them is in place. */
+  finishDirectories(entries: readonly SyncEntry[]): void {
+    const directories = entries.filter((entry) => entry.kind === "dir").sort((a, b) => b.path.length - a.path.length);
+    for (const entry of directories) {
+      const path = this.pathOf(entry);
+      chmodSync(path, entry.mode & 0o7777);
+      utimesSync(path, entry.mtimeMs / 1000, entry.mtimeMs / 1000);
+    }
+  }
+
+  #ensureRoot(): void {
+    // The destination itself may be a link to a directory that the user chose.
+    if (!this.#made.has("")) mkdirSync(this.#root, { recursive: true });
+    this.#made.add("");
+  }
+
+  #ensureDirectory(path: string): void {
+    if (this.#made.has(path)) return;
+    const stats: Stats | undefined = lstatSync(path, { throwIfNoEntry: false });
+    if (stats !== undefined && !stats.isDirectory()) unlinkSync(path);
+    if (stats?.isDirectory() !== true) mkdirSync(path, { mode: 0o755 });
+    // A read-only directory gets its mode at the end; until then we must be able to write into it.
+    else if ((stats.mode & 0o700) !== 0o700) chmodSync(path, (stats.mode & 0o7777) | 0o700);
+    this.#made.add(path);
+  }
+}
+
+/** A name beside the file, on the same file system, that nothing else uses. */
+export function temporaryName(path: string): string {
+  const name = Buffer.from(basename(path))
+    .subarray(0, 200)
+    .toString("latin1")
+    .replaceAll(/[^\w.-]/g, "_");
+  return join(dirname(path), `.${name}.${randomBytes(4).toString("hex")}.sky-sync`);
+}

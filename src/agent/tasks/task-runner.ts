@@ -1,0 +1,201 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { writeFileAtomic } from "../../platform/atomic-file.ts";
+import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { hasInEnvironment } from "../node/proc.ts";
+import { killTree } from "./kill-tree.ts";
+import { isVariableName, renderTaskScript } from "./prologue.ts";
+import type { TaskExit, TaskSpec } from "./task-types.ts";
+
+/**
+ * Stays between the agent and bash so that the exit code outlives the agent. `set -C` makes the pid file a claim: whatever the agent
+ * repeats after a crash, the script runs once. The trap is a handler, which children do not inherit: a TERM to the session ends the
+ * script but not this shell.
+ */
+const WRAPPER = `set -C
+echo $$ > "$1/pid" || exit 125
+set +C
+trap : TERM INT HUP QUIT
+/bin/bash -i "$1/script.sh" </dev/null >>"$2" 2>/dev/null
+code=$?
+echo $code > "$1/exit"
+exit $code`;
+/** How often a process is looked at that is not our child (one that an earlier agent started). */
+const ADOPTED_POLL_MS = 100;
+
+export interface TaskRunnerOptions {
+  /** Folder with one folder per task. */
+  readonly directory: string;
+  readonly home: string;
+  /** Environment in which tasks start. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Tells this agent's tasks from those of others on the machine. */
+  readonly identity: string;
+  readonly clock: Clock;
+}
+
+interface Task {
+  readonly pid: number;
+  readonly exited: Promise<TaskExit>;
+  isOver: boolean;
+}
+
+/** Runs tasks on this node: starts them once, notices their end, ends them; also those that an earlier agent started. */
+export class TaskRunner {
+  readonly #options: TaskRunnerOptions;
+  readonly #tasks = new Map<string, Task>();
+
+  constructor(options: TaskRunnerOptions) {
+    this.#options = options;
+    mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  }
+
+  /** Starts a task, or finds the one that was started before. Answers with the pid of its session. */
+  async start(spec: TaskSpec): Promise<number> {
+    assertTaskId(spec.id);
+    const known = this.#tasks.get(spec.id) ?? this.#adopt(spec.id);
+    if (known !== undefined) return known.pid;
+    const directory = this.#directoryOf(spec.id);
+    if (this.#wasKilled(spec.id)) throw new AgentPeerError("NOT_ALLOWED", `Task ${spec.id} was cancelled.`);
+    const bad = Object.entries(spec.env).find(([name, value]) => !isVariableName(name) || value.includes("\0"));
+    if (bad !== undefined) throw new AgentPeerError("BAD_PARAMS", `${JSON.stringify(bad[0])} cannot be a variable.`);
+    const { home } = this.#options;
+    const logPath = join(home, spec.logPath);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    mkdirSync(dirname(logPath), { recursive: true });
+    mkdirSync(join(home, "sky_workdir"), { recursive: true });
+    writeFileAtomic(join(directory, "script.sh"), renderTaskScript(spec.script, spec.env), { mode: 0o600 });
+    writeFileSync(logPath, "", { flag: "a" });
+    return this.#spawn(spec.id, directory, logPath);
+  }
+
+  /** Resolves when the task is over. Rejects with JOB_NOT_FOUND when it was never started. */
+  wait(id: string): Promise<TaskExit> {
+    const task = this.#tasks.get(id) ?? this.#adopt(id);
+    if (task !== undefined) return task.exited;
+    return Promise.reject(new AgentPeerError("JOB_NOT_FOUND", `Task ${id} was not started on this node.`));
+  }
+
+  /** True from the moment at which the task's own process has ended. */
+  isOver(id: string): boolean {
+    return (this.#tasks.get(id) ?? this.#adopt(id))?.isOver ?? true;
+  }
+
+  /** Ends the task's whole tree and keeps it from starting. Resolves when nothing of it is left. */
+  async kill(id: string, graceMs: number): Promise<void> {
+    assertTaskId(id);
+    const directory = this.#directoryOf(id);
+    const task = this.#tasks.get(id) ?? this.#adopt(id);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (task === undefined || !task.isOver) writeFileSync(join(directory, "killed"), "");
+    const roots = task !== undefined && !task.isOver ? [task.pid] : [];
+    await killTree({ marker: this.#markerOf(id), roots, graceMs, clock: this.#options.clock });
+    await task?.exited;
+  }
+
+  /** Forgets a finished task and removes its folder, the script with its secrets included. */
+  forget(id: string): void {
+    this.#tasks.delete(id);
+    rmSync(this.#directoryOf(id), { recursive: true, force: true });
+  }
+
+  /** Ids of all tasks that have a folder. */
+  list(): string[] {
+    return readdirSync(this.#options.directory);
+  }
+
+  #spawn(id: string, directory: string, logPath: string): Promise<number> {
+    const [name, value] = this.#marker(id);
+    const child = spawn("/bin/sh", ["-c", WRAPPER, "sky-task", directory, logPath], {
+      cwd: this.#options.home,
+      env: { ...this.#options.env, [name]: value },
+      detached: true,
+      stdio: "ignore",
+    });
+    child.unref();
+    return new Promise((resolve, reject) => {
+      child.once("error", (error) => {
+        reject(new AgentPeerError("INTERNAL", `Cannot start a process: ${error.message}`, { cause: error }));
+      });
+      const { pid } = child;
+      if (pid === undefined) return;
+      const ended = Promise.withResolvers<TaskExit>();
+      const task: Task = { pid, exited: ended.promise, isOver: false };
+      this.#tasks.set(id, task);
+      child.once("exit", (code) => {
+        const claimed = this.#readNumber(id, "pid");
+        if (claimed !== undefined && claimed !== pid) {
+          // A task that an earlier agent had just started won the claim.
+          this.#tasks.delete(id);
+          const other = this.#adopt(id);
+          if (other !== undefined) void other.exited.then(ended.resolve);
+          return;
+        }
+        task.isOver = true;
+        ended.resolve({ code: this.#readNumber(id, "exit") ?? code, wasKilled: this.#wasKilled(id) });
+      });
+      resolve(pid);
+    });
+  }
+
+  #adopt(id: string): Task | undefined {
+    const pid = this.#readNumber(id, "pid");
+    if (pid === undefined) return undefined;
+    const ended = Promise.withResolvers<TaskExit>();
+    const task: Task = { pid, exited: ended.promise, isOver: false };
+    this.#tasks.set(id, task);
+    const look = (): boolean => {
+      // The exit code is written just before the end: without one, the process itself is asked, by what only it carries.
+      const code = this.#readNumber(id, "exit");
+      if (code === undefined && hasInEnvironment(pid, this.#markerOf(id))) return false;
+      task.isOver = true;
+      ended.resolve({ code: this.#readNumber(id, "exit") ?? null, wasKilled: this.#wasKilled(id) });
+      return true;
+    };
+    if (!look()) void this.#poll(look);
+    return task;
+  }
+
+  async #poll(look: () => boolean): Promise<void> {
+    do await this.#options.clock.sleep(ADOPTED_POLL_MS);
+    while (!look());
+  }
+
+  #wasKilled(id: string): boolean {
+    return readText(join(this.#directoryOf(id), "killed")) !== undefined;
+  }
+
+  /** A number that a shell wrote; undefined until the line is complete. */
+  #readNumber(id: string, name: "pid" | "exit"): number | undefined {
+    const text = readText(join(this.#directoryOf(id), name));
+    return text?.endsWith("\n") === true ? Number(text) : undefined;
+  }
+
+  #marker(id: string): readonly [string, string] {
+    return ["SKYPILOT_AGENT_TASK", `${this.#options.identity}.${id}`];
+  }
+
+  #markerOf(id: string): string {
+    return this.#marker(id).join("=");
+  }
+
+  #directoryOf(id: string): string {
+    return join(this.#options.directory, id);
+  }
+}
+
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "latin1");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Ids become folder names and come over the network. */
+function assertTaskId(id: string): void {
+  if (!/^\d+-(setup|run)-\d+$/.test(id)) throw new AgentPeerError("BAD_PARAMS", `${JSON.stringify(id)} is not a task.`);
+}

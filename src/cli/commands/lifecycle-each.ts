@@ -1,0 +1,103 @@
+import type { Request } from "../../client/request.ts";
+import { SkyError } from "../../shared/errors.ts";
+import type { Context } from "../context.ts";
+import { printSubmitted } from "../follow.ts";
+import { makeColors } from "../render/colors.ts";
+import { renderMarkup } from "../render/markup.ts";
+import { Spinner } from "../render/spinner.ts";
+
+interface EachOptions {
+  /** `Terminating`, `Stopping`: how the progress is told. */
+  readonly doing: string;
+  readonly asyncCall: boolean;
+  /** The text after a success, without the final newline. */
+  readonly success: (cluster: string) => string;
+  readonly failure: (cluster: string, reason: string) => string;
+  /** Added to the last line when something failed. */
+  readonly failureHint?: string;
+}
+
+interface Outcome {
+  readonly cluster: string;
+  readonly error: SkyError | undefined;
+}
+
+/** Acts on clusters in parallel and tells about each as it ends. Exit code 1 when one failed. */
+export async function actOnEach<T>(
+  ctx: Context,
+  clusters: readonly string[],
+  act: (cluster: string) => Request<T>,
+  options: EachOptions,
+): Promise<number> {
+  if (options.asyncCall) {
+    for (const cluster of clusters) await printSubmitted(ctx, act(cluster));
+    return 0;
+  }
+  const colors = makeColors(ctx.env, ctx.out.isTTY);
+  const spinner = new Spinner(ctx.err, makeColors(ctx.env, ctx.err.isTTY).enabled);
+  const noun = `${clusters.length} cluster${clusters.length === 1 ? "" : "s"}`;
+  spinner.start(`[bold cyan]${options.doing} ${noun}[/]`);
+  const requests = clusters.map((cluster) => ({ cluster, request: act(cluster) }));
+  try {
+    const outcomes = await Promise.all(
+      requests.map(async ({ cluster, request }): Promise<Outcome> => {
+        const outcome = await settle(cluster, request, ctx);
+        spinner.clear();
+        const text =
+          outcome.error === undefined ? options.success(cluster) : options.failure(cluster, reasonOf(outcome.error));
+        ctx.out.write(`${renderMarkup(text, colors.enabled)}\n`);
+        return outcome;
+      }),
+    );
+    return summarize(ctx, outcomes, options);
+  } catch (error) {
+    spinner.stop();
+    if (ctx.signal.aborted) for (const { request } of requests) await noteDetached(ctx, request);
+    throw error;
+  } finally {
+    spinner.stop();
+  }
+}
+
+async function settle<T>(cluster: string, request: Request<T>, ctx: Context): Promise<Outcome> {
+  try {
+    await request;
+    return { cluster, error: undefined };
+  } catch (error) {
+    if (ctx.signal.aborted || !(error instanceof SkyError)) throw error;
+    return { cluster, error };
+  }
+}
+
+function reasonOf(error: SkyError): string {
+  return error.hint === undefined ? error.message : `${error.message}\n  hint: ${error.hint}`;
+}
+
+async function noteDetached<T>(ctx: Context, request: Request<T>): Promise<void> {
+  const id = await request.id.catch(() => undefined);
+  if (id !== undefined)
+    ctx.err.write(`\n⚙︎ Request will continue running asynchronously. View logs: sky api logs ${id.slice(0, 8)}`);
+}
+
+const REASON_WIDTH = 120;
+
+function summarize(ctx: Context, outcomes: readonly Outcome[], options: EachOptions): number {
+  const colors = makeColors(ctx.env, ctx.out.isTTY);
+  const failed = outcomes.filter((outcome) => outcome.error !== undefined);
+  if (outcomes.length > 1) {
+    const good = outcomes.filter((outcome) => outcome.error === undefined).map((outcome) => outcome.cluster);
+    const lines = ["", "Summary:"];
+    if (good.length > 0) lines.push(colors.green(`  ✓ Succeeded: ${good.join(", ")}`));
+    const shown = failed.map(({ cluster, error }) => `${cluster} (${firstLine(error?.message ?? "")})`);
+    if (shown.length === 1) lines.push(colors.red(`  ✗ Failed: ${shown[0]}`));
+    if (shown.length > 1) lines.push(colors.red("  ✗ Failed:"), ...shown.map((text) => `    ${text}`));
+    ctx.out.write(`${lines.join("\n")}\n`);
+  }
+  if (failed.length === 0) return 0;
+  ctx.err.write(`Cluster(s) failed. See details above.${options.failureHint ?? ""}\n`);
+  return 1;
+}
+
+function firstLine(text: string): string {
+  return (text.split("\n")[0] ?? "").slice(0, REASON_WIDTH);
+}

@@ -1,0 +1,197 @@
+import {
+  commandSpec,
+  choice,
+  flag,
+  flagOn,
+  float,
+  integer,
+  integers,
+  optionalArgument,
+  text,
+  texts,
+  triFlag,
+  variadic,
+} from "../parser/spec.ts";
+import { asyncOption, configOption, outputOption, verboseOption, yesOption } from "./shared-options.ts";
+
+export const statusKubernetesSpec = commandSpec({
+  help: "Show what SkyPilot runs in the Kubernetes cluster.",
+  args: {},
+  options: {
+    config: configOption,
+    verbose: verboseOption,
+  },
+});
+
+export const showGpusSpec = commandSpec({
+  help: "Show the accelerators on offer.",
+  args: { acceleratorStr: optionalArgument("ACCELERATOR_STR") },
+  options: {
+    config: configOption,
+    all: flag("--all -a", "Show every accelerator, with prices."),
+    infra: text("--infra", "Only that infra."),
+    cloud: text("--cloud", "Cloud to use.", { hidden: true }),
+    region: text("--region", "Region to use.", { hidden: true }),
+    allRegions: flag("--all-regions", "List every region, not only the cheapest."),
+    verbose: verboseOption,
+  },
+});
+
+export const gpusListSpec = commandSpec({
+  help: "Show the accelerators on offer.\n\nACCELERATOR_STR is NAME[:COUNT]; with it prices and instance types are listed.",
+  args: { acceleratorStr: optionalArgument("ACCELERATOR_STR") },
+  options: {
+    config: configOption,
+    all: flag("--all -a", "Show every accelerator, with prices."),
+    infra: text("--infra", "Only that infra."),
+    cloud: text("--cloud", "Cloud to use.", { hidden: true }),
+    region: text("--region", "Region to use.", { hidden: true }),
+    allRegions: flag("--all-regions", "List every region, not only the cheapest."),
+    verbose: verboseOption,
+    outputFormat: outputOption,
+  },
+});
+
+export const gpusLabelSpec = commandSpec({
+  help: "Label the GPU nodes of a Kubernetes cluster.",
+  args: {},
+  options: {
+    config: configOption,
+    context: text("--context -c", "Kubernetes context."),
+    cleanup: flag("--cleanup", "Remove what labelling left behind."),
+    asyncMode: flag("--async", "Return as soon as the request is sent."),
+  },
+});
+
+export const storageLsSpec = commandSpec({
+  help: "List storage.",
+  args: {},
+  options: {
+    config: configOption,
+    verbose: verboseOption,
+  },
+});
+
+export const storageDeleteSpec = commandSpec({
+  help: "Delete storage.",
+  args: { names: variadic("NAMES", "storage_name") },
+  options: {
+    config: configOption,
+    all: flag("--all -a", "All of yours."),
+    yes: yesOption,
+    asyncCall: asyncOption,
+  },
+});
+
+export const volumesApplySpec = commandSpec({
+  help: "Create a volume, or register one.",
+  args: { entrypoint: variadic("ENTRYPOINT", "file_name") },
+  options: {
+    config: configOption,
+    name: text("--name -n", "Name of the volume."),
+    infra: text("--infra", "Where the volume lives."),
+    type: choice("--type", ["k8s-pvc", "k8s-hostpath", "runpod-network-volume"], "Kind of volume.", {
+      caseSensitive: true,
+    }),
+    size: text("--size", "Size, e.g. 100Gi."),
+    useExisting: triFlag("--use-existing / --no-use-existing", "Take over a volume that exists."),
+    yes: yesOption,
+    asyncCall: asyncOption,
+  },
+});
+
+export const volumesLsSpec = commandSpec({
+  help: "List volumes.",
+  args: { names: variadic("NAMES", "volume_name") },
+  options: {
+    config: configOption,
+    verbose: verboseOption,
+    refresh: flag("--refresh -r", "Ask the infra for the present state first."),
+    outputFormat: outputOption,
+  },
+});
+
+export const volumesDeleteSpec = commandSpec({
+  help: "Delete volumes.",
+  args: { names: variadic("NAMES", "volume_name") },
+  options: {
+    config: configOption,
+    all: flag("--all -a", "All of yours."),
+    purge: flag("--purge -p", "Forget it here even when the infra reports an error."),
+    yes: yesOption,
+    asyncCall: asyncOption,
+  },
+});
+
+export const localUpSpec = commandSpec({
+  help: "Create a Kubernetes cluster on this machine.",
+  args: {},
+  options: {
+    config: configOption,
+    asyncCall: asyncOption,
+    numNodes: integer("--num-nodes", "Number of nodes.", { min: 1 }),
+    portStart: integer("--port-start", "First of the hundred ports to use."),
+    name: text("--name", "Name of the local Kubernetes cluster."),
+    gpus: flagOn("--gpus / --no-gpus", "Whether to set the cluster up for GPUs."),
+  },
+});
+
+export const localDownSpec = commandSpec({
+  help: "Delete the Kubernetes cluster on this machine.",
+  args: {},
+  options: {
+    config: configOption,
+    asyncCall: asyncOption,
+    name: text("--name", "Name of the local Kubernetes cluster."),
+  },
+});
+
+export const workspaceUseSpec = commandSpec({
+  help: "Choose the workspace that you prefer.",
+  args: { name: optionalArgument("NAME") },
+  options: {
+    clear: flag("--clear", "Go back to having no preferred workspace."),
+    config: configOption,
+  },
+});
+
+export const workspaceInfoSpec = commandSpec({
+  help: "Show the workspace in use.",
+  args: {},
+  options: {
+    config: configOption,
+    outputFormat: outputOption,
+  },
+});
+
+export const sshUpSpec = commandSpec({
+  help: "Set up SSH node pools.",
+  args: {},
+  options: {
+    infra: text("--infra", "Only that pool."),
+    asyncCall: flag("--async", "Return as soon as the request is sent.", { hidden: true }),
+    file: text("--file -f", "File of SSH node pools."),
+  },
+});
+
+export const sshDownSpec = commandSpec({
+  help: "Take down SSH node pools.",
+  args: {},
+  options: {
+    infra: text("--infra", "Only that pool."),
+    asyncCall: flag("--async", "Return as soon as the request is sent.", { hidden: true }),
+  },
+});
+
+export const debugDumpSpec = commandSpec({
+  help: "Collect what is needed to look into a problem.",
+  args: {},
+  options: {
+    requestIds: texts("--request-ids -r", "Requests to include."),
+    clusterNames: texts("--cluster-names -c", "Clusters to include."),
+    jobIds: integers("--job-ids -j", "Managed jobs to include."),
+    recentMinutes: float("--recent-minutes", "Include everything of the last minutes."),
+    output: text("--output", "File to write."),
+    asyncCall: flag("--async", "Return as soon as the request is sent.", { hidden: true }),
+  },
+});

@@ -1,0 +1,53 @@
+import { assignments, choice, choiceOr, directory, file, flag, integer, text, texts, triFlag } from "../parser/spec.ts";
+
+export const configOption = texts(
+  "--config",
+  "Config file, or one key=value pair with a dotted key. Repeat it for several pairs, e.g. --config a.b=1 --config a.c=x.",
+);
+
+export const asyncOption = flag("--async / --no-async", "Return as soon as the request is sent.");
+
+export const yesOption = flag("--yes -y", "Do not ask.");
+
+export const verboseOption = flag("--verbose -v", "Show everything.");
+
+export const outputOption = choiceOr("--output -o", ["table", "json"], "Print a table, or JSON for programs.", "table");
+
+/** Options that set or override the resources of a task. */
+export const resourceOptions = {
+  workdir: directory("--workdir", "Directory whose contents become the working directory of the job on every node."),
+  infra: text(
+    "--infra",
+    "Where to run: CLOUD[/REGION[/ZONE]], k8s[/CONTEXT], ssh/POOL or local. Overrides `infra` of the YAML.",
+  ),
+  cloud: text("--cloud", "Cloud to use.", { hidden: true }),
+  region: text("--region", "Region to use.", { hidden: true }),
+  zone: text("--zone", "Zone to use.", { hidden: true }),
+  numNodes: integer("--num-nodes", "How many nodes the task runs on. Overrides `num_nodes` of the YAML."),
+  cpus: text("--cpus", "vCPUs of each node: 4 (exactly) or 4+ (at least)."),
+  memory: text("--memory", "Memory of each node in GB: 16 (exactly) or 16+ (at least)."),
+  diskSize: integer("--disk-size", "Size of the OS disk in GB."),
+  diskTier: choice("--disk-tier", ["low", "medium", "high", "ultra", "best", "none"], "Speed class of the OS disk."),
+  networkTier: choice("--network-tier", ["standard", "best"], "Speed class of the network."),
+  useSpot: triFlag(
+    "--use-spot / --no-use-spot",
+    "Ask for spot instances (or, with --no-use-spot, for on-demand ones).",
+  ),
+  imageId: text("--image-id", "Machine image, or docker:IMAGE to run in a container."),
+  envFile: file("--env-file", "File of KEY=VALUE lines that are set for the task. --env wins over it."),
+  env: assignments(
+    "--env",
+    "Environment variable of the task; without a value it is taken from this shell. May be repeated.",
+  ),
+  secretFile: file("--secret-file", "File of KEY=VALUE lines that are set as secrets. --secret wins over it."),
+  secret: assignments("--secret", "Like --env, but never shown. May be repeated."),
+  localDisk: text("--local-disk", "Disk that is part of the machine: MODE[:SIZE[+]], e.g. nvme:1000+."),
+  gpus: text("--gpus", "Accelerators of each node, e.g. A100:8, T4 or V100:0.5."),
+  instanceType: text("--instance-type -t", "Instance type, as the cloud calls it."),
+  ports: texts("--ports", "Port or port range to open. May be repeated."),
+};
+
+export const taskOptions = {
+  name: text("--name -n", "Name of the task; overrides the one in the YAML."),
+  ...resourceOptions,
+};

@@ -1,0 +1,190 @@
+import type { Kysely } from "kysely";
+import { findCluster, listClusters } from "../../db/queries/clusters.ts";
+import type { Database } from "../../db/schema.ts";
+import { duplexOverStream } from "../../shared/agent/byte-duplex.ts";
+import { AgentPeer } from "../../shared/agent/peer.ts";
+import { AGENT_PROTOCOL_VERSION, type AgentEvent } from "../../shared/agent/protocol.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { AgentError } from "../../shared/errors.ts";
+import { clusterRef, toCluster, type Cluster } from "../clusters/cluster.ts";
+import type { AgentConnections } from "../operation.ts";
+import type { CloudRegistry } from "../ports/cloud.ts";
+
+export interface AgentPoolOptions {
+  readonly db: Kysely<Database>;
+  readonly clouds: CloudRegistry;
+  readonly clock: Clock;
+  /** What the head agent pushes, in order. */
+  readonly onEvent: (clusterName: string, event: AgentEvent) => Promise<void>;
+  /**
+   * The connection ended by itself. Looks at the cluster; answers whether it still runs, so that connecting again makes sense.
+   */
+  readonly onLost: (clusterName: string) => Promise<boolean>;
+  /** A bug or an outage in the background; the pool goes on. */
+  readonly onError: (clusterName: string, error: unknown) => void;
+}
+
+interface Entry {
+  readonly opening: Promise<AgentPeer>;
+  peer: AgentPeer | undefined;
+}
+
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 30_000;
+
+/** One connection per cluster to its head agent, opened on demand, followed and opened again while the cluster runs. */
+export class AgentPool implements AgentConnections {
+  readonly #options: AgentPoolOptions;
+  readonly #entries = new Map<string, Entry>();
+  /** Clusters whose connection is being opened again, with how to give that up. */
+  readonly #returning = new Map<string, AbortController>();
+  readonly #background = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
+
+  constructor(options: AgentPoolOptions) {
+    this.#options = options;
+  }
+
+  /** Takes up every cluster that is up, e.g. after a restart of the server. Returns at once. */
+  async resume(): Promise<void> {
+    const rows = await listClusters(this.#options.db, { statuses: ["UP", "AUTOSTOPPING"] });
+    for (const row of rows) this.#comeBack(row.name);
+  }
+
+  async connect(
+    clusterName: string,
+    options: { readonly waitMs?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<AgentPeer> {
+    options.signal?.throwIfAborted();
+    const entry = this.#entries.get(clusterName);
+    if (entry !== undefined && entry.peer?.isClosed !== true) {
+      // A caller that can wait longer than whoever opens at this moment tries again by itself.
+      const peer = await raceWith(entry.opening, options.signal).catch((error: unknown) => {
+        if (options.waitMs === undefined || !(error instanceof AgentError)) throw error;
+        return undefined;
+      });
+      if (peer !== undefined) return peer;
+    }
+    const opening = this.#open(clusterName, options);
+    const own: Entry = { opening, peer: undefined };
+    this.#entries.set(clusterName, own);
+    try {
+      own.peer = await opening;
+    } catch (error) {
+      if (this.#entries.get(clusterName) === own) this.#entries.delete(clusterName);
+      throw error;
+    }
+    this.#run(clusterName, this.#follow(clusterName, own.peer));
+    return own.peer;
+  }
+
+  drop(clusterName: string): void {
+    this.#returning.get(clusterName)?.abort();
+    this.#returning.delete(clusterName);
+    const entry = this.#entries.get(clusterName);
+    this.#entries.delete(clusterName);
+    entry?.peer?.close();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new AgentError("The server is shutting down."));
+    for (const name of this.#entries.keys()) this.drop(name);
+    await Promise.all(this.#background);
+  }
+
+  async #open(
+    clusterName: string,
+    options: { readonly waitMs?: number; readonly signal?: AbortSignal },
+  ): Promise<AgentPeer> {
+    const row = await findCluster(this.#options.db, clusterName);
+    if (row === undefined) throw new AgentError(`Cluster '${clusterName}' does not exist.`);
+    const cluster = toCluster(row);
+    const duplex = await this.#dial(cluster, options);
+    const peer = new AgentPeer(duplexOverStream(duplex), { role: "dialer", clock: this.#options.clock });
+    try {
+      const hello = await peer.call("hello", { protocol: AGENT_PROTOCOL_VERSION }, this.#signal(options.signal));
+      if (hello.clusterName !== clusterName || hello.index !== 0) {
+        throw new AgentError(`The agent that answers for ${clusterName} belongs to ${hello.clusterName}.`);
+      }
+      return peer;
+    } catch (error) {
+      peer.close();
+      throw error;
+    }
+  }
+
+  async #dial(cluster: Cluster, options: { readonly waitMs?: number; readonly signal?: AbortSignal }) {
+    const { row, instances } = cluster;
+    const head = instances[0];
+    if (head === undefined) throw new AgentError(`Cluster '${row.name}' has no nodes yet.`);
+    const cloud = await this.#options.clouds.load(row.cloud);
+    const { signal } = this.#signal(options.signal);
+    const context = { workspace: row.workspace, config: {}, env: {}, signal };
+    const runner = await cloud.runner(head, clusterRef(row), context);
+    const wait = options.waitMs === undefined ? {} : { waitMs: options.waitMs };
+    return runner.connectAgent(head.agentRoot, { ...wait, signal });
+  }
+
+  #signal(signal: AbortSignal | undefined): { readonly signal: AbortSignal } {
+    return { signal: signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]) };
+  }
+
+  /** Passes events on until the connection ends, and then sees to it that there is a new one. */
+  async #follow(clusterName: string, peer: AgentPeer): Promise<void> {
+    try {
+      const watch = peer.open("watch", { afterSeq: 0 });
+      for await (const event of watch.events as AsyncIterable<AgentEvent>) {
+        await this.#options.onEvent(clusterName, event);
+      }
+    } catch (error) {
+      // The end of the connection ends the stream with an error of its own.
+      if (!(error instanceof AgentError)) this.#options.onError(clusterName, error);
+    }
+    peer.close();
+    const entry = this.#entries.get(clusterName);
+    if (entry?.peer !== peer) return;
+    this.#entries.delete(clusterName);
+    this.#comeBack(clusterName);
+  }
+
+  #comeBack(clusterName: string): void {
+    if (this.#closing.signal.aborted || this.#returning.has(clusterName)) return;
+    const abort = new AbortController();
+    this.#returning.set(clusterName, abort);
+    this.#run(clusterName, this.#reconnect(clusterName, AbortSignal.any([abort.signal, this.#closing.signal])));
+  }
+
+  async #reconnect(clusterName: string, signal: AbortSignal): Promise<void> {
+    try {
+      for (let waitMs = FIRST_RETRY_MS; !signal.aborted; waitMs = Math.min(LAST_RETRY_MS, waitMs * 2)) {
+        const isConnected = await this.connect(clusterName, { signal }).then(
+          () => true,
+          (error: unknown) => {
+            if (!(error instanceof AgentError) && !signal.aborted) this.#options.onError(clusterName, error);
+            return false;
+          },
+        );
+        if (isConnected || signal.aborted || !(await this.#options.onLost(clusterName))) return;
+        await this.#options.clock.sleep(waitMs, { signal }).catch(() => undefined);
+      }
+    } finally {
+      this.#returning.delete(clusterName);
+    }
+  }
+
+  #run(clusterName: string, work: Promise<void>): void {
+    const task: Promise<void> = work
+      .catch((error: unknown) => this.#options.onError(clusterName, error))
+      .finally(() => this.#background.delete(task));
+    this.#background.add(task);
+  }
+}
+
+function raceWith<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

@@ -1,0 +1,65 @@
+import { findCluster } from "../../db/queries/clusters.ts";
+import { ClusterNotUpError, InvalidValueError } from "../../shared/errors.ts";
+import type { Operation, OperationContext } from "../operation.ts";
+import type { ExecBody } from "./bodies.ts";
+import { requireUpCluster } from "./cluster.ts";
+import { refuseReserved, type LaunchResult } from "./launch.ts";
+import * as messages from "./messages.ts";
+import { checkFit, checkOwner } from "./plan.ts";
+import { runTimestamp } from "./provision-log.ts";
+import { toHandle } from "./record.ts";
+import { submitJob } from "./submit.ts";
+import { syncWorkdir } from "./sync-files.ts";
+import { readTask } from "./task-input.ts";
+import { lockCluster } from "./waiting.ts";
+
+export const execOperation: Operation<ExecBody, LaunchResult> = {
+  name: "clusters.exec",
+  wireName: "exec",
+  schedule: "long",
+  isResumable: true,
+  run: runExec,
+};
+
+async function runExec(body: ExecBody, context: OperationContext): Promise<LaunchResult> {
+  const name = body.cluster_name;
+  refuseReserved(body, "Executing task on it is not allowed.");
+  const { task } = readTask(body.task, context);
+  if (body.dryrun === true) {
+    context.log.line("Dryrun finished.");
+    return { job_id: null, handle: null };
+  }
+  // Whoever launches or starts the cluster goes first; jobs do not wait for each other.
+  if (context.locks.holder(name) !== undefined) (await lockCluster(name, context))();
+  if ((await findCluster(context.db, name))?.status === "AUTOSTOPPING") {
+    throw new ClusterNotUpError(
+      `Cannot execute on cluster '${name}': cluster is autostopping. Please wait for autostop to complete, then use \`sky start ${name}\` to restart.`,
+    );
+  }
+  const cluster = await requireUpCluster(context.db, name, "Executing a task");
+  await checkOwner(cluster, context);
+  const candidate = checkFit(cluster, task);
+  const resources = task.resources.candidates[candidate];
+  if (resources === undefined) throw new InvalidValueError("The task has no resources.");
+  const agent = await context.agents.connect(name, { signal: context.signal });
+  // Its name must not change when the request goes on after a restart: jobs are told apart by it.
+  const timestamp = await context.effect("begin", () => Promise.resolve(runTimestamp(context.clock.now())));
+  if (task.workdir !== undefined) context.log.line(messages.step("Syncing files."));
+  const metadata = await syncWorkdir({ cluster, agent, task, runTimestamp: timestamp }, context);
+  const jobId = await submitJob(
+    {
+      cluster,
+      agent,
+      task,
+      resources,
+      runTimestamp: timestamp,
+      withSetup: false,
+      isExec: true,
+      metadata,
+      command: body.entrypoint_command,
+    },
+    context,
+  );
+  const cloud = await context.clouds.load(cluster.row.cloud);
+  return { job_id: jobId, handle: toHandle(cluster, cloud.wireInfra(cluster.row.region, cluster.row.zone)) };
+}

@@ -1,0 +1,170 @@
+import { randomUUID } from "node:crypto";
+import { findCluster } from "../../db/queries/clusters.ts";
+import {
+  ClusterOwnerMismatchError,
+  NotSupportedError,
+  PermissionDeniedError,
+  ResourcesMismatchError,
+} from "../../shared/errors.ts";
+import type { OperationContext } from "../operation.ts";
+import { considered, rankOffers, type RankedOffer } from "../optimizer/optimize.ts";
+import { toOfferRequest, cloudKeyOf } from "../optimizer/request.ts";
+import type { Offer, OfferRequest } from "../ports/cloud.ts";
+import { formatResources } from "../resources/format.ts";
+import { choiceToValue } from "../resources/dump.ts";
+import { coversPorts } from "../resources/ports.ts";
+import type { Resources } from "../resources/resources.ts";
+import type { Task } from "../task/task.ts";
+import type { LaunchBody } from "./bodies.ts";
+import { cloudContext, toCluster, type Cluster } from "./cluster.ts";
+import { runTimestamp } from "./provision-log.ts";
+import { formatAmount } from "../optimizer/table.ts";
+
+/** What a launch has decided to do; journaled, so that it does the same after a restart of the server. */
+export interface LaunchPlan {
+  readonly kind: "new" | "reuse";
+  readonly clusterHash: string;
+  readonly runTimestamp: string;
+  /** Milliseconds. */
+  readonly launchedAt: number;
+  /** Status of the cluster that is reused; null for a new one. */
+  readonly previousStatus: string | null;
+  readonly numNodes: number;
+  /** Best first; one for a cluster that exists. */
+  readonly attempts: readonly RankedOffer[];
+  /** Lines to show before the launch begins. */
+  readonly table: readonly string[];
+  readonly ports: readonly string[];
+}
+
+/** Decides between a new cluster and the existing one, and where. Throws ResourcesMismatchError and what rankOffers throws. */
+export async function planLaunch(body: LaunchBody, task: Task, context: OperationContext): Promise<LaunchPlan> {
+  const row = await findCluster(context.db, body.cluster_name);
+  const now = context.clock.now();
+  const base = { runTimestamp: runTimestamp(now), launchedAt: now };
+  if (row === undefined) {
+    const ranking = await rankOffers(task, context);
+    return {
+      ...base,
+      kind: "new",
+      clusterHash: randomUUID(),
+      previousStatus: null,
+      numNodes: task.numNodes,
+      attempts: ranking.offers,
+      table: considered(ranking, task.numNodes),
+      ports: task.resources.candidates[ranking.offers[0]?.candidate ?? 0]?.ports ?? [],
+    };
+  }
+  const cluster = toCluster(row);
+  await checkOwner(cluster, context);
+  const numNodes = body.resize === true ? task.numNodes : row.num_nodes;
+  const candidate = checkFit(cluster, task, numNodes);
+  const cloud = await context.clouds.load(row.cloud);
+  const ports = [...new Set([...cluster.ports, ...(task.resources.candidates[candidate]?.ports ?? [])])];
+  return {
+    ...base,
+    kind: "reuse",
+    clusterHash: row.cluster_hash,
+    previousStatus: row.status,
+    numNodes,
+    attempts: [{ candidate, offer: cluster.offer, displayName: cloud.displayName }],
+    table: [],
+    ports,
+  };
+}
+
+/** A cluster may be used only from its own workspace and with the account that it was made with. */
+export async function checkOwner(cluster: Cluster, context: OperationContext): Promise<void> {
+  const { row } = cluster;
+  if (row.workspace !== context.caller.workspace) {
+    throw new PermissionDeniedError(
+      `The cluster '${row.name}' is in workspace '${row.workspace}', but the active workspace is '${context.caller.workspace}'.`,
+    );
+  }
+  if (row.owner === null) return;
+  const cloud = await context.clouds.load(row.cloud);
+  const identity = await cloud.identity(cloudContext(context));
+  const owner = JSON.parse(row.owner) as readonly string[];
+  if (identity === null || identity.some((part) => owner.includes(part))) return;
+  throw new ClusterOwnerMismatchError(
+    `'${row.name}' (${cloud.displayName}) is owned by account [${owner.join(", ")}], but the activated identity is [${identity.join(", ")}].`,
+  );
+}
+
+/** The first candidate of the task that the cluster's nodes can run. Throws ResourcesMismatchError. */
+export function checkFit(cluster: Cluster, task: Task, numNodes = cluster.row.num_nodes): number {
+  const { row, offer } = cluster;
+  const misfits = task.resources.candidates.map((resources) => misfitOf(resources, cluster));
+  const fitting = misfits.findIndex((misfit) => misfit === undefined);
+  if (task.numNodes <= numNodes && fitting !== -1) return fitting;
+  const requested = task.resources.candidates.map((one) => `${task.numNodes}x ${formatResources(one)}`);
+  const existing = `${row.num_nodes}x ${displayOffer(offer)}`;
+  const reason =
+    task.numNodes > numNodes
+      ? `${task.numNodes} nodes asked, the cluster has ${numNodes}`
+      : (misfits.find((misfit) => misfit !== undefined) ?? "");
+  throw new ResourcesMismatchError(
+    [
+      "Requested resources do not match the existing cluster.",
+      `  Requested:\t{${requested.join(", ")}}`,
+      `  Existing:\t${existing}`,
+      `  Reason:\t${reason}.`,
+      `To fix: specify a new cluster name, or down the existing cluster first: sky down ${row.name}`,
+    ].join("\n"),
+  );
+}
+
+function displayOffer(offer: Offer): string {
+  const { cpus, memoryGib, accelerators } = offer.resources;
+  const gpus = Object.entries(accelerators).map(([name, count]) => `, {'${name}': ${count}}`);
+  return `${offer.cloud}(cpus=${formatAmount(cpus)}, mem=${formatAmount(memoryGib)}${gpus.join("")})`;
+}
+
+/** Why a node of the cluster cannot run it; undefined when it can. */
+function misfitOf(resources: Resources, cluster: Cluster): string | undefined {
+  const { row, offer } = cluster;
+  const key = cloudKeyOf(resources);
+  if (key !== undefined && key !== row.cloud) return `the cluster is on ${row.cloud}, the task asks for ${key}`;
+  const request = toOfferRequest(resources, 1);
+  if (request.region !== undefined && request.region !== row.region) {
+    return `the cluster is in region '${row.region}', the task asks for '${request.region}'`;
+  }
+  if (request.zone !== undefined && request.zone !== row.zone) return `the cluster is not in zone '${request.zone}'`;
+  if (request.instanceType !== undefined && request.instanceType !== offer.instanceType) {
+    return `the cluster's nodes are ${offer.instanceType}, the task asks for ${request.instanceType}`;
+  }
+  if (resources.useSpot === true && !offer.useSpot) return "the cluster's nodes are not spot instances";
+  return misfitOfAmounts(request, cluster);
+}
+
+function misfitOfAmounts(request: OfferRequest, cluster: Cluster): string | undefined {
+  const { cpus, memoryGib, accelerators } = cluster.perNode;
+  const { memory } = request;
+  const wantedCpus = request.cpus?.count ?? 0;
+  const perUnit = memory?.perCpu === true ? (request.cpus?.count ?? cpus) : 1;
+  const wantedMemory = (memory?.amount ?? 0) * perUnit;
+  const lacking = Object.entries(request.accelerators).find(([name, count]) => count > (accelerators[name] ?? 0));
+  if (wantedCpus > cpus) return `${wantedCpus} CPUs asked, a node has ${formatAmount(cpus)}`;
+  if (wantedMemory > memoryGib) return `${wantedMemory} GiB of memory asked, a node has ${formatAmount(memoryGib)}`;
+  if (lacking === undefined) return undefined;
+  return `${lacking[0]}:${lacking[1]} asked, a node has ${accelerators[lacking[0]] ?? 0}`;
+}
+
+/** Ports that have to be opened on the existing cluster. */
+export function newPorts(cluster: Cluster, wanted: readonly string[]): readonly string[] {
+  return coversPorts(cluster.ports, wanted) ? [] : wanted;
+}
+
+/** The task's wish in YAML form, for the row. */
+export function requestedResources(task: Task): string {
+  return JSON.stringify(choiceToValue(task.resources, { redactSecrets: true }));
+}
+
+/** Throws NotSupportedError for what no launch of ours can do. */
+export function refuseUnsupported(body: LaunchBody): void {
+  if (typeof body.clone_disk_from === "string") {
+    throw new NotSupportedError("--clone-disk-from is not supported.", {
+      hint: "Launch a new cluster and copy the files with a bucket or file_mounts.",
+    });
+  }
+}

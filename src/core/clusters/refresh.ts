@@ -1,0 +1,129 @@
+import type { Kysely } from "kysely";
+import { findCluster, updateCluster, type ClusterRow } from "../../db/queries/clusters.ts";
+import type { Database } from "../../db/schema.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { AgentError } from "../../shared/errors.ts";
+import type { AgentConnections, ClusterLocks } from "../operation.ts";
+import type { CloudContext, CloudRegistry } from "../ports/cloud.ts";
+import { removeClusterToken } from "../provision/cluster-secret.ts";
+import { clusterRef, toCluster } from "./cluster.ts";
+import { decide, type Observation, type Transition } from "./state.ts";
+import { moveTo, removeCluster } from "./transition.ts";
+
+/** What a look at a cluster needs; an operation has it, and the server's own loops have it too. */
+export interface RefreshContext {
+  readonly db: Kysely<Database>;
+  readonly clock: Clock;
+  readonly clouds: CloudRegistry;
+  readonly agents: AgentConnections;
+  readonly locks: ClusterLocks;
+  readonly requestId?: string;
+}
+
+/**
+ * Looks at a cluster and moves its row to what is there. Returns the row as it is then; undefined when the cluster is gone.
+ * A cluster at which a request is at work is left to that request.
+ */
+export async function refreshCluster(
+  clusterName: string,
+  context: RefreshContext,
+  cloudContext: CloudContext,
+): Promise<ClusterRow | undefined> {
+  const row = await findCluster(context.db, clusterName);
+  if (row === undefined || context.locks.holder(clusterName) !== undefined) return row;
+  const id = context.requestId ?? "refresh";
+  const release = await context.locks.acquire(clusterName, id, { signal: cloudContext.signal });
+  try {
+    const current = await findCluster(context.db, clusterName);
+    if (current === undefined) return undefined;
+    return await look(current, context, cloudContext);
+  } finally {
+    release();
+  }
+}
+
+async function look(
+  row: ClusterRow,
+  context: RefreshContext,
+  cloudContext: CloudContext,
+): Promise<ClusterRow | undefined> {
+  const cloud = await context.clouds.load(row.cloud);
+  const instances = await cloud.query(clusterRef(row), cloudContext);
+  const isRunning = instances.length === row.num_nodes && instances.every((one) => one.state === "running");
+  // A stopped cluster whose nodes run was started by somebody else: its agent has to be asked all the same.
+  const seen: Observation = isRunning
+    ? { instances, ...(await askAgent(row, context, cloudContext)) }
+    : { instances, agent: "not asked" };
+  const facts = {
+    status: row.status,
+    numNodes: row.num_nodes,
+    toDown: row.to_down !== 0,
+    statusUpdatedAt: row.status_updated_at,
+  };
+  const transition = decide(facts, seen, context.clock.now());
+  if (transition === undefined) return row;
+  await apply(row, transition, { context, cloudContext });
+  return findCluster(context.db, row.name);
+}
+
+async function askAgent(
+  row: ClusterRow,
+  context: RefreshContext,
+  cloudContext: CloudContext,
+): Promise<Pick<Observation, "agent" | "liveNodes">> {
+  try {
+    const agent = await context.agents.connect(row.name, { signal: cloudContext.signal });
+    const status = await agent.call("status", {}, { signal: cloudContext.signal });
+    const liveNodes = status.nodes.filter((node) => node.isAlive).length;
+    return { agent: status.isAutostopping ? "autostopping" : "healthy", liveNodes };
+  } catch (error) {
+    if (error instanceof AgentError) return { agent: "unreachable" };
+    throw error;
+  }
+}
+
+async function apply(
+  row: ClusterRow,
+  transition: Transition,
+  tools: { readonly context: RefreshContext; readonly cloudContext: CloudContext },
+): Promise<void> {
+  const { context, cloudContext } = tools;
+  const { to, phase, reason } = transition;
+  const cloud = await context.clouds.load(row.cloud);
+  if (to === "TERMINATED") {
+    // Clears what may be left of it: addresses, directories, firewall rules.
+    context.agents.drop(row.name);
+    await cloud.terminate(clusterRef(row), cloudContext);
+    await forgetCluster(row, context, reason);
+    return;
+  }
+  if (to === "STOPPED") {
+    context.agents.drop(row.name);
+    await cloud.stop?.(clusterRef(row), cloudContext);
+    const fields = { autostop: -1, to_down: 0, busy_request: null };
+    await moveTo(context, row, { to, phase, reason, fields });
+    return;
+  }
+  if (to === row.status && phase === row.phase) {
+    await updateCluster(context.db, row.cluster_hash, { last_event: reason });
+    return;
+  }
+  await moveTo(context, row, { to, phase, reason });
+}
+
+/** Removes the row and the secret of a cluster of which nothing is left. */
+export async function forgetCluster(
+  row: ClusterRow,
+  context: Pick<RefreshContext, "db" | "clock" | "requestId">,
+  reason: string,
+): Promise<void> {
+  await removeCluster(context, row, reason);
+  if (row.secret_path !== null) removeClusterToken(row.secret_path);
+}
+
+/** Whether a cached row is too old to be believed without being asked: it may stop or vanish by itself. */
+export function needsRefresh(row: ClusterRow, now: number): boolean {
+  const { offer } = toCluster(row);
+  const mayChange = offer.useSpot || row.status === "AUTOSTOPPING" || (row.autostop >= 0 && row.status !== "STOPPED");
+  return mayChange && now - row.status_updated_at > 2000;
+}

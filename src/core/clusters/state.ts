@@ -1,0 +1,107 @@
+import type { ClusterStatus } from "../../db/queries/clusters.ts";
+import type { Instance } from "../ports/cloud.ts";
+
+/** A cluster that is gone has no row. */
+export type ClusterState = ClusterStatus | "TERMINATED";
+
+/** Where each state may go. PENDING is shown for launches that wait in a queue; no row has it. */
+export const next = {
+  PENDING: ["INIT", "TERMINATED"],
+  INIT: ["INIT", "UP", "STOPPED", "AUTOSTOPPING", "TERMINATED"],
+  UP: ["INIT", "UP", "AUTOSTOPPING", "STOPPED", "TERMINATED"],
+  AUTOSTOPPING: ["INIT", "UP", "AUTOSTOPPING", "STOPPED", "TERMINATED"],
+  STOPPED: ["INIT", "UP", "STOPPED", "TERMINATED"],
+  TERMINATED: [],
+} as const satisfies Record<ClusterState, readonly ClusterState[]>;
+
+/** The states from which `to` can be reached: the guard of the update. */
+export function statesBefore(to: ClusterStatus): readonly ClusterStatus[] {
+  const all = Object.keys(next) as ClusterState[];
+  return all.filter((state): state is ClusterStatus => state !== "TERMINATED" && mayMove(state, to));
+}
+
+export function mayMove(from: ClusterState, to: ClusterState): boolean {
+  return (next[from] as readonly ClusterState[]).includes(to);
+}
+
+/** What the cloud and the head agent say at one moment. */
+export interface Observation {
+  readonly instances: readonly Pick<Instance, "index" | "state">[];
+  /** `unreachable` says nothing about the nodes: the way to them may be broken. */
+  readonly agent: "healthy" | "autostopping" | "unreachable" | "not asked";
+  /** Nodes that the head agent sees, the head included. */
+  readonly liveNodes?: number;
+}
+
+export interface ClusterFacts {
+  readonly status: ClusterStatus;
+  readonly numNodes: number;
+  readonly toDown: boolean;
+  /** Milliseconds since the epoch. */
+  readonly statusUpdatedAt: number;
+}
+
+export interface Transition {
+  readonly to: ClusterState;
+  readonly phase: string;
+  readonly reason: string;
+}
+
+/** A cloud may not show an instance yet that was just created. */
+export const CREATION_GRACE_MS = 60_000;
+
+/** Decides what an observation means. Undefined: nothing to change. */
+export function decide(cluster: ClusterFacts, seen: Observation, now: number): Transition | undefined {
+  const live = seen.instances.filter((instance) => instance.state !== "terminated");
+  if (live.length === 0) {
+    if (cluster.status === "INIT" && now - cluster.statusUpdatedAt < CREATION_GRACE_MS) return undefined;
+    return { to: "TERMINATED", phase: "terminating", reason: "All nodes terminated, cleaning up the cluster." };
+  }
+  const stopped = live.filter((instance) => instance.state === "stopped").length;
+  if (stopped === live.length && live.length >= cluster.numNodes) {
+    return { to: "STOPPED", phase: "ready", reason: "All nodes stopped, cleaning up the cluster." };
+  }
+  const running = live.filter((instance) => instance.state === "running").length;
+  if (running === live.length && live.length === cluster.numNodes) return decideRunning(cluster, seen);
+  const reason =
+    live.length < cluster.numNodes
+      ? "one or more nodes terminated"
+      : stopped > 0
+        ? "some but not all nodes are stopped"
+        : `${live.length - running} of ${cluster.numNodes} node(s) in unexpected state`;
+  return abnormal(reason);
+}
+
+function decideRunning(cluster: ClusterFacts, seen: Observation): Transition | undefined {
+  switch (seen.agent) {
+    case "not asked":
+      return undefined;
+    case "unreachable":
+      // Unreachable is not dead: what ran goes on. Only the finer phase tells.
+      if (cluster.status === "UP" || cluster.status === "AUTOSTOPPING") {
+        return { to: cluster.status, phase: "unreachable", reason: "The node's agent cannot be reached." };
+      }
+      return abnormal("the node's agent cannot be reached");
+    case "autostopping":
+      return {
+        to: "AUTOSTOPPING",
+        phase: "stopping",
+        reason: cluster.toDown ? "Cluster is autodowning." : "Cluster is autostopping.",
+      };
+    case "healthy": {
+      const liveNodes = seen.liveNodes ?? cluster.numNodes;
+      if (liveNodes < cluster.numNodes) {
+        return { to: "UP", phase: "degraded", reason: `${liveNodes} of ${cluster.numNodes} nodes are connected.` };
+      }
+      return { to: "UP", phase: "ready", reason: "All nodes up; SkyPilot runtime healthy." };
+    }
+  }
+}
+
+function abnormal(reason: string): Transition {
+  return {
+    to: "INIT",
+    phase: "degraded",
+    reason: `Cluster is abnormal because ${reason}. Transitioned to INIT (details: cluster is unhealthy).`,
+  };
+}

@@ -1,0 +1,81 @@
+import { listClusters, type ClusterRow } from "../../db/queries/clusters.ts";
+import { SkyError } from "../../shared/errors.ts";
+import type { Operation, OperationContext } from "../operation.ts";
+import type { StatusBody } from "./bodies.ts";
+import { cloudContext, toCluster } from "./cluster.ts";
+import { yellow } from "./messages.ts";
+import { toStatusRecord, type StatusRecord } from "./record.ts";
+import { needsRefresh, refreshCluster } from "./refresh.ts";
+
+export const statusOperation: Operation<StatusBody, readonly StatusRecord[]> = {
+  name: "clusters.status",
+  wireName: "status",
+  schedule: "short",
+  isResumable: false,
+  run: runStatus,
+};
+
+async function runStatus(body: StatusBody, context: OperationContext): Promise<readonly StatusRecord[]> {
+  const patterns = body.cluster_names ?? undefined;
+  const all = await listClusters(context.db, body.all_users === false ? { userHash: context.caller.userId } : {});
+  const rows = patterns === undefined ? all : all.filter((row) => patterns.some((one) => matchesGlob(one, row.name)));
+  const missing = patterns?.filter((one) => !rows.some((row) => matchesGlob(one, row.name))) ?? [];
+  if (missing.length > 0) context.log.line(`Cluster(s) not found: ${missing.join(", ")}.`);
+  const refresh = body.refresh ?? "NONE";
+  const current = refresh === "NONE" ? rows : await refreshAll(rows, refresh === "FORCE", context);
+  return renderAll(current, body, context);
+}
+
+async function refreshAll(
+  rows: readonly ClusterRow[],
+  isForced: boolean,
+  context: OperationContext,
+): Promise<readonly ClusterRow[]> {
+  const now = context.clock.now();
+  const refreshed = await Promise.all(
+    rows.map(async (row) => {
+      if (!isForced && !needsRefresh(row, now)) return row;
+      try {
+        return await refreshCluster(row.name, context, cloudContext(context));
+      } catch (error) {
+        if (!(error instanceof SkyError) || context.signal.aborted) throw error;
+        // One cluster that cannot be asked must not hide the others.
+        context.log.line(yellow(`Failed to refresh the status of cluster '${row.name}': ${error.message}`));
+        return row;
+      }
+    }),
+  );
+  return refreshed.filter((row) => row !== undefined);
+}
+
+async function renderAll(
+  rows: readonly ClusterRow[],
+  body: StatusBody,
+  context: OperationContext,
+): Promise<readonly StatusRecord[]> {
+  const names = new Set(rows.map((row) => row.cloud));
+  const clouds = new Map(
+    await Promise.all([...names].map(async (name) => [name, await context.clouds.load(name)] as const)),
+  );
+  return rows.map((row) => {
+    const cloud = clouds.get(row.cloud);
+    return toStatusRecord(toCluster(row), {
+      displayName: cloud?.displayName ?? row.cloud,
+      wireInfra: cloud?.wireInfra(row.region, row.zone) ?? row.cloud,
+      includeHandle: body.include_handle ?? true,
+      isSummary: body.summary_response ?? false,
+    });
+  });
+}
+
+/** `*`, `?` and `[...]` as a shell matches names. */
+export function matchesGlob(pattern: string, name: string): boolean {
+  if (!/[*?[]/.test(pattern)) return pattern === name;
+  const source = pattern.replace(/\[!?[^\]]+\]|[\s\S]/g, (part) => {
+    if (part === "*") return ".*";
+    if (part === "?") return ".";
+    if (part.length > 1) return part.replace(/^\[!/, "[^").replace(/\\/g, "\\\\");
+    return part.replace(/[\\^$.+()[\]{}|]/, "\\$&");
+  });
+  return new RegExp(`^${source}$`, "s").test(name);
+}

@@ -1,0 +1,146 @@
+import { findCluster } from "../../db/queries/clusters.ts";
+import { AgentError, NotSupportedError, OperationFailedError, SkyError } from "../../shared/errors.ts";
+import type { Operation, OperationContext } from "../operation.ts";
+import type { Cloud } from "../ports/cloud.ts";
+import type { StopOrDownBody } from "./bodies.ts";
+import { clusterRef, cloudContext, requireCluster, type Cluster } from "./cluster.ts";
+import { yellow } from "./messages.ts";
+import { checkOwner } from "./plan.ts";
+import { forgetCluster } from "./refresh.ts";
+import { moveTo, noteProgress } from "./transition.ts";
+import { withClusterLock } from "./waiting.ts";
+
+const VERIFY_TRIES = 40;
+const VERIFY_GAP_MS = 250;
+/** How long jobs may take to end and lifecycle hooks to run. */
+const SHUTDOWN_MS = 3_700_000;
+
+export const stopOperation: Operation<StopOrDownBody, null> = {
+  name: "clusters.stop",
+  wireName: "stop",
+  schedule: "short",
+  isResumable: true,
+  run: (body, context) => takeDown(body, context, "stop"),
+};
+
+export const downOperation: Operation<StopOrDownBody, null> = {
+  name: "clusters.down",
+  wireName: "down",
+  schedule: "short",
+  isResumable: true,
+  run: (body, context) => takeDown(body, context, "down"),
+};
+
+type Kind = "stop" | "down";
+
+async function takeDown(body: StopOrDownBody, context: OperationContext, kind: Kind): Promise<null> {
+  const name = body.cluster_name;
+  // Journaled, so that a request that goes on after a restart does not miss the cluster that it has removed itself.
+  const isThere = await context.effect(
+    `${kind}.begin`,
+    async () => (await findCluster(context.db, name)) !== undefined,
+  );
+  if (!isThere) await requireCluster(context.db, name);
+  // What is being launched on the cluster must not go on creating things, and lets go of the lock.
+  await context.requests.cancelOthers(name);
+  return withClusterLock(name, context, async () => {
+    await context.requests.cancelOthers(name);
+    const row = await findCluster(context.db, name);
+    if (row === undefined) return null;
+    const cluster = await requireCluster(context.db, name);
+    await checkOwner(cluster, context);
+    const cloud = await context.clouds.load(row.cloud);
+    if (kind === "stop" && cloud.stop === undefined) throw stopUnsupported(name, cloud);
+    await takeDownLocked({ cluster, cloud, kind, isPurge: body.purge === true }, context);
+    return null;
+  });
+}
+
+function stopUnsupported(name: string, cloud: Cloud): NotSupportedError {
+  return new NotSupportedError(
+    `${yellow(`Stopping cluster '${name}'... skipped.`)}\n  Stopping is currently not supported for ${cloud.name}.\n` +
+      `  To terminate the cluster instead, run: \u001b[1msky down ${name}`,
+  );
+}
+
+interface TakeDown {
+  readonly cluster: Cluster;
+  readonly cloud: Cloud;
+  readonly kind: Kind;
+  readonly isPurge: boolean;
+}
+
+async function takeDownLocked(request: TakeDown, context: OperationContext): Promise<void> {
+  const { cluster, cloud, kind } = request;
+  const { row } = cluster;
+  const doing = kind === "stop" ? "stopping" : "terminating";
+  await noteProgress(context, row, doing, kind === "stop" ? "Stopping the cluster." : "Terminating the cluster.");
+  await ignoringWhenPurged(request, context, async () => {
+    await context.effect(`${kind}.jobs`, (token) => endJobs(request, token, context));
+    context.agents.drop(row.name);
+    await context.effect(`${kind}.instances`, async () => {
+      if (kind === "stop") await cloud.stop?.(clusterRef(row), cloudContext(context));
+      else await cloud.terminate(clusterRef(row), cloudContext(context));
+    });
+    await verify(request, context);
+  });
+  await context.effect(`${kind}.row`, async () => {
+    if (kind === "down") {
+      await forgetCluster(row, context, "Cluster was terminated by the user.");
+      return;
+    }
+    await moveTo(context, row, {
+      to: "STOPPED",
+      phase: "ready",
+      reason: "Cluster was stopped by the user.",
+      fields: { autostop: -1, to_down: 0, busy_request: null },
+    });
+  });
+}
+
+/** Ends every job and the agents, with the lifecycle hooks first. Nodes that cannot be reached are ended by their cloud. */
+async function endJobs(request: TakeDown, key: string, context: OperationContext): Promise<void> {
+  const { row } = request.cluster;
+  if (row.status === "STOPPED") return;
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(SHUTDOWN_MS)]);
+  try {
+    const agent = await context.agents.connect(row.name, { signal });
+    await agent.call("shutdown", { key, jobs: "kill", hookEvent: request.kind }, { signal });
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+  }
+}
+
+/** Asks the cloud until nothing runs any more. */
+async function verify(request: TakeDown, context: OperationContext): Promise<void> {
+  const { cluster, cloud, kind } = request;
+  const wanted = kind === "stop" ? ["stopped", "terminated"] : ["terminated"];
+  for (let attempt = 1; ; attempt++) {
+    const left = (await cloud.query(clusterRef(cluster.row), cloudContext(context))).filter(
+      (instance) => !wanted.includes(instance.state),
+    );
+    if (left.length === 0) return;
+    if (attempt >= VERIFY_TRIES) {
+      const states = left.map((instance) => `${instance.id}: ${instance.state}`).join(", ");
+      throw new OperationFailedError(`Instances in unexpected state: ${states}.`, {
+        hint: `Repeat the command, or forget the cluster with: sky down --purge ${cluster.row.name}`,
+      });
+    }
+    await context.clock.sleep(VERIFY_GAP_MS, { signal: context.signal });
+  }
+}
+
+async function ignoringWhenPurged(
+  request: TakeDown,
+  context: OperationContext,
+  work: () => Promise<void>,
+): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!request.isPurge || context.signal.aborted || !(error instanceof SkyError)) throw error;
+    context.log.line(`WARNING: ${error.message}`);
+    context.log.line("WARNING: The cluster is forgotten all the same. Make sure resources are manually deleted.");
+    context.agents.drop(request.cluster.row.name);
+  }
+}

@@ -1,0 +1,161 @@
+import { lstatSync, statSync } from "node:fs";
+import { join } from "node:path";
+import type { AgentPeer } from "../../shared/agent/peer.ts";
+import { CommandError, MissingFileError } from "../../shared/errors.ts";
+import { GIT_WORKDIR_SCRIPT, gitWorkdirEnvironment } from "../files/git-workdir.ts";
+import { syncTree, type SyncSummary } from "../files/sync.ts";
+import type { OperationContext } from "../operation.ts";
+import type { Task } from "../task/task.ts";
+import type { Cluster } from "./cluster.ts";
+import * as messages from "./messages.ts";
+import { openRunLog, runLogDir, type RunLog } from "./provision-log.ts";
+import { revealSecrets } from "./task-input.ts";
+
+const WORKDIR = "~/sky_workdir";
+const LARGE_BYTES = 256 * 1024 * 1024;
+
+export interface FileSync {
+  readonly cluster: Cluster;
+  readonly agent: AgentPeer;
+  readonly task: Task;
+  readonly runTimestamp: string;
+}
+
+/** Brings the workdir to every node. The answer goes into the job's metadata. */
+export async function syncWorkdir(
+  sync: FileSync,
+  context: OperationContext,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { workdir } = sync.task;
+  if (workdir === undefined) return {};
+  const log = openSyncLog(sync, "workdir_sync.log", context);
+  const hint = messages.viewServerLog(`${sync.runTimestamp}/workdir_sync.log`);
+  const source = workdir.kind === "dir" ? context.resolveClientPath(workdir.path) : workdir.url;
+  context.log.line(
+    `  ${messages.dim(`Syncing workdir (to ${messages.nodesText(sync.cluster.row.num_nodes)}): ${source} -> ${WORKDIR}`)}`,
+  );
+  context.log.spin(messages.spinner("Syncing workdir", hint));
+  const metadata =
+    workdir.kind === "git"
+      ? await cloneWorkdir(sync, workdir, { log, context })
+      : await copyWorkdir(sync, source, { log, context });
+  context.log.spinEnd();
+  context.log.line(messages.success("Synced workdir.", hint));
+  return metadata;
+}
+
+interface Tools {
+  readonly log: RunLog;
+  readonly context: OperationContext;
+}
+
+async function copyWorkdir(sync: FileSync, source: string, tools: Tools): Promise<Readonly<Record<string, unknown>>> {
+  const { context, log } = tools;
+  if (lstatSync(source, { throwIfNoEntry: false })?.isSymbolicLink() === true) {
+    context.log.line(messages.yellow(`Workdir '${source}' is a symlink. Its target's content is uploaded.`));
+  }
+  const summary = await context.effect("sync-workdir", (token) =>
+    syncTree(sync.agent, {
+      key: token,
+      source,
+      dest: WORKDIR,
+      useIgnoreFiles: true,
+      onSkipped: (path) => log.write(`Left out ${path}: neither file, directory nor link.`),
+      signal: context.signal,
+    }),
+  );
+  report({ what: `workdir '${source}'`, summary, isWorkdir: true }, tools);
+  return {};
+}
+
+async function cloneWorkdir(
+  sync: FileSync,
+  workdir: { readonly url: string; readonly ref?: string | undefined },
+  tools: Tools,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { context, log } = tools;
+  const env = gitWorkdirEnvironment(workdir, { ...sync.task.envs, ...revealSecrets(sync.task) });
+  const nodes = Array.from({ length: sync.cluster.row.num_nodes }, (_, index) => index);
+  const commits = await context.effect("clone-workdir", (token) =>
+    Promise.all(
+      nodes.map(async (node) => {
+        const stream = sync.agent.open(
+          "exec",
+          { key: `${token}-${node}`, script: GIT_WORKDIR_SCRIPT, env, node },
+          { signal: context.signal },
+        );
+        const chunks: Uint8Array[] = [];
+        for await (const chunk of stream.chunks) chunks.push(chunk);
+        const { exitCode } = await stream.end;
+        const output = Buffer.concat(chunks).toString().trim();
+        log.write(output);
+        if (exitCode !== 0) throw cloneFailed(workdir.url, exitCode, output);
+        return output.split("\n").at(-1) ?? "";
+      }),
+    ),
+  );
+  return { git_commit: commits[0] };
+}
+
+function cloneFailed(url: string, exitCode: number, output: string): CommandError {
+  return new CommandError(exitCode, "git clone", `The git workdir ${url} could not be cloned: ${output}`, {
+    hint: "Check the URL and the ref; a private repository needs GIT_TOKEN or GIT_SSH_KEY_PATH on the client.",
+    detail: output,
+  });
+}
+
+/** Copies the task's local file_mounts to every node, one after the other. */
+export async function syncFileMounts(sync: FileSync, context: OperationContext): Promise<void> {
+  const mounts = Object.entries(sync.task.fileMounts);
+  if (mounts.length === 0) return;
+  const log = openSyncLog(sync, "file_mounts.log", context);
+  const hint = messages.viewServerLog(`${sync.runTimestamp}/file_mounts.log`);
+  for (const [index, [dest, path]] of mounts.entries()) {
+    const source = context.resolveClientPath(path);
+    if (statSync(source, { throwIfNoEntry: false }) === undefined) {
+      throw new MissingFileError(
+        `File mount source '${path}' does not exist locally. To fix: check if it exists, and correct the path.`,
+      );
+    }
+    context.log.spin(messages.spinner("Syncing file mounts", hint));
+    context.log.line(
+      `  ${messages.dim(`Syncing (to ${messages.nodesText(sync.cluster.row.num_nodes)}): ${source} -> ${dest}`)}`,
+    );
+    const summary = await context.effect(`sync-mount.${index}`, (token) =>
+      syncTree(sync.agent, {
+        key: token,
+        source,
+        dest: destinationOf(dest),
+        useIgnoreFiles: true,
+        onSkipped: (skipped) => log.write(`Left out ${skipped}: neither file, directory nor link.`),
+        signal: context.signal,
+      }),
+    );
+    report({ what: `file mount '${path}'`, summary, isWorkdir: false }, { log, context });
+  }
+  context.log.line(messages.success("Synced file_mounts.", hint));
+  context.log.spinEnd();
+}
+
+/** A relative destination, which only old files have, lies in the workdir. */
+function destinationOf(dest: string): string {
+  return dest.startsWith("/") || dest.startsWith("~") ? dest : `${WORKDIR}/${dest}`;
+}
+
+function openSyncLog(sync: FileSync, name: string, context: OperationContext): RunLog {
+  return openRunLog(join(runLogDir(context.home, sync.runTimestamp), name), context.clock);
+}
+
+function report(
+  done: { readonly what: string; readonly summary: SyncSummary; readonly isWorkdir: boolean },
+  tools: Tools,
+): void {
+  const { summary, what, isWorkdir } = done;
+  tools.log.write(`Synced ${what}: ${summary.entries} entries, ${summary.bytes} bytes, ${summary.sentBytes} sent.`);
+  if (summary.bytes < LARGE_BYTES) return;
+  const size = Math.round(summary.bytes / 1024 / 1024);
+  const advice = isWorkdir
+    ? "Try to keep workdir small or use .skyignore to exclude large files, as large sizes will slow down the upload."
+    : "Use .skyignore to exclude large files, as large sizes will slow down the upload.";
+  tools.context.log.line(messages.yellow(`The size of ${what} is ${size} MB. ${advice}`));
+}

@@ -1,0 +1,100 @@
+import { getRequestListener } from "@hono/node-server";
+import { createCloudRegistry } from "../clouds/registry.ts";
+import { createClusterLocks } from "../core/clusters/lock.ts";
+import type { PassFailpoint } from "../core/effect.ts";
+import type { OperationContext } from "../core/operation.ts";
+import { operations as coreOperations } from "../core/operations.ts";
+import type { OpenDatabase } from "../db/database.ts";
+import type { Logger } from "../platform/logger.ts";
+import type { ServerPaths } from "../platform/server-paths.ts";
+import type { Clock } from "../shared/clock.ts";
+import { createAgents, type Agents } from "./agents.ts";
+import { createApp } from "./app.ts";
+import { startDaemons } from "./daemons/daemons.ts";
+import { ServerConfig } from "./effective-config.ts";
+import type { AccessPolicy } from "./guard.ts";
+import type { NodeHandler } from "./listener.ts";
+import { createOperationContext } from "./operation-context.ts";
+import { RequestEvents } from "./requests/request-events.ts";
+import { RequestQueue } from "./requests/request-queue.ts";
+import type { Sealer } from "./requests/sealer.ts";
+import type { AnyOperation, RequestCaller, RunInfo } from "./requests/types.ts";
+import { serverOperations } from "./server-operations.ts";
+import { UserDirectory } from "./users.ts";
+
+export interface ServerParts {
+  readonly database: OpenDatabase;
+  readonly sealer: Sealer;
+  readonly paths: ServerPaths;
+  readonly policy: AccessPolicy;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly self: RequestCaller;
+  readonly owner: string;
+  readonly configPath: string;
+  readonly agentBundle: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly limits: { readonly long: number; readonly short: number };
+  readonly maxUploadBytes: number;
+  readonly passFailpoint?: PassFailpoint;
+}
+
+export interface RunningServer {
+  readonly handler: NodeHandler;
+  close(options: { readonly graceMs: number }): Promise<void>;
+}
+
+/** Wires queue, operations and routes together, takes up unfinished requests and starts the daemons. */
+export async function composeServer(parts: ServerParts): Promise<RunningServer> {
+  const { database, clock, paths, logger } = parts;
+  const stopping = new AbortController();
+  const events = new RequestEvents();
+  const onInternalError = (error: unknown, requestId: string): void =>
+    logger.error({ err: error, requestId }, "internal error");
+  const clouds = createCloudRegistry({ home: paths.home, env: parts.env });
+  const locks = createClusterLocks();
+  const agents: Agents = createAgents({ db: database.db, clouds, clock, locks, logger });
+  const config = new ServerConfig(parts.configPath);
+  const contextParts = { ...parts, clouds, agents: agents.connections, locks, config };
+  const createContext = (run: RunInfo): Promise<OperationContext> => createOperationContext(run, contextParts);
+  const operations: Record<string, AnyOperation> = {
+    ...serverOperations({ cancel: (ids) => queue.cancel(ids), enabledClouds: coreOperations.enabled_clouds }),
+    ...coreOperations,
+  };
+  const queue = new RequestQueue({
+    ...parts,
+    operations: byName(operations),
+    createContext,
+    events,
+    logDirectory: paths.requestLogs,
+    onInternalError,
+  });
+  const app = createApp({
+    ...parts,
+    queue,
+    events,
+    db: database.db,
+    operations,
+    createContext,
+    users: new UserDirectory(database.db, { clock, self: parts.self }),
+    onInternalError,
+    stopping: stopping.signal,
+  });
+  await queue.start();
+  await agents.resume();
+  const daemons = startDaemons({ db: database.db, paths, clock, logger, config });
+  return {
+    handler: getRequestListener(app.fetch, { overrideGlobalObjects: false }),
+    close: async (options) => {
+      await queue.close(options);
+      stopping.abort();
+      await daemons.close();
+      await agents.connections.close();
+    },
+  };
+}
+
+/** The queue looks operations up by the name that the row keeps. */
+function byName(operations: Readonly<Record<string, AnyOperation>>): Record<string, AnyOperation> {
+  return Object.fromEntries(Object.values(operations).map((operation) => [operation.name, operation]));
+}

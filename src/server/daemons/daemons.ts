@@ -1,0 +1,88 @@
+import { rm } from "node:fs/promises";
+import type { Kysely } from "kysely";
+import { deleteFinishedBefore, listActiveBlobIds } from "../../db/queries/requests.ts";
+import type { Database } from "../../db/schema.ts";
+import type { Logger } from "../../platform/logger.ts";
+import type { ServerPaths } from "../../platform/server-paths.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { ServerConfig } from "../effective-config.ts";
+import { requestLogPath } from "../requests/run-request.ts";
+import { collectBlobs } from "../uploads/blob-store.ts";
+
+const HOUR_MS = 3_600_000;
+const RESTART_MS = 20_000;
+const BATCH = 500;
+
+export interface DaemonOptions {
+  readonly db: Kysely<Database>;
+  readonly paths: ServerPaths;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly config: ServerConfig;
+}
+
+export interface Daemons {
+  close(): Promise<void>;
+}
+
+/** Starts the server's background loops. A loop that fails is tried again after 20 s. */
+export function startDaemons(options: DaemonOptions): Daemons {
+  const stop = new AbortController();
+  const loops = [
+    repeat("request-gc", { ...options, everyMs: HOUR_MS, signal: stop.signal, work: () => collectRequests(options) }),
+    repeat("blob-gc", { ...options, everyMs: HOUR_MS, signal: stop.signal, work: () => collectUploads(options) }),
+  ];
+  return {
+    close: async () => {
+      stop.abort();
+      await Promise.all(loops);
+    },
+  };
+}
+
+async function repeat(
+  name: string,
+  options: DaemonOptions & {
+    readonly everyMs: number;
+    readonly signal: AbortSignal;
+    readonly work: () => Promise<void>;
+  },
+): Promise<void> {
+  const { clock, signal, logger } = options;
+  while (!signal.aborted) {
+    let pauseMs = options.everyMs;
+    try {
+      await options.work();
+    } catch (error) {
+      logger.error({ err: error, daemon: name }, "daemon failed");
+      pauseMs = RESTART_MS;
+    }
+    await clock.sleep(pauseMs, { signal }).catch(() => undefined);
+  }
+}
+
+/** Deletes requests that ended longer ago than `api_server.requests_retention_hours` (24; negative = never), and their logs. */
+export async function collectRequests(
+  options: Pick<DaemonOptions, "db" | "paths" | "clock" | "config">,
+): Promise<void> {
+  const hours = await retentionHours(options.config);
+  if (hours < 0) return;
+  const before = options.clock.now() - hours * HOUR_MS;
+  for (;;) {
+    const ids = await deleteFinishedBefore(options.db, before, { limit: BATCH });
+    for (const id of ids) await rm(requestLogPath(options.paths.requestLogs, id), { force: true });
+    if (ids.length < BATCH) return;
+  }
+}
+
+async function collectUploads(options: Pick<DaemonOptions, "db" | "paths" | "clock">): Promise<void> {
+  const inUse = new Set(await listActiveBlobIds(options.db));
+  const { blobs, uploads } = options.paths;
+  await collectBlobs({ blobs, uploads, inUse, now: options.clock.now(), maxAgeMs: HOUR_MS });
+}
+
+async function retentionHours(config: ServerConfig): Promise<number> {
+  const section = (await config.load())["api_server"];
+  const hours = (section as Record<string, unknown> | undefined)?.["requests_retention_hours"];
+  return typeof hours === "number" ? hours : 24;
+}

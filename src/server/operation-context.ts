@@ -1,0 +1,71 @@
+import { join, resolve } from "node:path";
+import type { AgentConnections, ClusterLocks, OperationContext } from "../core/operation.ts";
+import type { CloudRegistry } from "../core/ports/cloud.ts";
+import { PermissionDeniedError } from "../shared/errors.ts";
+import type { ServerPaths } from "../platform/server-paths.ts";
+import type { Clock } from "../shared/clock.ts";
+import { ignoredKeysWarning, overlayConfig, type ServerConfig } from "./effective-config.ts";
+import type { RequestInput, RunInfo } from "./requests/types.ts";
+import { blobDirectory } from "./uploads/blob-store.ts";
+
+export interface ContextParts {
+  readonly clouds: CloudRegistry;
+  readonly agents: AgentConnections;
+  readonly locks: ClusterLocks;
+  readonly config: ServerConfig;
+  readonly paths: ServerPaths;
+  readonly agentBundle: string;
+  readonly clock: Clock;
+}
+
+/** Variables of a client on this machine that say which cloud credentials to use. */
+const CREDENTIAL_VARIABLE = /^(?:AWS_|AZURE_|GOOGLE_APPLICATION_CREDENTIALS$|KUBECONFIG$|CLOUDSDK_)/;
+
+/** Makes the context of one run. Rejects with InvalidConfigError. */
+export async function createOperationContext(run: RunInfo, parts: ContextParts): Promise<OperationContext> {
+  const { input } = run;
+  const { config, ignored } = overlayConfig(await parts.config.load(), input.body.override_skypilot_config ?? {});
+  if (ignored.length > 0) run.log.line(ignoredKeysWarning(ignored));
+  const workspace = typeof config["active_workspace"] === "string" ? config["active_workspace"] : "default";
+  return {
+    requestId: run.requestId,
+    caller: { ...input.caller, workspace },
+    db: run.db,
+    clouds: parts.clouds,
+    clock: parts.clock,
+    log: run.log,
+    signal: run.signal,
+    effect: run.effect,
+    config,
+    clientEnv: input.isLocalClient ? credentialVariables(input.body.env_vars ?? {}) : {},
+    stateDir: parts.paths.root,
+    resolveClientPath: (path) => resolveClientPath(path, { input, paths: parts.paths }),
+    agents: parts.agents,
+    locks: parts.locks,
+    requests: run.requests,
+    home: parts.paths.home,
+    agentBundle: parts.agentBundle,
+  };
+}
+
+function credentialVariables(env: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => CREDENTIAL_VARIABLE.test(name)));
+}
+
+/** A path that the client named: its own for a client on this machine, the uploaded copy for any other. */
+function resolveClientPath(
+  path: string,
+  options: { readonly input: RequestInput; readonly paths: ServerPaths },
+): string {
+  const { input, paths } = options;
+  const blobId = input.body.file_mounts_blob_id;
+  if (blobId !== undefined) {
+    const blob = blobDirectory(paths.blobs, { userId: input.caller.userId, blobId });
+    // resolve("/", …) swallows every `..`, so the result stays below the blob.
+    return join(blob, resolve("/", path));
+  }
+  if (input.isLocalClient) return resolve(paths.home, path.startsWith("~/") ? path.slice(2) : path);
+  throw new PermissionDeniedError(`The file ${path} was not uploaded with the request.`, {
+    hint: "A remote client uploads its files first; upgrade the client if it did not.",
+  });
+}

@@ -1,0 +1,86 @@
+import type { RequestRow } from "../../db/queries/requests.ts";
+import { encodeWireError, WireError } from "../../shared/wire/error.ts";
+import { PICKLED_NONE, REQUEST_FIELDS } from "../../shared/wire/request-payload.ts";
+import { InvalidValueError } from "../../shared/errors.ts";
+
+/** What every payload needs of a row; the sealed body never gets here. */
+export type PayloadRow = Omit<RequestRow, "sealed_body" | "operation">;
+
+/** JSON text of a RequestPayload as `/api/get` sends it. Built by hand because `return_value` may be large: it is escaped once. */
+export function encodePayload(row: PayloadRow): string {
+  const error = row.error === null ? "null" : encodeWireError(WireError.parse(JSON.parse(row.error)));
+  const head = JSON.stringify({
+    request_id: row.request_id,
+    name: row.name,
+    entrypoint: PICKLED_NONE,
+    request_body: PICKLED_NONE,
+    status: row.status,
+    user_id: row.user_id,
+    error,
+    ...tailOf(row),
+  });
+  return `${head.slice(0, -1)},"return_value":${JSON.stringify(row.return_value ?? "null")}}`;
+}
+
+/** A RequestPayload as `/api/status` shows it: readable, the body only to its owner, results left out. */
+export function readablePayload(
+  row: PayloadRow,
+  options: { readonly isOwner: boolean; readonly fields?: readonly string[] },
+): Record<string, unknown> {
+  const command = options.isOwner ? row.body : "null";
+  const payload: Record<string, unknown> = {
+    request_id: row.request_id,
+    name: row.name,
+    entrypoint: entrypointOf(row.body),
+    request_body: command,
+    status: row.status,
+    user_id: row.user_id,
+    return_value: "null",
+    error: "null",
+    ...tailOf(row),
+  };
+  if (options.fields === undefined || options.fields.length === 0) return payload;
+  // The client's model requires these keys, whatever columns were asked for.
+  const fields = new Set([...options.fields, ...REQUIRED]);
+  return Object.fromEntries(Object.entries(payload).filter(([key]) => fields.has(key)));
+}
+
+const REQUIRED = [
+  "request_id",
+  "name",
+  "entrypoint",
+  "request_body",
+  "status",
+  "user_id",
+  "return_value",
+  "error",
+  "created_at",
+  "pid",
+  "schedule_type",
+];
+
+/** Throws InvalidValueError for columns that there are not. */
+export function checkFields(fields: readonly string[]): void {
+  const unknown = fields.filter((field) => !REQUEST_FIELDS.includes(field));
+  if (unknown.length > 0) throw new InvalidValueError(`Unknown request field(s): ${unknown.join(", ")}`);
+}
+
+function tailOf(row: PayloadRow): Record<string, unknown> {
+  return {
+    created_at: row.created_at / 1000,
+    pid: row.lease_owner === null ? null : process.pid,
+    schedule_type: row.schedule_type,
+    user_name: row.user_name === "" ? null : row.user_name,
+    cluster_name: row.cluster_name,
+    status_msg: row.status_msg,
+    should_retry: row.should_retry === 1,
+    finished_at: row.finished_at === null ? null : row.finished_at / 1000,
+    file_mounts_blob_id: row.file_mounts_blob_id,
+  };
+}
+
+function entrypointOf(body: string): string {
+  const parsed: unknown = JSON.parse(body);
+  if (typeof parsed !== "object" || parsed === null || !("entrypoint" in parsed)) return "";
+  return typeof parsed.entrypoint === "string" ? parsed.entrypoint : "";
+}
