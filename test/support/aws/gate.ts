@@ -1,0 +1,217 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { AwsSession } from "../../../src/clouds/aws/clients.ts";
+import { actionOf } from "../../../src/clouds/aws/policy/api-actions.ts";
+import { questionsOf, type AwsRequest } from "./access-questions.ts";
+import { evaluate, type AccessQuestion, type Statement } from "./policy-evaluator.ts";
+
+const ACCOUNT = "123456789012";
+
+export interface GateUser {
+  readonly name: string;
+  policy: readonly Statement[];
+}
+
+/**
+ * AWS's authorization in front of moto, which knows neither resources nor conditions nor the simulator: every action that a request
+ * needs is decided by the user's policy on the very resources, refusals are worded as AWS words them, and what is allowed goes to moto.
+ */
+export class Gate {
+  /** Every action that was asked for, in order. */
+  readonly asked: string[] = [];
+  /** Tags of resources by id. */
+  readonly tags = new Map<string, Readonly<Record<string, string>>>();
+  /** EC2's old refusals name nothing but an encoded message. */
+  isTerse = false;
+  readonly #users = new Map<string, GateUser>();
+  readonly #server: Server;
+  readonly #moto: string;
+
+  private constructor(moto: string) {
+    this.#moto = moto;
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch((error: unknown) => {
+        response.writeHead(599).end(String(error));
+      });
+    });
+  }
+
+  static async open(moto: string): Promise<Gate> {
+    const gate = new Gate(moto);
+    await new Promise<void>((resolve) => gate.#server.listen(0, "127.0.0.1", resolve));
+    return gate;
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Makes a user; its policy can be changed later. */
+  user(name: string, policy: readonly Statement[]): GateUser {
+    const user = { name, policy };
+    this.#users.set(`AKIAGATE${name.toUpperCase()}`, user);
+    return user;
+  }
+
+  session(user: GateUser, region = "us-east-1"): AwsSession {
+    const keys = { accessKeyId: `AKIAGATE${user.name.toUpperCase()}`, secretAccessKey: "secret" };
+    return { credentials: () => Promise.resolve(keys), region, endpoint: () => this.url, maxAttempts: 1 };
+  }
+
+  async #answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of message) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks);
+    const scope = /Credential=([^/]+)\/[^/]+\/([^/]+)\/([^/]+)\//u.exec(message.headers.authorization ?? "");
+    const [, key = "", region = "", service = ""] = scope ?? [];
+    const user = this.#users.get(key);
+    if (user === undefined) throw new Error(`Nobody has the key ${key}.`);
+    const request = readRequest(message, body, { region, service });
+    const arn = `arn:aws:iam::${ACCOUNT}:user/${user.name}`;
+    if (request.action === "sts:GetCallerIdentity") {
+      return xml(response, 200, callerIdentity(arn));
+    }
+    for (const question of questionsOf(request, (id) => this.tags.get(id) ?? {})) {
+      this.asked.push(question.action);
+      const { decision } = evaluate(user.policy, question);
+      if (decision !== "allowed") return this.#refuse(response, request, question, { arn, decision });
+    }
+    if (request.action === "iam:SimulatePrincipalPolicy") return xml(response, 200, simulated(user, request.params));
+    if (request.action === "sts:DecodeAuthorizationMessage") return xml(response, 200, decoded(request.params));
+    // moto has none of these at all.
+    if (request.action === "ec2:DescribeCapacityReservations") {
+      return xml(
+        response,
+        200,
+        "<DescribeCapacityReservationsResponse><capacityReservationSet/></DescribeCapacityReservationsResponse>",
+      );
+    }
+    await this.#forward(message, body, response);
+  }
+
+  #refuse(
+    response: ServerResponse,
+    request: AwsRequest,
+    question: AccessQuestion,
+    refusal: { readonly arn: string; readonly decision: string },
+  ): void {
+    const why =
+      refusal.decision === "explicitDeny"
+        ? "with an explicit deny in an identity-based policy"
+        : `because no identity-based policy allows the ${question.action} action`;
+    const named = `User: ${refusal.arn} is not authorized to perform: ${question.action} on resource: ${question.resource} ${why}`;
+    const encoded = Buffer.from(JSON.stringify({ ...question, arn: refusal.arn })).toString("base64url");
+    switch (request.service) {
+      case "ec2": {
+        const text = `You are not authorized to perform this operation.${this.isTerse ? "" : ` ${named}.`} Encoded authorization failure message: ${encoded}`;
+        return xml(
+          response,
+          403,
+          `<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>${text}</Message></Error></Errors><RequestID>r</RequestID></Response>`,
+        );
+      }
+      case "s3":
+        return xml(response, 403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>");
+      case "servicequotas":
+        response.writeHead(400, { "content-type": "application/x-amz-json-1.1" });
+        response.end(JSON.stringify({ __type: "AccessDeniedException", Message: named }));
+        return;
+      default:
+        return xml(
+          response,
+          403,
+          `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>${named}</Message></Error><RequestId>r</RequestId></ErrorResponse>`,
+        );
+    }
+  }
+
+  async #forward(message: IncomingMessage, body: Buffer, response: ServerResponse): Promise<void> {
+    const headers = Object.entries(message.headers).flatMap(([name, value]): [string, string][] =>
+      typeof value === "string" && !["host", "connection", "content-length", "expect"].includes(name)
+        ? [[name, value]]
+        : [],
+    );
+    // moto finds the service by the host in the signature, and the account by the key.
+    const answer = await fetch(`${this.#moto}${message.url ?? "/"}`, {
+      method: message.method ?? "GET",
+      headers,
+      ...(body.length === 0 ? {} : { body: new Uint8Array(body) }),
+    });
+    response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "text/xml" });
+    response.end(Buffer.from(await answer.arrayBuffer()));
+  }
+}
+
+function xml(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { "content-type": "text/xml" });
+  response.end(text);
+}
+
+function readRequest(
+  message: IncomingMessage,
+  body: Buffer,
+  place: { readonly region: string; readonly service: string },
+): AwsRequest {
+  const url = new URL(message.url ?? "/", "http://gate");
+  if (place.service === "s3") return { ...place, ...readS3(message.method ?? "GET", url), params: url.searchParams };
+  const target = message.headers["x-amz-target"];
+  const params = new URLSearchParams(target === undefined ? body.toString("utf8") : "");
+  const operation = typeof target === "string" ? (target.split(".").at(-1) ?? "") : (params.get("Action") ?? "");
+  return { ...place, action: `${place.service}:${operation}`, params, path: "" };
+}
+
+function readS3(method: string, url: URL): { readonly action: string; readonly path: string } {
+  const path = url.pathname.slice(1).replace(/\/$/u, "");
+  const isObject = path.includes("/");
+  const query = url.searchParams;
+  const operation = ((): string => {
+    if (path === "") return "ListBuckets";
+    if (query.has("location")) return "GetBucketLocation";
+    if (query.has("tagging")) return "PutBucketTagging";
+    if (method === "DELETE")
+      return isObject ? (query.has("uploadId") ? "AbortMultipartUpload" : "DeleteObject") : "DeleteBucket";
+    if (method === "PUT") return isObject ? "PutObject" : "CreateBucket";
+    return isObject ? "GetObject" : "ListObjectsV2";
+  })();
+  return { action: actionOf({ service: "s3", operation }), path };
+}
+
+function callerIdentity(arn: string): string {
+  return `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>${arn}</Arn><UserId>AIDAGATE</UserId><Account>${ACCOUNT}</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`;
+}
+
+function members(params: URLSearchParams, name: string): string[] {
+  return [...params]
+    .filter(([key]) => new RegExp(`^${name}\\.member\\.\\d+$`, "u").test(key))
+    .map(([, value]) => value);
+}
+
+function simulated(user: GateUser, params: URLSearchParams): string {
+  const context: Record<string, string> = {};
+  for (let index = 1; params.has(`ContextEntries.member.${index}.ContextKeyName`); index += 1) {
+    const prefix = `ContextEntries.member.${index}`;
+    context[params.get(`${prefix}.ContextKeyName`) ?? ""] = params.get(`${prefix}.ContextKeyValues.member.1`) ?? "";
+  }
+  const results = members(params, "ActionNames").flatMap((action) =>
+    members(params, "ResourceArns").map((resource) => {
+      const { decision, missingContext } = evaluate(user.policy, { action, resource, context });
+      const missing = missingContext.map((key) => `<member>${key}</member>`).join("");
+      return `<member><EvalActionName>${action}</EvalActionName><EvalResourceName>${resource}</EvalResourceName><EvalDecision>${decision}</EvalDecision><MissingContextValues>${missing}</MissingContextValues></member>`;
+    }),
+  );
+  return `<SimulatePrincipalPolicyResponse><SimulatePrincipalPolicyResult><IsTruncated>false</IsTruncated><EvaluationResults>${results.join("")}</EvaluationResults></SimulatePrincipalPolicyResult></SimulatePrincipalPolicyResponse>`;
+}
+
+function decoded(params: URLSearchParams): string {
+  const { action, resource, arn } = JSON.parse(
+    Buffer.from(params.get("EncodedMessage") ?? "", "base64url").toString("utf8"),
+  ) as Readonly<Record<string, string>>;
+  const message = { allowed: false, explicitDeny: false, context: { principal: { arn }, action, resource } };
+  const text = JSON.stringify(message).replaceAll('"', "&quot;");
+  return `<DecodeAuthorizationMessageResponse><DecodeAuthorizationMessageResult><DecodedMessage>${text}</DecodedMessage></DecodeAuthorizationMessageResult></DecodeAuthorizationMessageResponse>`;
+}

@@ -1,0 +1,146 @@
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { createServer } from "node:net";
+import {
+  AddRoleToInstanceProfileCommand,
+  CreateAccessKeyCommand,
+  CreateInstanceProfileCommand,
+  CreateRoleCommand,
+  CreateUserCommand,
+  IAMClient,
+  PutUserPolicyCommand,
+} from "@aws-sdk/client-iam";
+import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import type { AwsSession } from "../../../src/clouds/aws/clients.ts";
+import { waitFor } from "../../e2e/support/wait-for.ts";
+
+const ROOT = { accessKeyId: "test", secretAccessKey: "test" };
+
+export interface Keys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+/** A policy document as moto takes it. */
+export interface LoosePolicy {
+  readonly Version: string;
+  readonly Statement: readonly object[];
+}
+
+/** Where moto's server is, from SKYPILOT_MOTO_SERVER or PATH; undefined = nowhere. Throws when SKY_REQUIRE_E2E wants one. */
+export function findMoto(): string | undefined {
+  const program = process.env["SKYPILOT_MOTO_SERVER"] ?? "moto_server";
+  const found = spawnSync(program, ["--help"], { stdio: "ignore" }).status === 0;
+  if (!found && (process.env["SKY_REQUIRE_E2E"] ?? "") !== "") throw new Error(`There is no ${program}.`);
+  return found ? program : undefined;
+}
+
+/** AWS as moto's server plays it: the account 123456789012. */
+export class Moto {
+  readonly url: string;
+  readonly #process: ChildProcess;
+
+  private constructor(url: string, process: ChildProcess) {
+    this.url = url;
+    this.#process = process;
+  }
+
+  /** Starts `moto_server` (from PATH, or what SKYPILOT_MOTO_SERVER names) on a free port. */
+  static async start(): Promise<Moto> {
+    const port = await freePort();
+    const server = spawn(findMoto() ?? "moto_server", ["-H", "127.0.0.1", "-p", String(port)], { stdio: "ignore" });
+    const moto = new Moto(`http://127.0.0.1:${port}`, server);
+    let failure: Error | undefined;
+    server.once("error", (error) => {
+      failure = error;
+    });
+    await waitFor(
+      "moto to answer",
+      async () => {
+        if (failure !== undefined) throw failure;
+        if (server.exitCode !== null) throw new Error(`moto_server ended with ${server.exitCode}.`);
+        return fetch(`${moto.url}/moto-api/data.json`).then(
+          (answer) => answer.ok,
+          () => false,
+        );
+      },
+      { timeoutMs: 60_000 },
+    );
+    return moto;
+  }
+
+  /** Ends the server. */
+  stop(): void {
+    this.#process.kill("SIGTERM");
+  }
+
+  /** Forgets everything and lets everybody do everything. */
+  async reset(): Promise<void> {
+    await this.setEnforced(false);
+    await this.#post("/moto-api/reset", "");
+  }
+
+  /** Turns the enforcement of IAM policies and of signatures on or off. */
+  async setEnforced(isEnforced: boolean): Promise<void> {
+    await this.#post("/moto-api/reset-auth", isEnforced ? "0" : "inf");
+  }
+
+  /** A session with the rights of the account's owner while nothing is enforced. */
+  session(keys: Keys = ROOT, region = "us-east-1"): AwsSession {
+    return { credentials: () => Promise.resolve(keys), region, endpoint: () => this.url, maxAttempts: 1 };
+  }
+
+  /** Makes a user with one inline policy. */
+  async createUser(name: string, policy: LoosePolicy): Promise<Keys> {
+    const iam = this.#iam();
+    await iam.send(new CreateUserCommand({ UserName: name }));
+    const key = (await iam.send(new CreateAccessKeyCommand({ UserName: name }))).AccessKey;
+    await this.setPolicy(name, policy);
+    return { accessKeyId: key?.AccessKeyId ?? "", secretAccessKey: key?.SecretAccessKey ?? "" };
+  }
+
+  /** Replaces the user's policy. */
+  async setPolicy(name: string, policy: LoosePolicy): Promise<void> {
+    const document = JSON.stringify(policy);
+    await this.#iam().send(new PutUserPolicyCommand({ UserName: name, PolicyName: "p", PolicyDocument: document }));
+  }
+
+  /** Makes a role that EC2 may assume, and the instance profile of the same name. */
+  async createRole(name: string): Promise<void> {
+    const iam = this.#iam();
+    const trust = { Effect: "Allow", Principal: { Service: "ec2.amazonaws.com" }, Action: "sts:AssumeRole" };
+    const document = JSON.stringify({ Version: "2012-10-17", Statement: [trust] });
+    await iam.send(new CreateRoleCommand({ RoleName: name, AssumeRolePolicyDocument: document }));
+    await iam.send(new CreateInstanceProfileCommand({ InstanceProfileName: name }));
+    await iam.send(new AddRoleToInstanceProfileCommand({ InstanceProfileName: name, RoleName: name }));
+  }
+
+  async createBucket(Bucket: string): Promise<void> {
+    const options = { region: "us-east-1", endpoint: this.url, credentials: ROOT, forcePathStyle: true };
+    await new S3Client(options).send(new CreateBucketCommand({ Bucket }));
+  }
+
+  /** Everything that moto holds of the services in use. */
+  async state(): Promise<unknown> {
+    const all = (await (await fetch(`${this.url}/moto-api/data.json`)).json()) as Readonly<Record<string, unknown>>;
+    return ["ec2", "iam", "s3"].map((service) => all[service]);
+  }
+
+  #iam(): IAMClient {
+    return new IAMClient({ region: "us-east-1", endpoint: this.url, credentials: ROOT });
+  }
+
+  async #post(path: string, body: string): Promise<void> {
+    const answer = await fetch(`${this.url}${path}`, { method: "POST", body });
+    if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
+    });
+  });
+}
