@@ -8,6 +8,7 @@ export interface CloudOptions {
 
 /** Every cloud by its registry key; the only place that names them. */
 const clouds = {
+  aws: (options) => import("./aws/index.ts").then((m) => m.createAwsCloud(options)),
   local: (options) => import("./local/index.ts").then((m) => m.createLocalCloud(options)),
 } as const satisfies Record<string, (options: CloudOptions) => Promise<Cloud>>;
 

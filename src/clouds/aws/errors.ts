@@ -37,7 +37,8 @@ export class AwsAuthError extends CloudUserIdentityError {
   /** Set when a login repairs it. */
   readonly loginProfile: string | undefined;
   constructor(failure: AuthFailure, message: string, options?: AwsAuthErrorOptions) {
-    super(message, options);
+    // Most messages end in AWS's own words, which may lack the full stop before the hint.
+    super(/[.!?]$/u.test(message) ? message : `${message}.`, options);
     this.failure = failure;
     this.loginProfile = options?.loginProfile;
   }
@@ -184,11 +185,9 @@ export function maskKeyId(keyId: string): string {
 export function clockSkew(skewMs: number, detail: string): AwsAuthError {
   const minutes = Math.max(1, Math.round(Math.abs(skewMs) / 60_000));
   const side = skewMs > 0 ? "behind" : "ahead of";
-  return new AwsAuthError(
-    "clock-skew",
-    `AWS refuses the signature because this machine's clock is ${minutes} min ${side} AWS's: ${detail}`,
-    { hint: repair(["sudo timedatectl set-ntp true", "date -u"]) },
-  );
+  return new AwsAuthError("clock-skew", `This machine's clock is ${minutes} min ${side} AWS's: ${detail}`, {
+    hint: repair(["sudo timedatectl set-ntp true", "date -u"]),
+  });
 }
 
 export function denied(action: string, principal: string, detail: string, resource?: string): AwsAuthError {

@@ -10,6 +10,8 @@ export interface CloudContext {
   readonly config: Readonly<Record<string, unknown>>;
   /** Credentials-related variables that the client forwarded (local server only). */
   readonly env: Readonly<Record<string, string>>;
+  /** Whether the client runs on this machine, so that its credentials are those found here. */
+  readonly isLocalClient?: boolean;
   readonly signal: AbortSignal;
 }
 

@@ -1,0 +1,175 @@
+import { hostname } from "node:os";
+import type { Capability, CheckResult, CloudContext, CredentialSummary } from "../../core/ports/cloud.ts";
+import { SkyError } from "../../shared/errors.ts";
+import type { AuthSession, AwsAuth } from "./auth/auth-session.ts";
+import { renderIdentity } from "./auth/identity.ts";
+import { isObject } from "./auth/json.ts";
+import { isNetworkError, networkDetail } from "./auth/network.ts";
+import type { SourceKind } from "./auth/source.ts";
+import { openClients, type AwsClients } from "./clients.ts";
+import { AwsAuthError, clockSkew, noNetwork, renderReason } from "./errors.ts";
+
+const ALL: readonly Capability[] = ["compute", "storage"];
+const PERMISSIONS = "https://docs.skypilot.co/en/latest/cloud-setup/cloud-permissions/aws.html";
+const USE_OTHER_CLOUDS =
+  " It will work if you use AWS only, but will cause problems if you want to use multiple clouds. To set up static credentials, try: aws configure";
+const USE_STATIC_FILE =
+  " To ensure S3 mounting and other features work correctly on Kubernetes and other clouds, please use SkyPilot with static AWS credentials (e.g., ~/.aws/credentials) by unsetting the AWS_PROFILE environment variable.";
+
+/** What `sky check` says of AWS: always asks AWS, never a cache, so that revoked keys show. */
+export async function checkAws(auth: AwsAuth, context: CloudContext): Promise<CheckResult> {
+  const wanted = wantedCapabilities(context);
+  let clients: AwsClients | undefined;
+  try {
+    const session = auth.open(context);
+    const account = renderIdentity(await session.identity({ isFresh: true }));
+    const summary = await session.summary();
+    clients = openClients(session.session);
+    const open = clients;
+    const probes = await Promise.all(wanted.map((capability) => probe(capability, account, open)));
+    const enabled = probes.filter(({ reason }) => reason === undefined).map(({ capability }) => capability);
+    const kind = kindHint(session);
+    return {
+      enabled,
+      reasons: probes.flatMap(({ capability, reason }) =>
+        reason === undefined ? [] : [{ capabilities: [capability], text: reason }],
+      ),
+      hints: [
+        ...clockHint(auth.time.skewMs, enabled),
+        ...(kind === undefined || enabled.length === 0 ? [] : [{ capabilities: enabled, text: kind }]),
+        ...probes.flatMap(({ capability, hint }) =>
+          hint === undefined ? [] : [{ capabilities: [capability], text: hint }],
+        ),
+      ],
+      account,
+      details: describeCredentials(summary, { nowMs: auth.time.now(), isLocalClient: context.isLocalClient ?? false }),
+    };
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!(error instanceof SkyError)) throw error;
+    return { enabled: [], reasons: [{ capabilities: wanted, text: reasonOf(error) }], details: [] };
+  } finally {
+    clients?.close();
+  }
+}
+
+function reasonOf(error: SkyError): string {
+  if (error instanceof AwsAuthError) return renderReason(error);
+  return error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`;
+}
+
+/** `aws.capabilities` of the workspace or of the config; both when neither says. */
+function wantedCapabilities(context: CloudContext): readonly Capability[] {
+  const workspaces = context.config["workspaces"];
+  const own = isObject(workspaces) ? workspaces[context.workspace] : undefined;
+  for (const section of [isObject(own) ? own["aws"] : undefined, context.config["aws"]]) {
+    const list = isObject(section) ? section["capabilities"] : undefined;
+    if (!Array.isArray(list)) continue;
+    const names = new Set(list.map((name) => String(name).toLowerCase()));
+    return ALL.filter((capability) => names.has(capability));
+  }
+  return ALL;
+}
+
+interface Probe {
+  readonly capability: Capability;
+  readonly reason?: string;
+  readonly hint?: string;
+}
+
+async function probe(capability: Capability, account: string, clients: AwsClients): Promise<Probe> {
+  try {
+    await (capability === "compute" ? probeCompute(clients) : probeStorage(clients));
+    return { capability };
+  } catch (error) {
+    if (capability === "storage" && isDenied(error)) {
+      // A principal that may use single buckets cannot list them all, and needs no more for storage.
+      return {
+        capability,
+        hint: `Buckets cannot be listed (s3:ListAllMyBuckets is denied); only buckets that ${account} may use by name work.`,
+      };
+    }
+    const cause =
+      capability === "compute"
+        ? `Failed to fetch the availability zones for the account ${account}. It is likely due to permission issues, please check the minimal permission required for AWS: ${PERMISSIONS}`
+        : `Failed to list buckets for the account ${account}. It is likely due to permission issues, please check the storage permission required for AWS: ${PERMISSIONS}`;
+    return { capability, reason: explainProbe(error, cause) };
+  }
+}
+
+function isDenied(error: unknown): boolean {
+  return error instanceof SkyError && error.code === "PERMISSION_DENIED";
+}
+
+function explainProbe(error: unknown, denied: string): string {
+  if (isDenied(error) && error instanceof SkyError) return `${denied}\n    Details: ${reasonOf(error)}`;
+  if (error instanceof SkyError) return reasonOf(error);
+  const host: unknown = error instanceof Error ? Reflect.get(error, "hostname") : undefined;
+  if (isNetworkError(error)) {
+    return renderReason(noNetwork(typeof host === "string" ? host : "The AWS endpoint", networkDetail(error)));
+  }
+  return `AWS answers with an error: ${error instanceof Error ? `[${error.name}] ${error.message}` : String(error)}`;
+}
+
+async function probeCompute(clients: AwsClients): Promise<void> {
+  const { DescribeAvailabilityZonesCommand, DescribeRegionsCommand } = await import("@aws-sdk/client-ec2");
+  const ec2 = await clients.ec2();
+  await Promise.all([ec2.send(new DescribeRegionsCommand({})), ec2.send(new DescribeAvailabilityZonesCommand({}))]);
+}
+
+async function probeStorage(clients: AwsClients): Promise<void> {
+  const { ListBucketsCommand } = await import("@aws-sdk/client-s3");
+  await (await clients.s3()).send(new ListBucketsCommand({ MaxBuckets: 1 }));
+}
+
+const HINT_NAMES: Readonly<Partial<Record<SourceKind, string>>> = {
+  sso: "AWS SSO",
+  env: "AWS env",
+  "iam-role": "AWS IAM role",
+  "container-role": "AWS container-role",
+  "custom-process": "AWS custom-process",
+  "assume-role": "AWS assume-role",
+  "assume-role-with-web-identity": "AWS assume-role",
+  login: "AWS login",
+};
+
+/** What does not work with credentials that end or that other machines cannot have; nothing to say of static keys. */
+function kindHint(session: AuthSession): string | undefined {
+  const name = HINT_NAMES[session.source.kind];
+  if (name === undefined) return undefined;
+  const hasStaticFile = session.source.kind === "sso" && session.files.hasCredentialsFile;
+  return `${name} is set.${hasStaticFile ? USE_STATIC_FILE : USE_OTHER_CLOUDS}`;
+}
+
+/** We correct our own calls, but other programs on this machine are refused. */
+function clockHint(skewMs: number, capabilities: readonly Capability[]): NonNullable<CheckResult["hints"]> {
+  if (skewMs === 0 || capabilities.length === 0) return [];
+  return [
+    { capabilities, text: renderReason(clockSkew(skewMs, "SkyPilot corrects its own calls; others may be refused")) },
+  ];
+}
+
+/** The block of `check -v`: kind, source, profile, region, whose machine, time left. */
+export function describeCredentials(
+  summary: CredentialSummary,
+  now: { readonly nowMs: number; readonly isLocalClient: boolean },
+): readonly string[] {
+  const machine = now.isLocalClient ? `this machine (${hostname()})` : `the API server (${hostname()})`;
+  const left =
+    summary.expiresAtMs === undefined ? "do not expire" : `expire in ${renderLeft(summary.expiresAtMs - now.nowMs)}`;
+  return [
+    `Credentials: ${summary.kind}, ${left}`,
+    `Source: ${summary.source}`,
+    `Profile: ${summary.profile ?? "(none)"}`,
+    `Region: ${summary.region ?? "us-east-1 (none is set)"}`,
+    `Machine: credentials of ${machine}`,
+  ];
+}
+
+/** `7h32m`, `12m`, `45s`. */
+export function renderLeft(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  if (hours > 0) return `${hours}h${minutes}m`;
+  return minutes > 0 ? `${minutes}m` : `${seconds}s`;
+}

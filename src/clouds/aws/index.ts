@@ -1,0 +1,50 @@
+import type { Cloud, CloudContext, Offer } from "../../core/ports/cloud.ts";
+import { systemClock, type Clock } from "../../shared/clock.ts";
+import { NotAvailableYetError } from "../../shared/errors.ts";
+import { AwsAuth } from "./auth/auth-session.ts";
+import { stableIdentity } from "./auth/identity.ts";
+import { checkAws } from "./check.ts";
+import { AwsAuthError } from "./errors.ts";
+import { configureSsoCommand } from "./sso/configure-command.ts";
+import { loginCommand } from "./sso/login-command.ts";
+
+const NOT_YET = "AWS nodes are not available yet";
+
+function notYet(): Promise<never> {
+  return Promise.reject(new NotAvailableYetError(`${NOT_YET}.`));
+}
+
+/** Amazon Web Services: who the caller is and what the account allows; nodes come later. */
+export function createAwsCloud(options: {
+  readonly home: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock?: Clock;
+}): Cloud {
+  const auth = new AwsAuth({ ...options, clock: options.clock ?? systemClock });
+  const noOffers: readonly Offer[] = [];
+  return {
+    name: "aws",
+    displayName: "AWS",
+    wireInfra: (region, zone) => ["aws", region, zone ?? ""].filter((part) => part !== "").join("/"),
+    power: "poweroff",
+    maxNameLength: 248,
+    check: (context) => checkAws(auth, context),
+    identity: async (context) => stableIdentity(await auth.open(context).identity()),
+    credentials: (context) => summarize(auth, context),
+    offers: () => Promise.resolve({ offers: noOffers, rejected: [{ what: "AWS", reason: NOT_YET }], suggestions: [] }),
+    run: notYet,
+    query: notYet,
+    terminate: notYet,
+    runner: notYet,
+    commands: { login: loginCommand(auth), "configure-sso": configureSsoCommand(auth) },
+  };
+}
+
+async function summarize(auth: AwsAuth, context: CloudContext): ReturnType<NonNullable<Cloud["credentials"]>> {
+  try {
+    return await auth.open(context).summary();
+  } catch (error) {
+    if (error instanceof AwsAuthError && error.failure === "no-credentials") return null;
+    throw error;
+  }
+}
