@@ -1,4 +1,5 @@
 import { RunInstancesCommand, type _InstanceType } from "@aws-sdk/client-ec2";
+import { GetCallerIdentityCommand } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FEATURES, STATEMENTS, type ActionRow, type Feature } from "../../src/clouds/aws/actions.ts";
 import { openClients, type AwsSession } from "../../src/clouds/aws/clients.ts";
@@ -11,7 +12,7 @@ import { Moto, findMoto, type LoosePolicy } from "../support/aws/moto.ts";
 import { evaluate, type Statement } from "../support/aws/policy-evaluator.ts";
 
 const ACCOUNT = "123456789012";
-const WISH: PreflightWish = {
+const WISH: Omit<PreflightWish, "principal"> = {
   region: "us-east-1",
   capabilities: [],
   buckets: ["data-bucket"],
@@ -43,10 +44,11 @@ function widened(statements: readonly Statement[]): LoosePolicy {
   return { Version: "2012-10-17", Statement: wide };
 }
 
-async function preflight(session: AwsSession, wish: PreflightWish = WISH): Promise<PermissionReport> {
+async function preflight(session: AwsSession): Promise<PermissionReport> {
   const clients = openClients(session);
   try {
-    return await runPreflight(clients, wish);
+    const { Arn: arn = "", Account: account = "" } = await (await clients.sts()).send(new GetCallerIdentityCommand({}));
+    return await runPreflight(clients, { ...WISH, principal: { arn, account } });
   } finally {
     clients.close();
   }

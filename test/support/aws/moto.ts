@@ -34,6 +34,8 @@ export function findMoto(): string | undefined {
   return found ? program : undefined;
 }
 
+type MotoState = Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>>;
+
 /** AWS as moto's server plays it: the account 123456789012. */
 export class Moto {
   readonly url: string;
@@ -119,10 +121,14 @@ export class Moto {
     await new S3Client(options).send(new CreateBucketCommand({ Bucket }));
   }
 
-  /** Everything that moto holds of the services in use. */
+  /** What moto holds of the services in use: kinds of things of which there is one or more. */
   async state(): Promise<unknown> {
-    const all = (await (await fetch(`${this.url}/moto-api/data.json`)).json()) as Readonly<Record<string, unknown>>;
-    return ["ec2", "iam", "s3"].map((service) => all[service]);
+    const all = (await (await fetch(`${this.url}/moto-api/data.json`)).json()) as MotoState;
+    return ["ec2", "iam", "s3"].map((service) =>
+      Object.entries(all[service] ?? {}).filter(
+        ([kind, list]) => list.length > 0 && !/^(?:AccountSummary|Fake)/u.test(kind),
+      ),
+    );
   }
 
   #iam(): IAMClient {

@@ -35,6 +35,15 @@ export interface PolicyWish {
   /** Regions to limit EC2 to; none = all. */
   readonly regions: readonly string[];
   readonly isTagScoped: boolean;
+  /** Where no region says it; `aws` when absent. */
+  readonly partition?: Partition;
+}
+
+/** What the ARNs of the table are completed with. */
+interface Place {
+  readonly account: string;
+  readonly regions: readonly string[];
+  readonly partition?: Partition | undefined;
 }
 
 /** The statements that a node's role holds whatever else is asked for. */
@@ -68,6 +77,12 @@ export function partitionOf(region: string | undefined): Partition {
   return region?.startsWith("us-gov-") ? "aws-us-gov" : "aws";
 }
 
+/** The partition that an ARN names; undefined for what is none. */
+export function partitionOfArn(arn: string | undefined): Partition | undefined {
+  const name = arn?.split(":")[1];
+  return name === "aws" || name === "aws-cn" || name === "aws-us-gov" ? name : undefined;
+}
+
 /** Builds the policy for a tier and features. Throws InvalidValueError when the account id or a region cannot be one. */
 export function buildPolicy(wish: PolicyWish): PolicyDocument {
   checkWish(wish);
@@ -83,10 +98,10 @@ export function buildPolicy(wish: PolicyWish): PolicyDocument {
 export function narrowStatement(
   sid: Sid,
   actions: readonly string[],
-  options: { readonly account: string; readonly regions?: readonly string[]; readonly resources?: readonly string[] },
+  options: { readonly account: string; readonly resources?: readonly string[]; readonly partition?: Partition },
 ): PolicyStatement {
   const template: StatementTemplate = STATEMENTS[sid];
-  const place = { account: options.account, regions: options.regions ?? [] };
+  const place = { account: options.account, regions: [], partition: options.partition };
   return statement({ sid, actions, resources: options.resources ?? template.resources, template }, place);
 }
 
@@ -132,10 +147,7 @@ interface StatementParts {
   readonly template: Pick<StatementTemplate, "condition">;
 }
 
-function statement(
-  parts: StatementParts,
-  place: { readonly account: string; readonly regions: readonly string[] },
-): PolicyStatement {
+function statement(parts: StatementParts, place: Place): PolicyStatement {
   const plain = {
     Sid: parts.sid,
     Effect: "Allow",
@@ -146,11 +158,10 @@ function statement(
 }
 
 /** Puts account, regions and partition into a resource of the table: one ARN for each region. */
-export function fillResource(
-  resource: string,
-  place: { readonly account: string; readonly regions: readonly string[] },
-): readonly string[] {
-  const filled = resource.replace("PARTITION", partitionOf(place.regions[0])).replace("ACCOUNT", place.account);
+export function fillResource(resource: string, place: Place): readonly string[] {
+  const [region] = place.regions;
+  const partition = region === undefined ? (place.partition ?? "aws") : partitionOf(region);
+  const filled = resource.replace("PARTITION", partition).replace("ACCOUNT", place.account);
   if (!filled.includes("REGION")) return [filled];
   const regions = place.regions.length === 0 ? ["*"] : place.regions;
   return regions.map((region) => filled.replace("REGION", region));

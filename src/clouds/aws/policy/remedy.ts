@@ -1,6 +1,6 @@
 import { ACTIONS, STATEMENTS, type ActionRow } from "../actions.ts";
 import type { Denial } from "./denial.ts";
-import { fillResource, narrowStatement, type PolicyStatement } from "./document.ts";
+import { fillResource, narrowStatement, partitionOfArn, type PolicyStatement } from "./document.ts";
 
 /** Whether an IAM pattern (`*`, `?`) matches the whole value; case counts in ARNs, not in actions. */
 export function matchesPattern(
@@ -25,7 +25,7 @@ export function accountOf(arn: string | undefined): string | undefined {
 export function findRow(action: string, resource: string | undefined, account: string): ActionRow | undefined {
   const rows = ACTIONS.filter((row) => row.action === action && STATEMENTS[row.sid].feature !== "explain");
   if (resource === undefined) return rows.at(-1);
-  const place = { account, regions: [] };
+  const place = { account, regions: [], partition: partitionOfArn(resource) };
   return rows.find((row) =>
     row.resources.flatMap((each) => fillResource(each, place)).some((each) => matchesPattern(each, resource)),
   );
@@ -34,9 +34,10 @@ export function findRow(action: string, resource: string | undefined, account: s
 /** The statement which, added to the principal's policy, allows what was refused. */
 export function statementFor(denial: Denial): PolicyStatement {
   const account = accountOf(denial.principal) ?? accountOf(denial.resource) ?? "ACCOUNT";
+  const partition = partitionOfArn(denial.principal) ?? partitionOfArn(denial.resource) ?? "aws";
   const found = findRow(denial.action, denial.resource, account);
   if (found !== undefined) {
-    return narrowStatement(found.sid, [denial.action], { account, resources: found.resources });
+    return narrowStatement(found.sid, [denial.action], { account, partition, resources: found.resources });
   }
   const name = denial.action.replaceAll(/[^A-Za-z0-9]/gu, "");
   return { Sid: `Allow${name}`, Effect: "Allow", Action: denial.action, Resource: denial.resource ?? "*" };

@@ -1,3 +1,4 @@
+import { SkyError } from "../../../shared/errors.ts";
 import { failureOf, type Denial } from "../policy/denial.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
 
@@ -49,7 +50,8 @@ export async function tryDry(
 function refusalOf(error: unknown, via: Evidence, isOnStandIn: boolean): Outcome {
   if (error instanceof AwsDeniedError) return { kind: "denied", via, denial: error.denial, isOnStandIn };
   const failure = failureOf(error);
-  if (failure === undefined) throw error;
+  // Any other error of ours is about the credentials: it concerns every call, and the user has to repair it.
+  if (failure === undefined || error instanceof SkyError) throw error;
   const text = failure.message === "" ? failure.name : `${failure.name}: ${failure.message}`;
   return { kind: "open", why: text.split("\n", 1)[0] ?? failure.name };
 }

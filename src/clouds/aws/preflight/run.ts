@@ -1,4 +1,3 @@
-import { GetCallerIdentityCommand } from "@aws-sdk/client-sts";
 import { CAPABILITIES, ROLE_NAME, type AwsCapability } from "../actions.ts";
 import type { AwsClients } from "../clients.ts";
 import { tryBuckets } from "./bucket-trials.ts";
@@ -11,6 +10,8 @@ import { simulate, type Principal } from "./simulate.ts";
 import { dryTrials } from "./trials.ts";
 
 export interface PreflightWish {
+  /** Whose rights are in question: the identity of the clients' credentials. */
+  readonly principal: Principal;
   readonly region: string;
   /** What the report is about; none = everything. */
   readonly capabilities: readonly AwsCapability[];
@@ -21,14 +22,14 @@ export interface PreflightWish {
 
 /**
  * Finds out what the principal may do, changing nothing: reads, dry runs, then IAM's simulator for what is still open. Throws when
- * not even the identity can be had.
+ * the credentials cannot be used at all.
  */
 export async function runPreflight(
   clients: AwsClients,
   wish: PreflightWish,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<PermissionReport> {
-  const principal = await whoAmI(clients, options.signal);
+  const { principal } = wish;
   const exploration = await explore(clients, wish.region, options);
   const outcomes = await tryEverything(clients, exploration, wish, options);
   const rows = judgedRows();
@@ -51,12 +52,6 @@ export async function runPreflight(
     network: inspectNetwork(exploration.facts, wish.network),
     notes: notesOn(exploration),
   };
-}
-
-async function whoAmI(clients: AwsClients, signal: AbortSignal | undefined): Promise<Principal> {
-  const sts = await clients.sts();
-  const answer = await sts.send(new GetCallerIdentityCommand({}), signal === undefined ? {} : { abortSignal: signal });
-  return { arn: answer.Arn ?? "", account: answer.Account ?? "" };
 }
 
 async function tryEverything(
