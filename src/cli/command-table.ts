@@ -128,6 +128,19 @@ export const commandTable: readonly CommandEntry[] = [
     () => import("./specs/clusters.ts").then((m) => m.checkSpec),
     () => import("./commands/check.ts").then((m) => m.runCheck),
   ),
+  group("aws", "AWS: logins, profiles and permissions."),
+  command(
+    "aws login",
+    "Log in for an AWS profile with SSO or MFA.",
+    () => import("./specs/aws.ts").then((m) => m.awsLoginSpec),
+    () => import("./commands/aws/login.ts").then((m) => m.runAwsLogin),
+  ),
+  command(
+    "aws configure-sso",
+    "Make an AWS profile that uses SSO.",
+    () => import("./specs/aws.ts").then((m) => m.awsConfigureSsoSpec),
+    () => import("./commands/aws/configure-sso.ts").then((m) => m.runAwsConfigureSso),
+  ),
   planned(
     "show-gpus",
     "Show the accelerators on offer.",

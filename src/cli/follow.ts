@@ -4,11 +4,18 @@ import { makeColors } from "./render/colors.ts";
 import { StreamPrinter } from "./render/stream-printer.ts";
 
 /** Prints a request's log as it comes and gives its result. Ctrl-C leaves the request running and says so. */
-export async function follow<T>(ctx: Context, request: Request<T>): Promise<T> {
+export async function follow<T>(
+  ctx: Context,
+  request: Request<T>,
+  options: { /** Shows a page that the server names. */ readonly openPage?: (url: string) => void } = {},
+): Promise<T> {
   return await detachable(ctx, request, async () => {
     const printer = new StreamPrinter(ctx);
     try {
-      for await (const event of request.events()) await printer.print(event);
+      for await (const event of request.events()) {
+        if (event.kind === "open-url") options.openPage?.(event.url);
+        await printer.print(event);
+      }
     } finally {
       printer.end();
     }

@@ -7,7 +7,7 @@ type ClientOwner = Machine & Pick<Context, "command" | "commandLine">;
 export async function openClient(ctx: ClientOwner, overrides: ConfigOverrides): Promise<SkyClient> {
   const { loadClientConfig } = await import("./client-config.ts");
   const config: ClientConfig = await loadClientConfig(ctx, overrides);
-  return new SkyClient({
+  const client = new SkyClient({
     config,
     env: ctx.env,
     home: ctx.home,
@@ -18,4 +18,11 @@ export async function openClient(ctx: ClientOwner, overrides: ConfigOverrides): 
     entrypoint: `sky.client.cli.command.${ctx.command.replaceAll(/[ -]/g, "_")}`,
     notify: (message) => ctx.err.write(`${message}\n`),
   });
+  const profile = ctx.env["AWS_PROFILE"];
+  if (!client.endpoint.local && profile !== undefined && profile !== "") {
+    ctx.err.write(
+      `AWS_PROFILE=${profile} has no effect: the API server at ${client.endpoint.url} uses its own AWS credentials.\n`,
+    );
+  }
+  return client;
 }

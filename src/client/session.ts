@@ -1,3 +1,4 @@
+import { withoutAwsIdentity } from "../platform/aws-variables.ts";
 import type { Env } from "../platform/env.ts";
 import { isSet, readVariable } from "../platform/env.ts";
 import type { Clock } from "../shared/clock.ts";
@@ -155,7 +156,14 @@ export class Session {
     if (!isSet(env, "SKYPILOT_DISABLE_LOCAL_API_SERVER")) {
       this.options.notify(`Failed to connect to SkyPilot API server at ${this.endpoint.url}. Starting a local server.`);
     }
-    await startLocalServer({ ...this.options, port: this.endpoint.port, probe: () => this.probe(signal), signal });
+    await startLocalServer({
+      ...this.options,
+      // The server outlives this command, and each request brings its own: the first shell's keys must not stay for all.
+      env: withoutAwsIdentity(this.options.env),
+      port: this.endpoint.port,
+      probe: () => this.probe(signal),
+      signal,
+    });
     this.options.notify("✓ SkyPilot API server started. ");
   }
 

@@ -4,6 +4,8 @@ export type StreamEvent =
   | { readonly kind: "spinner"; readonly action: SpinnerAction; readonly message: string }
   /** The closing status of a job's log, sent by our own server only. */
   | { readonly kind: "job-finished"; readonly status: string }
+  /** A page that the server wants the user's browser to show. */
+  | { readonly kind: "open-url"; readonly url: string }
   /** The server gives the request up and asks the client to send it again. */
   | { readonly kind: "retry" };
 
@@ -149,6 +151,8 @@ function toControlEvent(payload: string): StreamEvent | undefined {
     return { kind: "spinner", action: spinner[1] as SpinnerAction, message: spinner[2] ?? "" };
   }
   if (payload.startsWith("<retry>")) return { kind: "retry" };
+  const page = /^<open_url>(https?:.*)<\/open_url>$/.exec(payload)?.[1];
+  if (page !== undefined) return { kind: "open-url", url: page };
   const finished = /^<job_finished>(.*)<\/job_finished>$/.exec(payload);
   return finished === null ? undefined : { kind: "job-finished", status: finished[1] ?? "" };
 }

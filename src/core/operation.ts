@@ -41,6 +41,8 @@ export interface OperationContext {
   readonly config: Readonly<Record<string, unknown>>;
   /** Credentials-related variables that the client forwarded (local server only). */
   readonly clientEnv: Readonly<Record<string, string>>;
+  /** Whether the client runs on this machine. */
+  readonly isLocalClient?: boolean;
   /** `~/.sky/ts` of the server. */
   readonly stateDir: string;
   /** Maps a path of the client to one on this machine: itself for a local client, inside the uploaded blob for a remote one. */

@@ -1,4 +1,5 @@
 import { checkOperation, enabledCloudsOperation } from "./check/check.ts";
+import { cloudCommandOperation } from "./check/cloud-command.ts";
 import { autostopOperation } from "./clusters/autostop.ts";
 import { costReportOperation } from "./clusters/cost-report.ts";
 import { downloadLogsOperation } from "./clusters/download-logs.ts";
@@ -30,6 +31,7 @@ export const operations = {
   cluster_events: clusterEventsOperation,
   check: checkOperation,
   enabled_clouds: enabledCloudsOperation,
+  cloud_command: cloudCommandOperation,
   optimize: optimizeOperation,
   download_logs: downloadLogsOperation,
 } as const satisfies Record<string, Operation<never, unknown>>;

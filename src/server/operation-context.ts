@@ -38,6 +38,7 @@ export async function createOperationContext(run: RunInfo, parts: ContextParts):
     effect: run.effect,
     config,
     clientEnv: input.isLocalClient ? credentialVariables(input.body.env_vars ?? {}) : {},
+    isLocalClient: input.isLocalClient,
     stateDir: parts.paths.root,
     resolveClientPath: (path) => resolveClientPath(path, { input, paths: parts.paths }),
     agents: parts.agents,

@@ -65,7 +65,7 @@ describeWithReference("the official CLI on our server, as on another machine", (
 
   it("check finds this machine", async () => {
     const { exitCode, text } = await sky("check");
-    expect(text).toContain("Checking credentials to enable infra for SkyPilot.");
+    expect(text).toContain("Checking credentials to enable clouds for SkyPilot.");
     expect(text).toMatch(/Enabled infra/u);
     expect(text).toMatch(/SSH|Local/u);
     expect(text).toContain(`Using SkyPilot API server: ${sandbox.url}`);

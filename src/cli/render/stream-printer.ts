@@ -34,6 +34,7 @@ export class StreamPrinter {
       case "job-finished":
         this.jobStatus = event.status;
         return;
+      case "open-url":
       case "retry":
         return;
     }

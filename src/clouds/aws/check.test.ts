@@ -513,8 +513,8 @@ describe("every failure has its reason and its repair", () => {
     expect(result.reasons[0]?.text).toMatchInlineSnapshot(`
       "Failed to fetch the availability zones for the account AIDAFILE [account=123456789012]. It is likely due to permission issues, please check the minimal permission required for AWS: https://docs.skypilot.co/en/latest/cloud-setup/cloud-permissions/aws.html
           Details: AWS refused ec2:DescribeRegions to arn:aws:iam::123456789012:user/file.
-        Add to the policy of the user file:
-        {"Sid":"Read","Effect":"Allow","Action":"ec2:DescribeRegions","Resource":"*"}"
+          Add to the policy of the user file:
+            {"Sid":"Read","Effect":"Allow","Action":"ec2:DescribeRegions","Resource":"*"}"
     `);
   });
 

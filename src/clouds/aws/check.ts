@@ -55,7 +55,7 @@ export async function checkAws(auth: AwsAuth, context: CloudContext): Promise<Ch
 
 function reasonOf(error: SkyError): string {
   if (error instanceof AwsAuthError) return renderReason(error);
-  return error.hint === undefined ? error.message : `${error.message}\n  ${error.hint}`;
+  return error.hint === undefined ? error.message : `${error.message}\n    ${error.hint.replaceAll("\n", "\n    ")}`;
 }
 
 /** `aws.capabilities` of the workspace or of the config; both when neither says. */

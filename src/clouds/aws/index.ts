@@ -27,6 +27,7 @@ export function createAwsCloud(options: {
     displayName: "AWS",
     wireInfra: (region, zone) => ["aws", region, zone ?? ""].filter((part) => part !== "").join("/"),
     power: "poweroff",
+    hasNodes: false,
     maxNameLength: 248,
     check: (context) => checkAws(auth, context),
     identity: async (context) => stableIdentity(await auth.open(context).identity()),

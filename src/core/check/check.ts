@@ -1,7 +1,7 @@
 import { InvalidValueError } from "../../shared/errors.ts";
 import type { CheckBody, EnabledCloudsBody } from "../clusters/bodies.ts";
 import type { Operation, OperationContext } from "../operation.ts";
-import type { CheckResult } from "../ports/cloud.ts";
+import type { Capability, CheckResult } from "../ports/cloud.ts";
 import { capabilitiesText, checkClouds, displayNameOf, KNOWN_CLOUDS, type CheckedCloud } from "./clouds.ts";
 
 const RESET = "\u001b[0m";
@@ -24,7 +24,7 @@ async function runCheck(body: CheckBody, context: OperationContext): Promise<Che
   const wanted = body.clouds?.map((name) => normalizeCloud(name, context));
   const workspace = body.workspace ?? context.caller.workspace;
   const { log } = context;
-  log.line("Checking credentials to enable infra for SkyPilot.");
+  log.line("Checking credentials to enable clouds for SkyPilot.");
   log.spin("[bold cyan]Checking infra choices...[/]");
   const checked = await checkClouds(context, { workspace, ...(wanted === undefined ? {} : { names: wanted }) });
   log.spinEnd();
@@ -67,19 +67,35 @@ function compareNames(a: string, b: string): number {
 }
 
 function renderCloud({ cloud, result }: CheckedCloud, isVerbose: boolean): readonly string[] {
+  const account =
+    result.account === undefined || result.enabled.length === 0 ? [] : [`    Activated account: ${result.account}`];
   const details = isVerbose ? result.details.map((detail) => `    ${detail}`) : [];
   const head =
     result.enabled.length > 0
       ? `${GREEN}\u001b[22m  ${cloud.displayName}: enabled ${capabilitiesText(result.enabled)}${RESET}`
       : `${DIM}  ${cloud.displayName}: disabled ${RESET}${RESET}`;
-  return [head, ...details, ...renderReasons(result)];
+  return [
+    head,
+    ...account,
+    ...details,
+    ...renderTexts("Hint", result.hints ?? []),
+    ...renderTexts("Reason", result.reasons),
+  ];
 }
 
-function renderReasons(result: CheckResult): readonly string[] {
-  return result.reasons.flatMap(({ capabilities, text }) => {
+/** Texts bring the indentation of their further lines along. */
+function renderTexts(title: string, entries: CheckResult["reasons"]): readonly string[] {
+  return mergeTexts(entries).flatMap(({ capabilities, text }) => {
     const [first = "", ...rest] = text.split("\n");
-    return [`    Reason ${capabilitiesText(capabilities)}: ${first}`, ...rest.map((line) => `    ${line}`)];
+    return [`    ${title} ${capabilitiesText(capabilities)}: ${first}`, ...rest];
   });
+}
+
+/** The same text for several capabilities is shown once. */
+function mergeTexts(entries: CheckResult["reasons"]): CheckResult["reasons"] {
+  const byText = new Map<string, readonly Capability[]>();
+  for (const { capabilities, text } of entries) byText.set(text, [...(byText.get(text) ?? []), ...capabilities]);
+  return [...byText].map(([text, capabilities]) => ({ capabilities, text }));
 }
 
 function renderUnavailable(name: string): readonly string[] {

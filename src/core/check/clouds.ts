@@ -44,7 +44,7 @@ export function displayNameOf(key: string): string {
 /** Checks clouds side by side; `names` absent: every one that the server's config allows. */
 export async function checkClouds(
   context: OperationContext,
-  options: { readonly names?: readonly string[]; readonly workspace?: string } = {},
+  options: { readonly names?: readonly string[]; readonly workspace?: string; readonly withNodes?: boolean } = {},
 ): Promise<readonly CheckedCloud[]> {
   const workspace = options.workspace ?? context.caller.workspace;
   const allowed = allowedClouds(context, workspace);
@@ -53,19 +53,19 @@ export async function checkClouds(
     workspace,
     config: context.config,
     env: context.clientEnv,
+    isLocalClient: context.isLocalClient ?? false,
     signal: context.signal,
   };
-  return Promise.all(
-    names.map(async (name) => {
-      const cloud = await context.clouds.load(name);
-      return { cloud, result: await cloud.check(cloudContext) };
-    }),
-  );
+  const loaded = await Promise.all(names.map((name) => context.clouds.load(name)));
+  const clouds = loaded.filter((cloud) => options.withNodes !== true || cloud.hasNodes !== false);
+  return Promise.all(clouds.map(async (cloud) => ({ cloud, result: await cloud.check(cloudContext) })));
 }
 
 /** The clouds that tasks may use. Throws NoCloudAccessError when there is none. */
 export async function requireEnabledClouds(context: OperationContext): Promise<readonly Cloud[]> {
-  const clouds = (await checkClouds(context)).filter(({ result }) => result.enabled.includes("compute"));
+  const clouds = (await checkClouds(context, { withNodes: true })).filter(({ result }) =>
+    result.enabled.includes("compute"),
+  );
   if (clouds.length === 0) throw new NoCloudAccessError("Cloud access is not set up. Run: sky check");
   return clouds.map(({ cloud }) => cloud);
 }

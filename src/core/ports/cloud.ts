@@ -139,6 +139,8 @@ export interface Cloud {
   /** `infra` spellings on the wire that mean this cloud besides its name, e.g. `ssh/local`. */
   readonly wireInfra: (region: string, zone: string | null) => string;
   readonly power: "leave" | "poweroff";
+  /** False for a cloud that can be checked but cannot run nodes yet; launches leave it out. */
+  readonly hasNodes?: boolean;
   readonly maxNameLength: number;
   check(context: CloudContext): Promise<CheckResult>;
   /** Stable identity (account + user or role), null where a cloud has none. */

@@ -4,6 +4,7 @@ import { ApiCancelBody } from "../../shared/wire/api-cancel.ts";
 import { AutostopBody } from "../../shared/wire/autostop.ts";
 import { CancelBody } from "../../shared/wire/cancel.ts";
 import { CheckBody } from "../../shared/wire/check.ts";
+import { CloudCommandBody } from "../../shared/wire/cloud-command.ts";
 import { ClusterEventsBody } from "../../shared/wire/cluster-events.ts";
 import { CommonBody } from "../../shared/wire/common.ts";
 import { CostReportBody } from "../../shared/wire/cost-report.ts";
@@ -51,6 +52,7 @@ const onCluster = { clusterField: "cluster_name" } as const;
 
 export const operationRoutes: readonly OperationRoute[] = [
   post("/check", CheckBody, { operation: "check", summary: "Check which infra can be used." }),
+  post("/cloud_command", CloudCommandBody, { operation: "cloud_command", summary: "Run a command of one cloud." }),
   get("/enabled_clouds", EnabledCloudsBody, { operation: "enabled_clouds", summary: "List enabled clouds." }),
   get("/enabled_clouds/batch", EnabledCloudsBatchBody, {
     operation: "enabled_clouds_batch",

@@ -3,11 +3,13 @@
 export type ControlLine =
   | { readonly kind: "init" | "start" | "update"; readonly message: string }
   | { readonly kind: "stop" | "exit" | "heartbeat" | "retry" }
-  | { readonly kind: "job_finished"; readonly message: string };
+  | { readonly kind: "job_finished"; readonly message: string }
+  /** A page for the user's browser; the message is its URL. Only our own commands send it. */
+  | { readonly kind: "open_url"; readonly message: string };
 
 const PATTERN = /^<sky-payload(?:\{[^}]*\})?>(.*)<\/sky-payload>\s*$/;
 const CONTENT =
-  /^<(rich_init|rich_start|rich_update|rich_stop|rich_exit|heartbeat|retry|job_finished)>([\s\S]*)<\/\1>$/;
+  /^<(rich_init|rich_start|rich_update|rich_stop|rich_exit|heartbeat|retry|job_finished|open_url)>([\s\S]*)<\/\1>$/;
 
 const TAGS = {
   init: "rich_init",
@@ -18,6 +20,7 @@ const TAGS = {
   heartbeat: "heartbeat",
   retry: "retry",
   job_finished: "job_finished",
+  open_url: "open_url",
 } as const;
 
 /** Text of a control line, newline included. */
@@ -48,6 +51,7 @@ export function parseControl(line: string): ControlLine | undefined {
   const message = match[2] ?? "";
   const kind = (Object.keys(TAGS) as (keyof typeof TAGS)[]).find((key) => TAGS[key] === match[1]);
   if (kind === undefined) return undefined;
-  if (kind === "init" || kind === "start" || kind === "update" || kind === "job_finished") return { kind, message };
+  if (kind === "init" || kind === "start" || kind === "update" || kind === "job_finished" || kind === "open_url")
+    return { kind, message };
   return { kind };
 }

@@ -85,9 +85,14 @@ export class FakeAws {
   issue(who: Omit<FakePrincipal, "token">): Readonly<Record<"id" | "secret" | "token" | "expires", string>> {
     this.#next += 1;
     const id = `ASIAFAKE${String(this.#next).padStart(4, "0")}`;
-    const token = `session-${this.#next}`;
+    const token = `canary-session-${this.#next}`;
     this.principals.set(id, { ...who, token });
-    return { id, secret: `secret-${this.#next}`, token, expires: new Date(this.#now() + this.sessionMs).toISOString() };
+    return {
+      id,
+      secret: `canary-secret-${this.#next}`,
+      token,
+      expires: new Date(this.#now() + this.sessionMs).toISOString(),
+    };
   }
 
   #now(): number {
@@ -124,7 +129,7 @@ export class FakeAws {
       case "/client/register":
         return toJson(200, {
           clientId: "client",
-          clientSecret: "hush",
+          clientSecret: "canary-hush",
           clientSecretExpiresAt: Math.floor(this.#now() / 1000) + 90 * 86_400,
         });
       case "/device_authorization":
@@ -284,12 +289,12 @@ export class FakeAws {
         }
         if (this.deviceState !== "confirmed") return toJson(400, { error: this.deviceState });
     }
-    this.ssoToken = `sso-${randomUUID()}`;
+    this.ssoToken = `canary-sso-${randomUUID()}`;
     return toJson(200, {
       accessToken: this.ssoToken,
       tokenType: "Bearer",
       expiresIn: this.ssoExpiresIn,
-      refreshToken: "again",
+      refreshToken: "canary-again",
     });
   }
 

@@ -1,24 +1,11 @@
 import { join } from "node:path";
+import { AWS_IDENTITY_VARIABLES, withoutAwsIdentity } from "../../../platform/aws-variables.ts";
 
 /** What the credential chain sees of the process: variables and HOME, as values. */
 export interface AwsEnvironment {
   readonly home: string;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
-
-/** Variables that say who the caller is; a client that sends one of them speaks for all of them. */
-export const IDENTITY_VARIABLES = [
-  "AWS_PROFILE",
-  "AWS_DEFAULT_PROFILE",
-  "AWS_ACCESS_KEY_ID",
-  "AWS_SECRET_ACCESS_KEY",
-  "AWS_SESSION_TOKEN",
-  "AWS_SECURITY_TOKEN",
-  "AWS_CREDENTIAL_EXPIRATION",
-  "AWS_ROLE_ARN",
-  "AWS_ROLE_SESSION_NAME",
-  "AWS_WEB_IDENTITY_TOKEN_FILE",
-] as const;
 
 /**
  * Lays the client's variables over the server's. Identity variables are taken as one set: a client's AWS_PROFILE must not meet
@@ -28,10 +15,8 @@ export function overlayEnv(
   server: Readonly<Record<string, string | undefined>>,
   client: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string | undefined>> {
-  const speaks = IDENTITY_VARIABLES.some((name) => isGiven(client[name]));
-  const base = { ...server };
-  if (speaks) for (const name of IDENTITY_VARIABLES) delete base[name];
-  return { ...base, ...client };
+  const speaks = AWS_IDENTITY_VARIABLES.some((name) => isGiven(client[name]));
+  return { ...(speaks ? withoutAwsIdentity(server) : server), ...client };
 }
 
 function isGiven(value: string | undefined): value is string {
