@@ -1,7 +1,13 @@
 import { submit } from "../../client/operations.ts";
 import type { SkyClient } from "../../client/sky-client.ts";
 import type { ClusterRecord } from "../../client/wire-types.ts";
-import { ClusterNotUpError, InvalidValueError, OperationFailedError, UsageError } from "../../shared/errors.ts";
+import {
+  ClusterNotUpError,
+  InvalidValueError,
+  OperationFailedError,
+  SkyError,
+  UsageError,
+} from "../../shared/errors.ts";
 import type { Context } from "../context.ts";
 import { follow } from "../follow.ts";
 import type { Input } from "../parser/spec.ts";
@@ -129,9 +135,9 @@ interface Section {
 
 function moreSections(client: SkyClient, options: Options, ctx: Context): readonly Promise<Section | undefined>[] {
   const sections: Promise<Section | undefined>[] = [];
-  if (options.showManagedJobs) sections.push(managedJobs(client, options, ctx));
-  if (options.showPools) sections.push(pools(client, ctx));
-  if (options.showServices) sections.push(services(client, ctx));
+  if (options.showManagedJobs) sections.push(orReason("Managed jobs", managedJobs(client, options, ctx)));
+  if (options.showPools) sections.push(orReason("Pools", pools(client, ctx)));
+  if (options.showServices) sections.push(orReason("Services", services(client, ctx)));
   return sections;
 }
 
@@ -183,6 +189,16 @@ async function serviceRows(
   const name = `sky.${path.slice(1).replace("/", ".")}`;
   const request = submit<readonly Row[]>(client.session, path, client.body(fields), { name, signal: ctx.signal });
   return (await orNothingThere(request)) ?? [];
+}
+
+/** A part of the overview that cannot be had must not hide the clusters: it says why in its place. */
+async function orReason(title: string, section: Promise<Section | undefined>): Promise<Section | undefined> {
+  try {
+    return await section;
+  } catch (error) {
+    if (!(error instanceof SkyError)) throw error;
+    return { title, text: `Not known: ${error.message}`, hints: [] };
+  }
 }
 
 /** A controller that was never started answers with ClusterNotUpError: there is nothing to list. */
