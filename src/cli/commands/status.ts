@@ -151,7 +151,8 @@ async function managedJobs(client: SkyClient, options: Options, ctx: Context): P
     limit: JOBS_SHOWN,
     signal: ctx.signal,
   });
-  const queue = await orNothingThere(request);
+  const { value: queue, problem } = await attempt(request);
+  if (problem !== undefined) return { title, text: problem, hints: [] };
   if (queue === undefined || queue.jobs.length === 0) {
     return { title, text: "No in-progress managed jobs. (See: sky jobs -h)", hints: [] };
   }
@@ -164,7 +165,8 @@ async function managedJobs(client: SkyClient, options: Options, ctx: Context): P
 }
 
 async function pools(client: SkyClient, ctx: Context): Promise<Section | undefined> {
-  const rows = await serviceRows(client, "/jobs/pool_status", { pool_names: null }, ctx);
+  // Without a controller a server of the original answers with an error that says nothing about pools.
+  const { value: rows = [] } = await attempt(serviceRows(client, "/jobs/pool_status", { pool_names: null }, ctx));
   if (rows.length === 0) return undefined;
   const colors = makeColors(ctx.env, ctx.out.isTTY);
   const text = renderServices(rows, { colors, now: ctx.clock.now() / 1000, pool: true });
@@ -173,7 +175,9 @@ async function pools(client: SkyClient, ctx: Context): Promise<Section | undefin
 
 async function services(client: SkyClient, ctx: Context): Promise<Section> {
   const title = "Services";
-  const rows = await serviceRows(client, "/serve/status", { service_names: null }, ctx);
+  const request = serviceRows(client, "/serve/status", { service_names: null }, ctx);
+  const { value: rows = [], problem } = await attempt(request);
+  if (problem !== undefined) return { title, text: problem, hints: [] };
   if (rows.length === 0) return { title, text: "No live services.", hints: [] };
   const colors = makeColors(ctx.env, ctx.out.isTTY);
   const text = renderServices(rows, { colors, now: ctx.clock.now() / 1000, pool: false });
@@ -187,8 +191,7 @@ async function serviceRows(
   ctx: Context,
 ): Promise<readonly Row[]> {
   const name = `sky.${path.slice(1).replace("/", ".")}`;
-  const request = submit<readonly Row[]>(client.session, path, client.body(fields), { name, signal: ctx.signal });
-  return (await orNothingThere(request)) ?? [];
+  return await submit<readonly Row[]>(client.session, path, client.body(fields), { name, signal: ctx.signal });
 }
 
 /** A part of the overview that cannot be had must not hide the clusters: it says why in its place. */
@@ -201,12 +204,13 @@ async function orReason(title: string, section: Promise<Section | undefined>): P
   }
 }
 
-/** A controller that was never started answers with ClusterNotUpError: there is nothing to list. */
-async function orNothingThere<T>(request: PromiseLike<T>): Promise<T | undefined> {
+/** What a section shows: the value, nothing (a controller that was never started), or the server's problem in words. */
+async function attempt<T>(request: PromiseLike<T>): Promise<{ value?: T; problem?: string }> {
   try {
-    return await request;
+    return { value: await request };
   } catch (error) {
-    if (error instanceof ClusterNotUpError) return undefined;
+    if (error instanceof ClusterNotUpError) return {};
+    if (error instanceof SkyError && !(error instanceof ApiServerConnectionError)) return { problem: error.message };
     throw error;
   }
 }
