@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { databaseKinds, openTestDatabase } from "../../test/fakes/databases.ts";
+import { databaseKinds, openTestDatabase, POSTGRES_START_MS } from "../../test/fakes/databases.ts";
 import { FakeClock } from "../../test/fakes/fake-clock.ts";
 import type { OpenDatabase } from "../db/database.ts";
 import { findEffect } from "../db/queries/effects.ts";
@@ -42,7 +42,7 @@ describe.each(databaseKinds)("effect() on %s", (kind) => {
       cancel_requested: 0,
       attempts: 1,
     });
-  });
+  }, POSTGRES_START_MS);
   afterEach(() => database.close());
 
   function make(passFailpoint?: PassFailpoint, leaseToken = 7): Effect {

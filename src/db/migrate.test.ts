@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { databaseKinds, openBarePostgres, openTestDatabase } from "../../test/fakes/databases.ts";
+import { databaseKinds, openBarePostgres, openTestDatabase, POSTGRES_START_MS } from "../../test/fakes/databases.ts";
 import { LATEST_MIGRATION } from "./latest-migration.ts";
 import { migrate } from "./migrate.ts";
 import { migrations } from "./migrations/list.ts";
@@ -131,7 +131,7 @@ test("the newest migration is the last of the list, and names are in order", () 
   expect(names).toEqual(names.toSorted());
 });
 
-describe.each(databaseKinds)("on %s", (kind) => {
+describe.each(databaseKinds)("on %s", { timeout: POSTGRES_START_MS }, (kind) => {
   test("the migrated tables have exactly the columns of the row types", async () => {
     const { db, close } = await openTestDatabase(kind);
     const tables = await db.introspection.getTables();
@@ -173,7 +173,7 @@ function isNullable(column: { readonly name: string; readonly isNullable: boolea
   return column.isNullable && PRIMARY_KEYS[table]?.includes(column.name) !== true;
 }
 
-test("two replicas that start at once apply each migration once", async () => {
+test("two replicas that start at once apply each migration once", { timeout: POSTGRES_START_MS }, async () => {
   await openTestDatabase("postgres");
   const db = openBarePostgres();
   await sql`drop schema public cascade`.execute(db);

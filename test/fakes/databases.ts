@@ -6,6 +6,9 @@ import type { Database } from "../../src/db/schema.ts";
 
 export const databaseKinds: readonly DatabaseKind[] = ["sqlite", "postgres"];
 
+/** Time that the first use of Postgres in a worker may take on a busy machine. */
+export const POSTGRES_START_MS = 60_000;
+
 /** Starting Postgres costs a second, so all tests of a worker share one and each gets an empty schema. */
 let postgres: PGlite | undefined;
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { databaseKinds, openTestDatabase } from "../../../test/fakes/databases.ts";
+import { databaseKinds, openTestDatabase, POSTGRES_START_MS } from "../../../test/fakes/databases.ts";
 import type { OpenDatabase } from "../database.ts";
 import {
   claimRequest,
@@ -64,7 +64,7 @@ describe.each(databaseKinds)("requests on %s", (kind) => {
   let database: OpenDatabase;
   beforeEach(async () => {
     database = await openTestDatabase(kind);
-  });
+  }, POSTGRES_START_MS);
   afterEach(() => database.close());
 
   test("an id is stored once", async () => {
