@@ -23,7 +23,7 @@ interface Scenario {
   readonly runsJob: boolean;
 }
 
-const LAUNCH = ["launch", "-y", "-c", "c", "--cpus", "1+", "--num-nodes", "2"];
+const LAUNCH = ["launch", "-y", "-c", "c", "--num-nodes", "2"];
 
 describe("kill -9 at every failpoint of an operation", () => {
   const seed = announceSeed("SKY_CRASH_SEED");

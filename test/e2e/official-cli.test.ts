@@ -12,7 +12,6 @@ name: hello
 num_nodes: 2
 resources:
   infra: ssh/local
-  cpus: 1+
 workdir: project
 file_mounts:
   ~/data/input.txt: ./input.txt

@@ -33,7 +33,7 @@ step('empty', sky.get(sky.status()))
 
 task = sky.Task(name='sdk', setup='echo prepared', run='echo "run $WORD on $SKYPILOT_NODE_RANK"; cat here.txt',
                 envs={'WORD': "it's \\"quoted\\""}, workdir=os.path.join(os.getcwd(), 'wd'), num_nodes=2)
-task.set_resources(sky.Resources(infra='ssh/local', cpus='1+'))
+task.set_resources(sky.Resources(infra='ssh/local'))
 job_id, handle = sky.stream_and_get(sky.launch(task, cluster_name='s1', idle_minutes_to_autostop=30))
 step('launch', {'job_id': job_id, 'cluster': handle.cluster_name, 'nodes': handle.launched_nodes,
                 'resources': str(handle.launched_resources)})
