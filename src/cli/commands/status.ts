@@ -2,6 +2,7 @@ import { submit } from "../../client/operations.ts";
 import type { SkyClient } from "../../client/sky-client.ts";
 import type { ClusterRecord } from "../../client/wire-types.ts";
 import {
+  ApiServerConnectionError,
   ClusterNotUpError,
   InvalidValueError,
   OperationFailedError,
