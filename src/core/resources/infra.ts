@@ -54,7 +54,7 @@ export function parseInfra(text: string): Infra {
   const cloud = canonicalCloud(first);
   // A Kubernetes context may contain slashes.
   const parts = cloud === "kubernetes" ? [rest.join("/")] : rest;
-  const [region, zone] = parts.map((part) => (part === "*" || part === "" ? undefined : part));
+  const [region, zone] = parts.map((part) => wildcardless(part.trim()));
   return makeInfra(cloud, cloud === "ssh" && region !== undefined ? `ssh-${region}` : region, zone);
 }
 

@@ -16,6 +16,8 @@ export interface ParseConfigOptions {
   readonly file: string;
   /** The client lets unknown keys through in the sections that plugins extend; default client. */
   readonly side?: SchemaSide;
+  /** A duplicate key in a config file is told, not refused: its last value counts, as in 0.14.1. */
+  readonly warn?: ((message: string) => void) | undefined;
 }
 
 const SEE = "https://docs.skypilot.co/en/latest/reference/config.html";
@@ -24,7 +26,8 @@ const SEE = "https://docs.skypilot.co/en/latest/reference/config.html";
 export function parseConfig(text: string, options: ParseConfigOptions): Config {
   let root: YamlNode | undefined;
   try {
-    root = parseYaml(text, { file: options.file })?.root;
+    const onDuplicateKey = (message: string): void => options.warn?.(`${options.file}: ${message}`);
+    root = parseYaml(text, { file: options.file, onDuplicateKey })?.root;
   } catch (error) {
     if (!(error instanceof YamlSyntaxError)) throw error;
     throw new InvalidConfigError(prefixOf(options.file) + error.message, { cause: error });
@@ -36,7 +39,12 @@ export function parseConfig(text: string, options: ParseConfigOptions): Config {
 /** Checks a config that is already data. @throws InvalidConfigError */
 export function checkConfig(root: YamlNode, options: ParseConfigOptions): Config {
   const prefix = prefixOf(options.file);
-  if (root.kind === "mapping" && child(root, "db") !== undefined && root.entries.length > 1)
+  if (
+    options.side === "server" &&
+    root.kind === "mapping" &&
+    child(root, "db") !== undefined &&
+    root.entries.length > 1
+  )
     throw new InvalidConfigError(`${prefix}If db config is specified, no other config is allowed`);
   checkSchema(root, configSchema(options.side ?? "client"), { prefix, file: options.file });
   checkLinks(root, options.file);
