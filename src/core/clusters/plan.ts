@@ -7,6 +7,7 @@ import {
   ResourcesMismatchError,
 } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
+import { displayNameOf } from "../check/clouds.ts";
 import { considered, rankOffers, type RankedOffer } from "../optimizer/optimize.ts";
 import { toOfferRequest, cloudKeyOf } from "../optimizer/request.ts";
 import type { Offer, OfferRequest } from "../ports/cloud.ts";
@@ -117,7 +118,7 @@ export function checkFit(cluster: Cluster, task: Task, numNodes = cluster.row.nu
 function displayOffer(offer: Offer): string {
   const { cpus, memoryGib, accelerators } = offer.resources;
   const gpus = Object.entries(accelerators).map(([name, count]) => `, {'${name}': ${count}}`);
-  return `${offer.cloud}(cpus=${formatAmount(cpus)}, mem=${formatAmount(memoryGib)}${gpus.join("")})`;
+  return `${displayNameOf(offer.cloud)}(cpus=${formatAmount(cpus)}, mem=${formatAmount(memoryGib)}${gpus.join("")})`;
 }
 
 /** Why a node of the cluster cannot run it; undefined when it can. */

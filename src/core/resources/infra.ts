@@ -31,6 +31,7 @@ const DISPLAY: Readonly<Record<string, string>> = {
   yotta: "Yotta",
   mithril: "Mithril",
   verda: "Verda",
+  local: "Local",
 };
 
 export const ANY_INFRA: Infra = Object.freeze({});
