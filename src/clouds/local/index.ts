@@ -16,6 +16,8 @@ export interface LocalCloudOptions {
   readonly home: string;
   /** The server's environment, of which nodes see a few variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Time between SIGTERM and SIGKILL for what is left on a node. */
+  readonly graceMs?: number;
   /** Replaces the look at the machine in tests. */
   readonly probe?: () => Promise<Machine>;
 }
@@ -45,14 +47,14 @@ export function createLocalCloud(options: LocalCloudOptions): Cloud {
     },
     query: async (cluster) => queryCluster(cluster, await probe(), paths),
     stop: async (cluster, context) => {
-      await endProcesses(cluster, paths, context);
+      await endProcesses(cluster, { paths, context, graceMs: options.graceMs });
       await locked(context, () => {
         const allocation = readAllocation(paths, cluster.nameOnCloud);
         if (allocation !== undefined) writeAllocation(paths, { ...allocation, state: "stopped" });
       });
     },
     terminate: async (cluster, context) => {
-      await endProcesses(cluster, paths, context);
+      await endProcesses(cluster, { paths, context, graceMs: options.graceMs });
       await locked(context, () => {
         rmSync(assertInside(paths.root, clusterDir(paths, cluster.nameOnCloud)), { recursive: true, force: true });
       });
@@ -138,21 +140,27 @@ function stateOf(allocation: Allocation, index: number, machine: Machine, paths:
   );
 }
 
+/** What the agent wrote down before it ended (src/agent/autostop/power.ts). */
 function readPowerState(path: string): "stopped" | "terminated" | undefined {
   try {
-    const { power } = JSON.parse(readFileSync(path, "utf8")) as { readonly power?: unknown };
-    if (power === "stopped") return "stopped";
-    return power === "down" ? "terminated" : undefined;
+    const { state } = JSON.parse(readFileSync(path, "utf8")) as { readonly state?: unknown };
+    if (state === "stopped") return "stopped";
+    return state === "down" ? "terminated" : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
 }
 
-async function endProcesses(cluster: ClusterRef, paths: LocalPaths, context: CloudContext): Promise<void> {
+async function endProcesses(
+  cluster: ClusterRef,
+  tools: { readonly paths: LocalPaths; readonly context: CloudContext; readonly graceMs: number | undefined },
+): Promise<void> {
+  const { paths, context, graceMs } = tools;
   const allocation = readAllocation(paths, cluster.nameOnCloud);
+  const options = { signal: context.signal, ...(graceMs === undefined ? {} : { graceMs }) };
   const ends = allocation?.nodes.map((node) =>
-    endNodeProcesses(nodeDir(paths, cluster.nameOnCloud, node.index), context.signal),
+    endNodeProcesses(nodeDir(paths, cluster.nameOnCloud, node.index), options),
   );
   await Promise.all(ends ?? []);
 }
