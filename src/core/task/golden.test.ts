@@ -4,8 +4,8 @@ import { agrees, ourVerdict, type GoldenRow } from "../../../test/fixtures/task-
 
 const FIXTURES = new URL("../../../test/fixtures/", import.meta.url);
 
-function read<T>(path: string): T {
-  return JSON.parse(readFileSync(new URL(path, FIXTURES), "utf8")) as T;
+function read(path: string): unknown {
+  return JSON.parse(readFileSync(new URL(path, FIXTURES), "utf8"));
 }
 
 type Difference = Pick<GoldenRow, "kind" | "yaml"> & { readonly reason: string };
@@ -17,8 +17,10 @@ const suites = [
 ];
 
 describe.each(suites)("what 0.14.1 says about $name", ({ golden, differences, least }) => {
-  const rows = read<readonly GoldenRow[]>(golden);
-  const known = new Map(read<readonly Difference[]>(differences).map((row) => [`${row.kind}:${row.yaml}`, row.reason]));
+  const rows = read(golden) as readonly GoldenRow[];
+  const known = new Map(
+    (read(differences) as readonly Difference[]).map((row) => [`${row.kind}:${row.yaml}`, row.reason]),
+  );
   const idOf = (row: GoldenRow): string => `${row.kind}:${row.yaml}`;
 
   it("is what we say, except for the listed differences", () => {
