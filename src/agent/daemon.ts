@@ -14,6 +14,7 @@ import { LocalNode } from "./node/local-node.ts";
 import { loadNodeConfig } from "./node/node-config.ts";
 import { agentPaths } from "./node/paths.ts";
 import { baseEnvironment } from "./tasks/prologue.ts";
+import { TaskCgroups } from "./tasks/cgroups.ts";
 import { TaskRunner } from "./tasks/task-runner.ts";
 import { AGENT_VERSION } from "./version.ts";
 import { startWorker } from "./worker.ts";
@@ -45,19 +46,23 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
   log.info("agent starts", { version: AGENT_VERSION, node: config.index });
   process.on("uncaughtException", (error) => log.error("uncaught", describeError(error)));
   process.on("unhandledRejection", (error) => log.error("unhandled", describeError(error)));
+  const identity = createHash("sha256").update(root).digest("hex").slice(0, 12);
+  const cgroups = TaskCgroups.open(identity);
   const taskEnv = baseEnvironment(env, config.home);
   const runner = new TaskRunner({
     directory: paths.tasks,
     home: config.home,
     env: taskEnv,
-    identity: createHash("sha256").update(root).digest("hex").slice(0, 12),
+    identity,
     clock: systemClock,
+    cgroups,
   });
   const { index, home, power } = config;
   const node = new LocalNode({ index, home, power, env: taskEnv, runner, clock: systemClock });
   const leave = (): void => {
     log.info("agent ends");
     setTimeout(() => {
+      cgroups?.close();
       lock.release();
       exit(0);
     }, FLUSH_MS);

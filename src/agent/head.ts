@@ -6,6 +6,7 @@ import { hasTerminal } from "./autostop/terminals.ts";
 import { openHeadDoor } from "./cluster/head-door.ts";
 import { factsOf, listNodeInfos, listRunNodes, listSchedulable, type Member } from "./cluster/members.ts";
 import { MemberStore } from "./cluster/member-store.ts";
+import { dropStaleTasks } from "./cluster/stale-tasks.ts";
 import { RemoteNode } from "./cluster/remote-node.ts";
 import { EventLog } from "./jobs/job-events.ts";
 import { JobQueue } from "./jobs/job-queue.ts";
@@ -33,6 +34,9 @@ export interface NodeParts {
   /** Ends this process, after answers under way have left. */
   readonly exit: () => void;
 }
+
+/** For tasks whose jobs ended while no agent ran. */
+const STALE_GRACE_MS = 10_000;
 
 /** Composes the agent of the head: the queue, the workers' door, the socket. */
 export async function startHead(parts: NodeParts): Promise<void> {
@@ -69,6 +73,7 @@ export async function startHead(parts: NodeParts): Promise<void> {
   });
   const teardown = new Teardown({ ...parts, workers, queue, autostop, events });
   queue.resume();
+  void dropStaleTasks(queue.runningJobIds(), { runner: parts.runner, graceMs: STALE_GRACE_MS });
   const workerPort = await openDoor(parts, workers, queue);
   const handlers = {
     hello: () => ({

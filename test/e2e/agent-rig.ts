@@ -41,7 +41,7 @@ export class RigNode {
   readonly config: NodeConfig;
   readonly #env: Readonly<Record<string, string>>;
   process: ChildProcess | undefined;
-  #peer: AgentPeer | undefined;
+  #peer: Promise<AgentPeer> | undefined;
 
   constructor(directory: string, config: NodeConfig, env: Readonly<Record<string, string>>) {
     this.root = join(directory, "agent");
@@ -68,7 +68,7 @@ export class RigNode {
   async kill(): Promise<void> {
     const child = this.process;
     this.process = undefined;
-    this.#peer?.close();
+    void this.#peer?.then((peer) => peer.close());
     this.#peer = undefined;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once("exit", resolve));
@@ -90,9 +90,13 @@ export class RigNode {
     return new AgentPeer(duplexOverStream(socket), { role: "dialer", keepaliveMs: 0 });
   }
 
+  /** One connection for all who ask, renewed when it is lost. */
   async peer(): Promise<AgentPeer> {
-    if (this.#peer === undefined || this.#peer.isClosed) this.#peer = await this.dial();
-    return this.#peer;
+    const dialled = (this.#peer ??= this.dial());
+    const peer = await dialled;
+    if (!peer.isClosed) return peer;
+    if (this.#peer === dialled) this.#peer = undefined;
+    return this.peer();
   }
 
   log(): string {

@@ -53,12 +53,12 @@ export class Autostop {
     this.#setting = { idleMinutes, down, waitFor, hooks, setAtMs: clock.now(), bootId };
     writeFileAtomic(path, JSON.stringify(this.#setting), { mode: 0o600 });
     this.touch();
-    this.#wakeUp();
   }
 
   /** Something happened on the cluster: the idle time starts again. */
   touch(): void {
     this.#lastActiveMs = this.#options.clock.now();
+    if (this.#active() !== null) this.#wakeUp();
   }
 
   get hooks(): readonly Hook[] {
@@ -98,7 +98,7 @@ export class Autostop {
     const { clock, hasJobs, hasTerminal } = this.#options;
     const isBusy = hasJobs() || (setting?.waitFor === "jobs_and_ssh" && (await hasTerminal()));
     this.#wasIdle = !isBusy;
-    if (isBusy) this.touch();
+    if (isBusy) this.#lastActiveMs = clock.now();
     // The setting may have changed while we looked.
     if (setting === null || setting !== this.#setting || this.#isStopping) return;
     if (clock.now() < this.#dueMs(setting)) return;

@@ -10,7 +10,8 @@ export async function dropStaleTasks(
   const stale = options.runner.list().filter((id) => !wanted.has(jobOfTask(id)));
   await Promise.all(
     stale.map(async (id) => {
-      await options.runner.kill(id, options.graceMs);
+      // What a finished script left behind on purpose goes on.
+      if (!options.runner.isOver(id)) await options.runner.kill(id, options.graceMs);
       options.runner.forget(id);
     }),
   );
