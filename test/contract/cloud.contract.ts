@@ -86,6 +86,20 @@ export function cloudContract(open: () => Promise<CloudUnderTest>): void {
     expect(after.map((one) => [one.id, one.internalIp])).toEqual(before.map((one) => [one.id, one.internalIp]));
   });
 
+  test("run with another number of nodes adds or removes the last ones", async () => {
+    const under = await open();
+    const offer = await firstOffer(under);
+    await under.cloud.run(spec("a", offer, 1), "t1", context);
+    const [first] = await queryUntil(under.cloud, ref("a", offer), ["running"]);
+    await under.cloud.run(spec("a", offer, 2), "t2", context);
+    const both = await queryUntil(under.cloud, ref("a", offer), ["running", "running"]);
+    expect(both[0]?.id).toBe(first?.id);
+    await under.cloud.run(spec("a", offer, 1), "t3", context);
+    const [last, ...rest] = await queryUntil(under.cloud, ref("a", offer), ["running"]);
+    expect(last?.id).toBe(first?.id);
+    expect(rest).toEqual([]);
+  });
+
   test("terminate leaves nothing and may be repeated", async () => {
     const under = await open();
     const offer = await firstOffer(under);

@@ -173,6 +173,11 @@ export class AgentFleet {
         if (params.jobs === "kill") finish(head, "FAILED_DRIVER");
         // The answer leaves before the process does.
         setImmediate(() => {
+          // An agent that keeps its jobs leaves the other nodes alone.
+          if (params.jobs === "keep") {
+            this.kill(node.root);
+            return;
+          }
           for (let index = 0; index < config.numNodes; index++) this.kill(node.root.replace(/\/\d+$/, `/${index}`));
         });
         return {};

@@ -192,6 +192,9 @@ export class FakeCloud implements Cloud {
     if (running + spec.numNodes > this.knobs.capacity || this.knobs.fullRegions.includes(region)) {
       throw new NoCapacityError(`No capacity for ${spec.numNodes} nodes in ${region}.`);
     }
+    for (const one of kept.splice(spec.numNodes)) {
+      this.#options.onOff?.(`/fake/${spec.nameOnCloud}/${one.index}`);
+    }
     for (const one of kept) if (one.state === "stopped") one.state = "running";
     for (let index = 0; index < spec.numNodes; index++) {
       if (!kept.some((one) => one.index === index)) kept.push(this.#create(spec, index));

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Cloud, CloudContext, ClusterRef, ClusterSpec, Instance, InstanceState } from "../../core/ports/cloud.ts";
 import { nodeEnvironment } from "../../runners/local/environment.ts";
 import { createLocalRunner } from "../../runners/local/runner.ts";
-import { readAllocation, readAllocations, writeAllocation, type Allocation } from "./allocations.ts";
+import { readAllocation, readAllocations, writeAllocation, type Allocation, type LocalNode } from "./allocations.ts";
 import { allocateNodes } from "./capacity.ts";
 import { withFileLock } from "./lock.ts";
 import { probeMachine, type Machine } from "./machine.ts";
@@ -43,7 +43,10 @@ export function createLocalCloud(options: LocalCloudOptions): Cloud {
     offers: async (request) => offersOf(request, await probe()),
     run: async (spec, _token, context) => {
       const facts = await probe();
-      await locked(context, () => runCluster(spec, facts, paths, options.home));
+      await locked(context, async () => {
+        await removeSurplus(spec, { paths, context, graceMs: options.graceMs });
+        runCluster(spec, facts, paths, options.home);
+      });
     },
     query: async (cluster) => queryCluster(cluster, await probe(), paths),
     stop: async (cluster, context) => {
@@ -94,6 +97,16 @@ function runCluster(spec: ClusterSpec, machine: Machine, paths: LocalPaths, home
     const directory = nodeDir(paths, spec.nameOnCloud, index);
     mkdirSync(join(directory, "agent"), { recursive: true, mode: 0o700 });
     mkdirSync(join(directory, "home"), { recursive: true, mode: 0o700 });
+  }
+}
+
+/** A cluster that is made smaller loses its last nodes. */
+async function removeSurplus(spec: ClusterSpec, tools: NodeTools): Promise<void> {
+  const surplus = readAllocation(tools.paths, spec.nameOnCloud)?.nodes.slice(spec.numNodes) ?? [];
+  await endNodes(spec.nameOnCloud, surplus, tools);
+  for (const { index } of surplus) {
+    const directory = nodeDir(tools.paths, spec.nameOnCloud, index);
+    rmSync(assertInside(tools.paths.root, directory), { recursive: true, force: true });
   }
 }
 
@@ -152,15 +165,19 @@ function readPowerState(path: string): "stopped" | "terminated" | undefined {
   }
 }
 
-async function endProcesses(
-  cluster: ClusterRef,
-  tools: { readonly paths: LocalPaths; readonly context: CloudContext; readonly graceMs: number | undefined },
-): Promise<void> {
+interface NodeTools {
+  readonly paths: LocalPaths;
+  readonly context: CloudContext;
+  readonly graceMs: number | undefined;
+}
+
+async function endProcesses(cluster: ClusterRef, tools: NodeTools): Promise<void> {
+  const allocation = readAllocation(tools.paths, cluster.nameOnCloud);
+  await endNodes(cluster.nameOnCloud, allocation?.nodes ?? [], tools);
+}
+
+async function endNodes(nameOnCloud: string, nodes: readonly LocalNode[], tools: NodeTools): Promise<void> {
   const { paths, context, graceMs } = tools;
-  const allocation = readAllocation(paths, cluster.nameOnCloud);
   const options = { signal: context.signal, ...(graceMs === undefined ? {} : { graceMs }) };
-  const ends = allocation?.nodes.map((node) =>
-    endNodeProcesses(nodeDir(paths, cluster.nameOnCloud, node.index), options),
-  );
-  await Promise.all(ends ?? []);
+  await Promise.all(nodes.map(({ index }) => endNodeProcesses(nodeDir(paths, nameOnCloud, index), options)));
 }

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createFakeWorld, taskYaml, type FakeWorld } from "../../../test/fakes/fake-world.ts";
 import { AgentError, NoCapacityError } from "../../shared/errors.ts";
 import { execOperation } from "./exec.ts";
+import { cancelOperation } from "./jobs.ts";
 import { launchOperation } from "./launch.ts";
 import { stopOperation } from "./stop.ts";
 
@@ -224,6 +225,23 @@ describe("an existing cluster", () => {
     const { result } = await launch();
     expect(result.job_id).toBe(2);
     expect(world.fleet.running()).toHaveLength(1);
+  });
+
+  test("grows and shrinks with --resize, but not under running jobs", async () => {
+    await launch();
+    const resize = (nodes: number) => launch({ task: taskYaml(`num_nodes: ${nodes}`), resize: true });
+    await resize(3);
+    expect(world.fleet.running()).toHaveLength(3);
+    expect(world.fleet.head(nameOnCloud).shutdowns.map((one) => one.jobs)).toEqual(["keep"]);
+    expect(await world.cluster("c1")).toMatchObject({ num_nodes: 3, status: "UP" });
+    await expect(resize(1)).rejects.toThrow(
+      "Cannot scale down: 1 job(s) still running (IDs: 1). Cancel them first with: sky cancel c1 -a",
+    );
+    expect(await world.cluster("c1")).toMatchObject({ num_nodes: 3, status: "UP" });
+    await world.run(cancelOperation, { cluster_name: "c1", all: true });
+    await resize(1);
+    expect(world.fleet.running()).toHaveLength(1);
+    expect(await world.cluster("c1")).toMatchObject({ num_nodes: 1, status: "UP" });
   });
 
   test("that is too small refuses", async () => {

@@ -7,6 +7,7 @@ import { costReportOperation } from "./cost-report.ts";
 import { endpointsOperation } from "./endpoints.ts";
 import { clusterEventsOperation } from "./events.ts";
 import { cancelOperation, jobStatusOperation, queueOperation } from "./jobs.ts";
+import { hookLogsOperation } from "./hook-logs.ts";
 import { launchOperation } from "./launch.ts";
 import { streamJobLogs } from "./logs.ts";
 import { findProvisionLog } from "./provision-log.ts";
@@ -243,6 +244,13 @@ describe("jobs", () => {
     expect(seen).toBe(text);
     expect(await stream.end).toMatchObject({ exitCode, trailer });
   });
+});
+
+test("hook logs are what the head has of them", async () => {
+  await launch();
+  const { result, log } = await world.run(hookLogsOperation, { cluster_name: "c1", event: "stop" });
+  expect(result).toBe(0);
+  expect(log.plain()).toEqual(["ran on 0", "abc123"]);
 });
 
 describe("autostop", () => {

@@ -31,6 +31,8 @@ export interface LaunchPlan {
   /** Status of the cluster that is reused; null for a new one. */
   readonly previousStatus: string | null;
   readonly numNodes: number;
+  /** Nodes that the cluster had before; differs from `numNodes` only with --resize. */
+  readonly previousNumNodes: number;
   /** Best first; one for a cluster that exists. */
   readonly attempts: readonly RankedOffer[];
   /** Lines to show before the launch begins. */
@@ -51,6 +53,7 @@ export async function planLaunch(body: LaunchBody, task: Task, context: Operatio
       clusterHash: randomUUID(),
       previousStatus: null,
       numNodes: task.numNodes,
+      previousNumNodes: task.numNodes,
       attempts: ranking.offers,
       table: considered(ranking, task.numNodes),
       ports: task.resources.candidates[ranking.offers[0]?.candidate ?? 0]?.ports ?? [],
@@ -68,6 +71,7 @@ export async function planLaunch(body: LaunchBody, task: Task, context: Operatio
     clusterHash: row.cluster_hash,
     previousStatus: row.status,
     numNodes,
+    previousNumNodes: row.num_nodes,
     attempts: [{ candidate, offer: cluster.offer, displayName: cloud.displayName }],
     table: [],
     ports,
