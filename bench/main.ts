@@ -43,7 +43,7 @@ async function measureOurs(effort: Effort): Promise<OurRun> {
     say("ours: launch and exec");
     const firstLines = await measureFirstLines(server, world, 5);
     say(`ours: ${CLUSTERS} clusters`);
-    const launched = await world.run([...world.sky, "launch", "-y", "-c", "bench-0000", "--cpus", "1+", "true"]);
+    const launched = await world.run([...world.sky, "launch", "-y", "-c", "bench-0000", "true"]);
     if (launched.exitCode !== 0) throw new Error(launched.stdout + launched.stderr);
     await server.stop();
     seedClusters(server.sandbox.home, "bench-0000", CLUSTERS);

@@ -1,19 +1,23 @@
 import { createHash } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../platform/atomic-file.ts";
 import { acquireFileLock } from "../platform/lock-file.ts";
 import { processStartTime } from "../platform/process-identity.ts";
 import { systemClock } from "../shared/clock.ts";
 import { OperationFailedError } from "../shared/errors.ts";
+import { renewHookClaim } from "./autostop/hooks.ts";
 import { startHead } from "./head.ts";
 import { createAgentLog, describeError } from "./node/agent-log.ts";
+import { readBootId } from "./node/proc.ts";
 import { LocalNode } from "./node/local-node.ts";
 import { loadNodeConfig } from "./node/node-config.ts";
 import { agentPaths } from "./node/paths.ts";
 import { baseEnvironment } from "./tasks/prologue.ts";
+import { TaskCgroups } from "./tasks/cgroups.ts";
 import { TaskRunner } from "./tasks/task-runner.ts";
 import { AGENT_VERSION } from "./version.ts";
+import { startWorker } from "./worker.ts";
 
 export interface DaemonOptions {
   /** Absolute path of the agent's own directory. */
@@ -24,6 +28,8 @@ export interface DaemonOptions {
 
 /** Time for answers that are under way when the agent is told to end. */
 const FLUSH_MS = 100;
+/** How long a worker may be away before its jobs are given up. */
+const WORKER_GRACE_MS = 60_000;
 
 /** Runs the agent of a node. Throws when its configuration is wrong or another agent runs in the same root. */
 export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<void> {
@@ -40,22 +46,31 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
   log.info("agent starts", { version: AGENT_VERSION, node: config.index });
   process.on("uncaughtException", (error) => log.error("uncaught", describeError(error)));
   process.on("unhandledRejection", (error) => log.error("unhandled", describeError(error)));
+  const identity = createHash("sha256").update(root).digest("hex").slice(0, 12);
+  const cgroups = TaskCgroups.open(identity);
   const taskEnv = baseEnvironment(env, config.home);
   const runner = new TaskRunner({
     directory: paths.tasks,
     home: config.home,
     env: taskEnv,
-    identity: createHash("sha256").update(root).digest("hex").slice(0, 12),
+    identity,
     clock: systemClock,
+    cgroups,
   });
   const { index, home, power } = config;
   const node = new LocalNode({ index, home, power, env: taskEnv, runner, clock: systemClock });
   const leave = (): void => {
     log.info("agent ends");
     setTimeout(() => {
+      cgroups?.close();
       lock.release();
       exit(0);
     }, FLUSH_MS);
   };
-  await startHead({ config, paths, node, log, exit: leave });
+  const bootId = readBootId();
+  renewHookClaim(paths.hooks, { bootId, wasStopped: existsSync(paths.state) });
+  rmSync(paths.state, { force: true });
+  const workerGraceMs = Number(env["SKYPILOT_AGENT_WORKER_GRACE_MS"] ?? WORKER_GRACE_MS);
+  const parts = { config, paths, node, runner, log, bootId, workerGraceMs, exit: leave };
+  await (config.index === 0 ? startHead(parts) : startWorker(parts));
 }

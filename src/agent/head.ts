@@ -1,39 +1,65 @@
 import { randomUUID } from "node:crypto";
-import { rmSync } from "node:fs";
-import type { NodeConfig, ShutdownParams, StatusResult } from "../shared/agent/protocol.ts";
+import type { NodeConfig, ShutdownParams } from "../shared/agent/protocol.ts";
 import { systemClock } from "../shared/clock.ts";
 import { Autostop } from "./autostop/autostop.ts";
+import { hasTerminal } from "./autostop/terminals.ts";
+import { openHeadDoor } from "./cluster/head-door.ts";
 import { factsOf, listNodeInfos, listRunNodes, listSchedulable, type Member } from "./cluster/members.ts";
+import { MemberStore } from "./cluster/member-store.ts";
+import { dropStaleTasks } from "./cluster/stale-tasks.ts";
+import { RemoteNode } from "./cluster/remote-node.ts";
 import { EventLog } from "./jobs/job-events.ts";
 import { JobQueue } from "./jobs/job-queue.ts";
 import { JobSecrets } from "./jobs/job-secrets.ts";
 import { JobStore } from "./jobs/job-store.ts";
-import type { AgentLog } from "./node/agent-log.ts";
+import { describeError, type AgentLog } from "./node/agent-log.ts";
 import type { LocalNode } from "./node/local-node.ts";
 import type { AgentPaths } from "./node/paths.ts";
 import { createMethods, createStreams } from "./rpc/handlers.ts";
 import { listenOnSocket } from "./rpc/listener.ts";
 import { Replies } from "./rpc/replies.ts";
+import { Teardown } from "./teardown.ts";
+import type { TaskRunner } from "./tasks/task-runner.ts";
 import { AGENT_VERSION } from "./version.ts";
 
 export interface NodeParts {
   readonly config: NodeConfig;
   readonly paths: AgentPaths;
   readonly node: LocalNode;
+  readonly runner: TaskRunner;
   readonly log: AgentLog;
+  readonly bootId: string;
+  /** How long a worker may be away before its jobs are given up. */
+  readonly workerGraceMs: number;
   /** Ends this process, after answers under way have left. */
   readonly exit: () => void;
 }
 
+/** For tasks whose jobs ended while no agent ran. */
+const STALE_GRACE_MS = 10_000;
+
 /** Composes the agent of the head: the queue, the workers' door, the socket. */
-export async function startHead({ config, paths, node, log, exit }: NodeParts): Promise<void> {
+export async function startHead(parts: NodeParts): Promise<void> {
+  const { config, paths, log } = parts;
   const clock = systemClock;
   const incarnation = randomUUID();
   const store = new JobStore(paths.jobsDb);
   const events = new EventLog();
-  const members = (): readonly Member[] => [{ node, isAlive: true, facts: factsOf(config) }];
-  const autostop = new Autostop(() => undefined);
-  const queue = new JobQueue({
+  const workers = createWorkers(parts, events, () => queue.kick());
+  const members = (): readonly Member[] => [
+    { node: parts.node, isAlive: true, facts: factsOf(config) },
+    ...workers.values(),
+  ];
+  const autostop = new Autostop({
+    path: paths.autostop,
+    bootId: parts.bootId,
+    clock,
+    hasJobs: () => queue.activeCount > 0,
+    hasTerminal: () => isSomebodyLoggedIn(config, workers),
+    stop: (setting) => teardown.stopSelf(setting),
+    onError: (error) => log.error("autostop check failed", describeError(error)),
+  });
+  const queue: JobQueue = new JobQueue({
     config,
     paths,
     store,
@@ -43,30 +69,22 @@ export async function startHead({ config, paths, node, log, exit }: NodeParts): 
     schedulableNodes: () => listSchedulable(members()),
     clock,
     log,
-    onActivity: () => undefined,
+    onActivity: () => autostop.touch(),
   });
-  const shutdown = async ({ jobs }: ShutdownParams): Promise<void> => {
-    queue.close();
-    if (jobs === "kill") await queue.failUnfinished();
-    exit();
-  };
-  const status = (): StatusResult => ({
-    lastActiveMs: clock.now(),
-    isIdle: queue.activeCount === 0,
-    autostop: null,
-    isAutostopping: false,
-    nodes: listNodeInfos(members()),
-  });
+  const teardown = new Teardown({ ...parts, workers, queue, autostop, events });
+  queue.resume();
+  void dropStaleTasks(queue.runningJobIds(), { runner: parts.runner, graceMs: STALE_GRACE_MS });
+  const workerPort = await openDoor(parts, workers, queue);
   const handlers = {
     hello: () => ({
       version: AGENT_VERSION,
       incarnation,
       clusterName: config.clusterName,
       index: config.index,
-      workerPort: 0,
+      workerPort,
       nodes: listNodeInfos(members()),
     }),
-    status,
+    status: () => ({ ...autostop.status(), nodes: listNodeInfos(members()) }),
     queue,
     events,
     incarnation,
@@ -74,9 +92,46 @@ export async function startHead({ config, paths, node, log, exit }: NodeParts): 
     autostop,
     replies: new Replies(store, clock),
     nodes: () => members().map((member) => member.node),
-    shutdown,
+    shutdown: (params: ShutdownParams) => teardown.shutdown(params),
   };
-  rmSync(paths.state, { force: true });
-  queue.resume();
   await listenOnSocket({ root: paths.root, methods: createMethods(handlers), streams: createStreams(handlers), log });
+  void autostop.run(new AbortController().signal);
+}
+
+function createWorkers(parts: NodeParts, events: EventLog, onChange: () => void): ReadonlyMap<number, RemoteNode> {
+  const { config, paths, log } = parts;
+  const memberStore = new MemberStore(`${paths.root}/members.json`);
+  const workers = new Map<number, RemoteNode>();
+  for (let index = 1; index < config.numNodes; index += 1) {
+    const facts = memberStore.find(index);
+    const worker: RemoteNode = new RemoteNode({
+      index,
+      ...(facts === undefined ? {} : { facts }),
+      graceMs: parts.workerGraceMs,
+      clock: systemClock,
+      onChange: (isAlive, reason) => {
+        log.info("worker", { index, isAlive, reason });
+        if (worker.facts !== undefined) memberStore.save(worker.facts);
+        events.add({ type: "node", index, isAlive, reason });
+        onChange();
+      },
+    });
+    workers.set(index, worker);
+  }
+  return workers;
+}
+
+function openDoor(parts: NodeParts, workers: ReadonlyMap<number, RemoteNode>, queue: JobQueue): Promise<number> {
+  const { config, paths, log } = parts;
+  if (workers.size === 0) return Promise.resolve(0);
+  const runningJobIds = (): readonly number[] => queue.runningJobIds();
+  return openHeadDoor({ config, portPath: paths.workerPort, workers, runningJobIds, log });
+}
+
+async function isSomebodyLoggedIn(config: NodeConfig, workers: ReadonlyMap<number, RemoteNode>): Promise<boolean> {
+  // On a machine that is not the cluster's own, logins say nothing about the cluster.
+  if (config.power === "leave") return false;
+  if (hasTerminal()) return true;
+  const answers = await Promise.allSettled(Array.from(workers.values(), (worker) => worker.hasTerminal()));
+  return answers.some((answer) => answer.status === "fulfilled" && answer.value);
 }

@@ -5,7 +5,7 @@ import { StreamPrinter } from "./render/stream-printer.ts";
 
 /** Prints a job's log to its end and gives the job's exit code. */
 export async function printJobLog(ctx: Context, log: LogStream): Promise<number> {
-  const printer = new StreamPrinter(ctx);
+  const printer = new StreamPrinter(ctx, { raw: true });
   try {
     for await (const event of log.events()) await printer.print(event);
   } finally {

@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { resolve } from "node:path";
 import { NotAvailableYetError, type SkyError } from "../shared/errors.ts";
 import type { SkyClient } from "../client/sky-client.ts";
 import type { CommandEntry } from "./command-table.ts";
@@ -19,7 +20,7 @@ export async function runCommand(entry: CommandEntry, rest: readonly string[], m
   const closers: (() => Promise<void>)[] = [];
   let json = false;
   try {
-    const parsed = parseCommand(spec, rest, { kindOf: (name) => kindOf(name) });
+    const parsed = parseCommand(spec, rest, { kindOf: (name) => kindOf(resolve(machine.cwd, name)) });
     if (parsed.help) {
       machine.out.write(renderHelp(path, spec));
       return 0;

@@ -48,6 +48,8 @@ export function jobLogs(
     const answer = await session.call("POST", "/logs", {
       json,
       direct: requestId !== undefined,
+      // Asking twice for a log changes nothing.
+      repeatable: true,
       signal: options.signal,
     });
     requestId = requestIdOf(answer.headers, session.endpoint.url);
@@ -77,6 +79,7 @@ export function provisionLogs(client: SkyClient, cluster: string, options: Provi
       json: client.body({ cluster_name: cluster, worker: options.worker ?? null }),
       query: { follow: options.follow === false ? "False" : "True", tail: options.tail ?? 0 },
       direct: opened,
+      repeatable: true,
       signal: options.signal,
     });
     opened = true;

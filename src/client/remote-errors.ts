@@ -49,9 +49,15 @@ export const knownWireNames: readonly string[] = Object.keys(classes);
 /** Rebuilds the error of a failed request from its JSON form; the pickled object beside it is never read. */
 export function toSkyError(type: string, message: string, hint?: string | null): SkyError {
   const options = hint === undefined || hint === null || hint === "" ? {} : { hint };
+  const text = withoutColors(message);
   const name = type.replace(/^sky\.exceptions\./, "");
   const make = (classes as Readonly<Record<string, Make | undefined>>)[name];
-  return make === undefined ? new RemoteError(name, message, options) : make(message, options);
+  return make === undefined ? new RemoteError(name, text, options) : make(text, options);
+}
+
+/** Servers of the original colour parts of their messages, whoever reads them. */
+function withoutColors(text: string): string {
+  return text.replace(/\u001B\[[0-9;]*m/g, "");
 }
 
 interface WireError {

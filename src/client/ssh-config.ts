@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../platform/atomic-file.ts";
 import { skyPaths, type SkyPaths } from "../platform/paths.ts";
@@ -112,7 +112,10 @@ function ensureInclude(paths: SkyPaths): void {
   if (head.includes(INCLUDE)) return;
   mkdirSync(join(paths.home, ".ssh"), { recursive: true, mode: 0o700 });
   const rest = config === "" ? "" : `\n${config}`;
-  writeFileAtomic(paths.sshConfig, `${INCLUDE_COMMENT}\n${INCLUDE}\n${rest}`, { mode: 0o644 });
+  // The file may be a link into the user's dot files, and its permissions are the user's choice.
+  const path = existsSync(paths.sshConfig) ? realpathSync(paths.sshConfig) : paths.sshConfig;
+  const mode = existsSync(path) ? statSync(path).mode & 0o777 : 0o644;
+  writeFileAtomic(path, `${INCLUDE_COMMENT}\n${INCLUDE}\n${rest}`, { mode });
 }
 
 function generatedNames(paths: SkyPaths): readonly string[] {

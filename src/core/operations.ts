@@ -6,6 +6,7 @@ import { downloadLogsOperation } from "./clusters/download-logs.ts";
 import { endpointsOperation } from "./clusters/endpoints.ts";
 import { clusterEventsOperation } from "./clusters/events.ts";
 import { execOperation } from "./clusters/exec.ts";
+import { hookLogsOperation } from "./clusters/hook-logs.ts";
 import { cancelOperation, jobStatusOperation, queueOperation } from "./clusters/jobs.ts";
 import { launchOperation } from "./clusters/launch.ts";
 import { startOperation } from "./clusters/start.ts";
@@ -34,4 +35,5 @@ export const operations = {
   cloud_command: cloudCommandOperation,
   optimize: optimizeOperation,
   download_logs: downloadLogsOperation,
+  hook_logs: hookLogsOperation,
 } as const satisfies Record<string, Operation<never, unknown>>;

@@ -15,7 +15,7 @@ export interface OpenDatabase {
   readonly kind: DatabaseKind;
   /** Runs `work` so that it has reached the disk when the promise resolves, also through a power failure. */
   readonly durably: <T>(work: (db: Kysely<Database>) => Promise<T>) => Promise<T>;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export type DatabaseLocation = { readonly sqlite: string } | { readonly postgres: string };

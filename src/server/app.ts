@@ -14,6 +14,7 @@ import { addProvisionLogs } from "./routes/provision-logs.ts";
 import { addSmallRoutes } from "./routes/small.ts";
 import { addUploadRoutes } from "./routes/uploads.ts";
 import { addUserRoutes } from "./routes/users.ts";
+import { addValidate } from "./routes/validate.ts";
 import { InvalidRequestError } from "./validation.ts";
 
 /** The HTTP application. Its dependencies are made by main.ts; tests make their own and call `app.request()`. */
@@ -31,6 +32,7 @@ export function createApp(deps: AppDependencies): Hono<AppEnv> {
   addApiStream(app, deps);
   addApiStatus(app, deps);
   addOperationRoutes(app, deps);
+  addValidate(app, deps);
   addLogs(app, deps);
   addProvisionLogs(app, deps);
   addDownload(app, deps);

@@ -1,5 +1,6 @@
 import { getRequestListener } from "@hono/node-server";
 import { createCloudRegistry } from "../clouds/registry.ts";
+import { createAgentPool } from "../core/agents/events.ts";
 import { createClusterLocks } from "../core/clusters/lock.ts";
 import type { PassFailpoint } from "../core/effect.ts";
 import type { OperationContext } from "../core/operation.ts";
@@ -8,10 +9,9 @@ import type { OpenDatabase } from "../db/database.ts";
 import type { Logger } from "../platform/logger.ts";
 import type { ServerPaths } from "../platform/server-paths.ts";
 import type { Clock } from "../shared/clock.ts";
-import { createAgents, type Agents } from "./agents.ts";
 import { createApp } from "./app.ts";
 import { startDaemons } from "./daemons/daemons.ts";
-import { ServerConfig } from "./effective-config.ts";
+import { ServerConfig } from "./server-config.ts";
 import type { AccessPolicy } from "./guard.ts";
 import type { NodeHandler } from "./listener.ts";
 import { createOperationContext } from "./operation-context.ts";
@@ -53,9 +53,15 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
     logger.error({ err: error, requestId }, "internal error");
   const clouds = createCloudRegistry({ home: paths.home, env: parts.env });
   const locks = createClusterLocks();
-  const agents: Agents = createAgents({ db: database.db, clouds, clock, locks, logger });
+  const agents = createAgentPool({
+    db: database.db,
+    clouds,
+    clock,
+    locks,
+    onError: (clusterName, error) => logger.warn({ err: error, clusterName }, "agent connection"),
+  });
   const config = new ServerConfig(parts.configPath);
-  const contextParts = { ...parts, clouds, agents: agents.connections, locks, config };
+  const contextParts = { ...parts, clouds, agents, locks, config };
   const createContext = (run: RunInfo): Promise<OperationContext> => createOperationContext(run, contextParts);
   const operations: Record<string, AnyOperation> = {
     ...serverOperations({ cancel: (ids) => queue.cancel(ids), enabledClouds: coreOperations.enabled_clouds }),
@@ -89,7 +95,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
       await queue.close(options);
       stopping.abort();
       await daemons.close();
-      await agents.connections.close();
+      await agents.close();
     },
   };
 }

@@ -110,7 +110,7 @@ function findAgentBundle(): string {
 function nameProcess(port: number): void {
   if (process.argv.includes("sky.server.server")) return;
   const script = import.meta.url.split("/").slice(-2).join("/");
-  process.title = `sky -m sky.server.server --port=${port} ${script}`;
+  process.title = `-m sky.server.server --port=${port} ${script}`;
 }
 
 function stopOnce(parts: {

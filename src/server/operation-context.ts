@@ -4,7 +4,7 @@ import type { CloudRegistry } from "../core/ports/cloud.ts";
 import { PermissionDeniedError } from "../shared/errors.ts";
 import type { ServerPaths } from "../platform/server-paths.ts";
 import type { Clock } from "../shared/clock.ts";
-import { ignoredKeysWarning, overlayConfig, type ServerConfig } from "./effective-config.ts";
+import type { ServerConfig } from "./server-config.ts";
 import type { RequestInput, RunInfo } from "./requests/types.ts";
 import { blobDirectory } from "./uploads/blob-store.ts";
 
@@ -24,8 +24,8 @@ const CREDENTIAL_VARIABLE = /^(?:AWS_|AZURE_|GOOGLE_APPLICATION_CREDENTIALS$|KUB
 /** Makes the context of one run. Rejects with InvalidConfigError. */
 export async function createOperationContext(run: RunInfo, parts: ContextParts): Promise<OperationContext> {
   const { input } = run;
-  const { config, ignored } = overlayConfig(await parts.config.load(), input.body.override_skypilot_config ?? {});
-  if (ignored.length > 0) run.log.line(ignoredKeysWarning(ignored));
+  const { config, warning } = await parts.config.overlay(input.body.override_skypilot_config ?? {});
+  if (warning !== undefined) run.log.line(warning);
   const workspace = typeof config["active_workspace"] === "string" ? config["active_workspace"] : "default";
   return {
     requestId: run.requestId,

@@ -1,14 +1,18 @@
-import { NotSupportedError } from "../shared/errors.ts";
+import { ClusterNotUpError, NotSupportedError } from "../shared/errors.ts";
 import { listActiveRequestIds } from "../db/queries/requests.ts";
 import type { OperationContext } from "../core/operation.ts";
 import type { ApiCancelBody } from "../shared/wire/api-cancel.ts";
 import type { EnabledCloudsBatchBody } from "../shared/wire/enabled-clouds.ts";
-import type { JobsQueueResult } from "../shared/wire/jobs.ts";
 import { requireRequest } from "./requests/find-request.ts";
 import type { AnyOperation } from "./requests/types.ts";
 import { unsupportedRoutes } from "./routes/operation-table.ts";
 
-const NO_JOBS: JobsQueueResult = { jobs: [], total: 0, total_no_filter: 0, status_counts: {}, infra_options: [] };
+/** What clients show as "there is none" instead of as an empty list with hints; the texts are the original's. */
+function noController(message: string): () => never {
+  return () => {
+    throw new ClusterNotUpError(message);
+  };
+}
 
 function quick(wireName: string, run: (body: never, context: OperationContext) => unknown): [string, AnyOperation] {
   return [
@@ -36,10 +40,10 @@ export function serverOperations(options: {
     ),
     quick("storage_ls", () => []),
     quick("volume_list", () => []),
-    quick("jobs.queue", () => []),
-    quick("jobs.queue_v2", () => NO_JOBS),
+    quick("jobs.queue", noController("No in-progress managed jobs.")),
+    quick("jobs.queue_v2", noController("No in-progress managed jobs.")),
     quick("jobs.pool_status", () => []),
-    quick("serve.status", () => []),
+    quick("serve.status", noController("No live services.")),
     quick("list_accelerators", () => ({})),
     quick("list_accelerator_counts", () => ({})),
     ...unsupportedRoutes.map(([, , wireName]) =>

@@ -23,6 +23,12 @@ export { dumpYaml } from "./yaml-dump.ts";
 /** Characters of one text; larger files are data, not configuration. */
 export const MAX_YAML_LENGTH = 4 * 1024 * 1024;
 
+/** Deeper than any block that a person writes. */
+const PADDING = " ".repeat(120);
+
+/** Characters that may be parsed again while lines are repaired. */
+const MAX_REPAIR_WORK = 20_000_000;
+
 /** Values that aliases and merges may add by repetition. */
 const MAX_REPEATED_VALUES = 100_000;
 
@@ -39,6 +45,8 @@ export interface ParseYamlOptions {
   readonly file?: string | undefined;
   /** Characters; default MAX_YAML_LENGTH. */
   readonly maxLength?: number | undefined;
+  /** When given, a duplicate key is told here and its last value counts; without it, it is an error. */
+  readonly onDuplicateKey?: ((message: string) => void) | undefined;
 }
 
 /** A text is not YAML, or is YAML that we refuse. `reason` is the parser's text without file and place. */
@@ -80,11 +88,13 @@ export function parseYaml(text: string, options: ParseYamlOptions = {}): YamlDoc
 
 /** Turns the parser's flat event list into nodes: resolves tags, aliases, merges and duplicate keys. */
 class Loader {
-  readonly #source: string;
+  #source: string;
   readonly #options: ParseYamlOptions;
   readonly #lineStarts: number[] = [0];
   #events: readonly Event[] = [];
   #next = 0;
+  /** Lines, from 0, that got blanks at their start. */
+  readonly #padded = new Set<number>();
   #anchors = new Map<string, YamlNode>();
   #sizes = new WeakMap<YamlNode, number>();
   #repeated = 0;
@@ -97,11 +107,7 @@ class Loader {
   }
 
   load(): YamlDocument[] {
-    try {
-      this.#events = parseEvents(this.#source, { maxDepth: 100 });
-    } catch (error) {
-      throw this.#fromParser(error);
-    }
+    this.#events = this.#parse();
     for (let at = this.#source.indexOf("\n"); at >= 0; at = this.#source.indexOf("\n", at + 1))
       this.#lineStarts.push(at + 1);
     const documents: YamlDocument[] = [];
@@ -115,12 +121,38 @@ class Loader {
     return documents;
   }
 
+  /**
+   * PyYAML takes lines inside brackets and quotes at any indentation, our parser does not. Blanks at their start mean nothing,
+   * so a line that the parser finds too short gets some, and the marks are corrected for them.
+   */
+  #parse(): readonly Event[] {
+    for (let work = 0; ; work += this.#source.length) {
+      try {
+        return parseEvents(this.#source, { maxDepth: 100 });
+      } catch (error) {
+        const line = error instanceof YAMLException ? error.mark?.line : undefined;
+        const isShort = error instanceof YAMLException && error.reason === "deficient indentation";
+        if (!isShort || line === undefined || this.#padded.has(line) || work > MAX_REPAIR_WORK)
+          throw this.#fromParser(error);
+        this.#pad(line);
+      }
+    }
+  }
+
+  #pad(line: number): void {
+    let start = 0;
+    for (let index = 0; index < line; index += 1) start = this.#source.indexOf("\n", start) + 1;
+    this.#padded.add(line);
+    this.#source = this.#source.slice(0, start) + PADDING + this.#source.slice(start);
+  }
+
   #fromParser(error: unknown): Error {
     if (!(error instanceof YAMLException)) {
       if (error instanceof RangeError) return this.#error("The YAML is nested too deeply.", 0, error);
       throw error;
     }
-    const mark = error.mark === undefined ? undefined : { line: error.mark.line + 1, column: error.mark.column + 1 };
+    const at = error.mark;
+    const mark = at && { line: at.line + 1, column: this.#column(at.line, at.column) };
     return new YamlSyntaxError(error.reason, mark, { ...this.#options, cause: error });
   }
 
@@ -196,7 +228,7 @@ class Loader {
   }
 
   #scalarTag(tag: string, plain: boolean, text: string, offset: number) {
-    if (tag === "!") return "str";
+    if (tag === "!") return plain && text !== "" ? resolvePlain(text) : "str";
     const type = SCALAR_TAGS[canonicalTag(tag)];
     if (type !== undefined) return type;
     if (canonicalTag(tag) === "?" && plain) return resolvePlain(text);
@@ -238,15 +270,17 @@ class Loader {
     if (entry.key.kind !== "scalar") throw this.#error("found unhashable key", offset);
     const id = keyId(entry.key);
     const before = own.get(id);
-    if (before !== undefined) {
-      const line = this.#mark(offset).line;
-      throw this.#error(
-        `Duplicate key ${pyRepr(entry.key)} in YAML at line ${line} (also defined at line ${before.key.mark?.line ?? line}). ` +
-          "Remove one of the entries so the intended value is unambiguous.",
-        offset,
-      );
-    }
+    if (before !== undefined) this.#duplicate(entry.key, before.key, offset);
     own.set(id, entry);
+  }
+
+  #duplicate(key: YamlNode, before: YamlNode, offset: number): void {
+    const { line } = this.#mark(offset);
+    const reason =
+      `Duplicate key ${pyRepr(key)} in YAML at line ${line} (also defined at line ${before.mark?.line ?? line}). ` +
+      "Remove one of the entries so the intended value is unambiguous.";
+    if (this.#options.onDuplicateKey === undefined) throw this.#error(reason, offset);
+    this.#options.onDuplicateKey(reason);
   }
 
   /** In a list of merged maps the first one wins, so it comes last. */
@@ -280,7 +314,12 @@ class Loader {
       if ((this.#lineStarts[middle] ?? 0) <= offset) low = middle;
       else high = middle;
     }
-    return { line: low + 1, column: Math.max(offset - (this.#lineStarts[low] ?? 0), 0) + 1 };
+    return { line: low + 1, column: this.#column(low, offset - (this.#lineStarts[low] ?? 0)) };
+  }
+
+  /** Counted from 1, without the blanks that were put in. */
+  #column(line: number, column: number): number {
+    return Math.max(column - (this.#padded.has(line) ? PADDING.length : 0), 0) + 1;
   }
 
   #error(reason: string, offset: number, cause?: unknown): YamlSyntaxError {

@@ -66,7 +66,7 @@ describe("a machine in a bad state", () => {
   });
 
   it("a server that was killed is started again and knows its clusters", async () => {
-    const launched = await sandbox.sky(["launch", "-y", "-c", "kept", "--cpus", "1+", "echo hi"]);
+    const launched = await sandbox.sky(["launch", "-y", "-c", "kept", "echo hi"]);
     expect(launched.exitCode, launched.stderr).toBe(0);
     await sandbox.killServer();
     const status = await sandbox.sky(["status"]);
@@ -89,7 +89,7 @@ describe("a machine in a bad state", () => {
     const release = join(sandbox.root, "go-on");
     const script = `echo started; while [ ! -e ${release} ]; do sleep 0.05; done; echo finished; touch ${marker}`;
     let seen = "";
-    const launch = sandbox.startSky(["launch", "-y", "-c", "detach", "--cpus", "1+", script], {
+    const launch = sandbox.startSky(["launch", "-y", "-c", "detach", script], {
       onOutput: (text) => (seen += text),
     });
     await waitFor("the job's first line", () => /\) started/u.test(plainText(seen)), { timeoutMs: 60_000 });
@@ -105,7 +105,7 @@ describe("a machine in a bad state", () => {
   });
 
   it("the words after exec's cluster reach the job untouched", async () => {
-    const launched = await sandbox.sky(["launch", "-y", "-c", "args", "--cpus", "1+"]);
+    const launched = await sandbox.sky(["launch", "-y", "-c", "args"]);
     expect(launched.exitCode, launched.stderr).toBe(0);
     const result = await sandbox.sky([
       "exec",
@@ -131,7 +131,7 @@ describe("a machine in a bad state", () => {
       const mounted = await run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", sandbox.home]);
       expect(mounted.exitCode, mounted.stderr).toBe(0);
       try {
-        const first = await sandbox.sky(["launch", "-y", "-c", "full", "--cpus", "1+", "echo hi"]);
+        const first = await sandbox.sky(["launch", "-y", "-c", "full", "echo hi"]);
         expect(first.exitCode, first.stderr).toBe(0);
         await run(["dd", "if=/dev/zero", `of=${join(sandbox.home, "ballast")}`, "bs=64k"]);
         await run(["dd", "if=/dev/zero", `of=${join(sandbox.home, "ballast2")}`, "bs=1"]);

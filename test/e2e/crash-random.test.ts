@@ -51,7 +51,7 @@ describe("kill -9 of the server at twenty random moments", () => {
 
   function argvOf(kind: "launch" | "exec", cluster: string, mark: string): string[] {
     return kind === "launch"
-      ? ["launch", "-y", "-c", cluster, "--cpus", "1+", "--workdir", "project", job(mark)]
+      ? ["launch", "-y", "-c", cluster, "--workdir", "project", job(mark)]
       : ["exec", cluster, "--workdir", "project", job(mark)];
   }
 

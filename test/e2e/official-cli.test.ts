@@ -12,7 +12,6 @@ name: hello
 num_nodes: 2
 resources:
   infra: ssh/local
-  cpus: 1+
 workdir: project
 file_mounts:
   ~/data/input.txt: ./input.txt
@@ -38,9 +37,9 @@ describeWithReference("the official CLI on our server, as on another machine", (
     client = new OfficialClient(sandbox, reference, { remote: true });
     const mark = sandbox.root.split("/").at(-1) ?? "";
     sandbox.write("task.yaml", TASK.replaceAll("SANDBOX", mark));
-    sandbox.write("input.txt", "the input");
+    sandbox.write("input.txt", "the input\n");
     sandbox.write("mounted/a.txt", "mounted file");
-    sandbox.write("project/main.txt", "main ünïcode");
+    sandbox.write("project/main.txt", "main ünïcode\n");
     sandbox.write("project/deep/er/leaf.txt", "leaf");
     sandbox.write("project/noise.log", "noise");
     sandbox.write("project/.skyignore", "*.log\n");
@@ -108,7 +107,7 @@ describeWithReference("the official CLI on our server, as on another machine", (
     expect(await statusOf("t1")).toMatchObject({ NAME: "t1", STATUS: "UP", AUTOSTOP: "-" });
     expect((await statusOf("t1"))?.["RESOURCES"]).toMatch(/^2x\(/u);
     const verbose = await sky("status", "-v");
-    expect(verbose.text).toMatch(/sky launch -y -c t1 --env WHO=you task\.yaml/u);
+    expect(verbose.text).toMatch(/sky launch -y -c t1 --env WHO=\S+ task\.yaml/u);
     const json = await sky("status", "-o", "json");
     expect(JSON.parse(json.stdout)).toMatchObject([{ name: "t1", status: "UP", nodes: 2, autostop: -1 }]);
     const ip = await sky("status", "--ip", "t1");
@@ -149,7 +148,7 @@ describeWithReference("the official CLI on our server, as on another machine", (
   });
 
   it("exec syncs the workdir, runs on one node and gives the job's exit code", async () => {
-    writeFileSync(join(sandbox.work, "project/main.txt"), "second version");
+    writeFileSync(join(sandbox.work, "project/main.txt"), "second version\n");
     const good = await sky("exec", "t1", "--workdir", "project", "cat main.txt; echo on $SKYPILOT_NUM_NODES node");
     expect(good.text).toContain("Submitting job to cluster: t1");
     expect(good.text).toMatch(/^\(head, rank=0, pid=\d+\) second version$/mu);
@@ -203,8 +202,8 @@ describeWithReference("the official CLI on our server, as on another machine", (
     expect(start.text).toContain("Cluster t1 started.");
     expect(await statusOf("t1")).toMatchObject({ STATUS: "UP" });
     const after = await sky("exec", "t1", "cat main.txt ~/data/input.txt");
-    expect(after.text).toContain("second version");
-    expect(after.text).toContain("the input");
+    expect(after.text).toContain("second version\n");
+    expect(after.text).toContain("the input\n");
     expect([stop.exitCode, start.exitCode, after.exitCode]).toEqual([0, 0, 0]);
   });
 

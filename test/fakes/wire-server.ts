@@ -6,6 +6,8 @@ import type { AddressInfo } from "node:net";
 /** What an operation does: its log, and its result or error. */
 export interface Outcome {
   readonly log?: string;
+  /** The body of the answer itself, for an operation that streams at once. */
+  readonly body?: string;
   readonly value?: unknown;
   readonly error?: { readonly type: string; readonly message: string; readonly hint?: string; readonly code?: string };
   readonly status?: "SUCCEEDED" | "CANCELLED" | "RUNNING";
@@ -104,8 +106,7 @@ export class WireServer {
     const outcome = await handler(call, response);
     if (outcome === undefined) return;
     this.#requests.set(id, { name: `sky.${call.path.slice(1)}`, outcome, created: 1000 });
-    response.setHeader("Content-Type", "application/json");
-    response.end("null");
+    response.end(outcome.body ?? "null");
   }
 
   #builtin(key: string, call: Call, response: ServerResponse): void {

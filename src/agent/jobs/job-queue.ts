@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type {
@@ -12,13 +12,14 @@ import type {
 } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { RunLog } from "../logs/run-log.ts";
+import { isDiskFull } from "../node/disk-full.ts";
 import { describeError, type AgentLog } from "../node/agent-log.ts";
 import { expandHome, type AgentPaths } from "../node/paths.ts";
 import { DEFAULT_CPU_SHARE } from "./allocator.ts";
 import type { EventLog } from "./job-events.ts";
 import { JobRun, type RunNode } from "./job-run.ts";
 import type { JobSecrets } from "./job-secrets.ts";
-import type { JobPlacement, JobStore, StoredJob } from "./job-store.ts";
+import type { JobPlacement, JobSpec, JobStore, StoredJob } from "./job-store.ts";
 import { waitingText } from "./job-text.ts";
 import { schedule, type Placement, type QueuedJob, type SchedulableNode } from "./scheduler.ts";
 import { decideOnStart, isTerminal } from "./state.ts";
@@ -57,6 +58,7 @@ export class JobQueue {
   resume(): void {
     const unfinished = this.#options.store.listUnfinished();
     this.#options.secrets.retain(unfinished.map((job) => job.spec.key));
+    this.#removeLeftovers(new Set(unfinished.map((job) => String(job.record.jobId))));
     for (const job of unfinished) {
       this.#options.events.add({ type: "job", job: job.record });
       const decision = decideOnStart({ status: job.record.status, isPlaced: job.placement !== null });
@@ -74,15 +76,32 @@ export class JobQueue {
     const known = this.#options.store.findByKey(params.key);
     if (known !== undefined) return toSubmitResult(known);
     if (this.#isClosed) throw new AgentPeerError("NOT_ALLOWED", "The cluster is stopping; it takes no jobs.");
-    this.#options.secrets.save(params.key, { ...envs, ...secrets });
-    const { job } = this.#options.store.add(spec, this.#options.clock.now());
-    const log = await this.openLog(job);
-    log.appendStep("waiting", waitingText(job.spec.numNodes));
+    const job = this.#store(spec, { ...envs, ...secrets });
+    try {
+      (await this.openLog(job)).appendStep("waiting", waitingText(job.spec.numNodes));
+    } catch (error) {
+      // The job is in the queue and stays there; its run writes the line when it can.
+      this.#options.log.error("cannot write the log", { job: job.record.jobId, ...describeError(error) });
+      this.#logs.delete(job.record.jobId);
+    }
     this.#options.events.add({ type: "job", job: job.record });
     this.#enqueue(job);
     this.#options.onActivity();
     this.kick();
     return toSubmitResult(job);
+  }
+
+  #store(spec: JobSpec, values: Readonly<Record<string, string>>): StoredJob {
+    try {
+      this.#options.secrets.save(spec.key, values);
+      return this.#options.store.add(spec, this.#options.clock.now()).job;
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      throw new AgentPeerError("NO_SPACE", "No space is left on the head node's disk for the job.", {
+        cause: error,
+        hint: "Free space on the node's disk, then submit again.",
+      });
+    }
   }
 
   find(jobId: number | null): StoredJob | undefined {
@@ -139,9 +158,10 @@ export class JobQueue {
     return log;
   }
 
-  /** The open log of a job that is not finished, for followers. */
+  /** The open log of a job, for followers; undefined when the job is finished. */
   async findLog(jobId: number): Promise<RunLog | undefined> {
-    return this.#logs.get(jobId);
+    const job = this.#options.store.find(jobId);
+    return job === undefined || isTerminal(job.record.status) ? undefined : this.openLog(job);
   }
 
   /** Looks soon whether jobs can start. */
@@ -186,13 +206,18 @@ export class JobQueue {
         const from = this.#options.store.find(jobId)?.record.status ?? "INIT";
         return !isTerminal(from) && this.#move(jobId, from, to, exitCodes === undefined ? {} : { exitCodes });
       },
+      clock: this.#options.clock,
       log: this.#options.log,
     });
     this.#runs.set(jobId, run);
-    void run.done.then(() => {
+    const onDone = (): void => {
       this.#runs.delete(jobId);
       this.#options.onActivity();
       this.kick();
+    };
+    run.done.then(onDone, (error: unknown) => {
+      this.#options.log.error("job's end cannot be stored", { job: jobId, ...describeError(error) });
+      onDone();
     });
   }
 
@@ -270,6 +295,15 @@ export class JobQueue {
     } catch (error) {
       this.#options.log.error("raw output cannot be read", { task: range.task, ...describeError(error) });
       return undefined;
+    }
+  }
+
+  /** Folders of jobs that ended while the agent could not clean up. */
+  #removeLeftovers(unfinished: ReadonlySet<string>): void {
+    const { jobs } = this.#options.paths;
+    mkdirSync(jobs, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(jobs)) {
+      if (!unfinished.has(name)) rmSync(join(jobs, name), { recursive: true, force: true });
     }
   }
 

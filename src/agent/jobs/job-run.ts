@@ -1,5 +1,7 @@
 import type { JobStatus, NodeConfig } from "../../shared/agent/protocol.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { isDiskFull, withSpace } from "../node/disk-full.ts";
 import { describeError, type AgentLog } from "../node/agent-log.ts";
 import type { ClusterNode } from "../node/cluster-node.ts";
 import { rankLogName, rankTaskId, setupTaskId, type TaskExit, type TaskSpec } from "../tasks/task-types.ts";
@@ -13,6 +15,7 @@ import {
   setupFailedText,
   setupPrefix,
   STARTED_TEXT,
+  waitingText,
   type FailedSetup,
 } from "./job-text.ts";
 
@@ -34,6 +37,7 @@ export interface JobRunOptions {
   readonly openLog: () => Promise<RunLog>;
   /** Stores a new status; false when the job had left the one before. */
   readonly move: (to: JobStatus, exitCodes?: readonly number[]) => boolean;
+  readonly clock: Clock;
   readonly log: AgentLog;
 }
 
@@ -49,8 +53,10 @@ interface TaskResult {
   readonly lost?: string;
 }
 
+const NO_SPACE = "no space is left on the node's disk.";
 /** Exit code of a rank that the agent ended. */
 const KILLED_CODE = 137;
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * One job from the moment it has its nodes to its end. Every step may be repeated: a new agent makes a new JobRun from what is stored, which
@@ -96,30 +102,32 @@ export class JobRun {
       await this.#execute(await this.#options.openLog());
     } catch (error) {
       this.#options.log.error("job failed in the agent", { job: this.jobId, ...describeError(error) });
-      this.#options.move("FAILED_DRIVER");
+      await this.#killTasks(this.#planned, 0);
+      await this.#move("FAILED_DRIVER");
     }
     this.#abort.abort();
   }
 
   async #execute(log: RunLog): Promise<void> {
     const { job } = this.#options;
-    log.appendStep("started", STARTED_TEXT);
+    await this.#appendStep(log, "waiting", waitingText(job.spec.numNodes));
+    await this.#appendStep(log, "started", STARTED_TEXT);
     const setups = this.#planned.filter((task) => task.spec.id.includes("-setup-"));
     const ranks = this.#planned.filter((task) => task.spec.id.includes("-run-"));
     if (job.record.status === "SETTING_UP") {
       const isReady = await this.#setUp(log, setups);
       if (!isReady || ranks.length === 0) return;
-      this.#options.move("RUNNING");
+      await this.#move("RUNNING");
     }
     const results = await this.#runGang(log, ranks);
     const lost = results.find((result) => result.lost !== undefined)?.lost;
     const codes = results.map((result) => exitCodeOf(result.exit));
     if (this.#endAs !== undefined) await this.#finishEnded();
-    else if (lost !== undefined) this.#fail(log, lost);
-    else if (codes.every((code) => code === 0)) this.#options.move("SUCCEEDED");
+    else if (lost !== undefined) await this.#fail(log, lost);
+    else if (codes.every((code) => code === 0)) await this.#finish(log, "SUCCEEDED");
     else {
-      log.appendStep("failed", failedText(this.jobId, codes));
-      this.#options.move("FAILED", codes);
+      await this.#appendStep(log, "failed", failedText(this.jobId, codes));
+      await this.#finish(log, "FAILED", codes);
     }
   }
 
@@ -132,20 +140,21 @@ export class JobRun {
     }
     const lost = results.find((result) => result.lost !== undefined)?.lost;
     if (lost !== undefined) {
-      this.#fail(log, lost);
+      await this.#fail(log, lost);
       return false;
     }
     const failed = results.map(({ pid, exit }): FailedSetup => ({ pid, code: exitCodeOf(exit) }));
     if (failed.some(({ code }) => code !== 0)) {
       const listed = failed.filter(({ code }) => code !== 0);
-      log.appendStep("failed", setupFailedText(this.jobId, listed));
-      this.#options.move(
+      await this.#appendStep(log, "failed", setupFailedText(this.jobId, listed));
+      await this.#finish(
+        log,
         "FAILED_SETUP",
         failed.map(({ code }) => code),
       );
       return false;
     }
-    if (this.#options.job.spec.run === undefined) this.#options.move("SUCCEEDED");
+    if (this.#options.job.spec.run === undefined) await this.#finish(log, "SUCCEEDED");
     return true;
   }
 
@@ -182,7 +191,7 @@ export class JobRun {
       if (error instanceof AgentPeerError && error.agentCode === "NOT_ALLOWED") {
         return { pid, exit: { code: KILLED_CODE, wasKilled: true } };
       }
-      const lost = error instanceof Error ? error.message : String(error);
+      const lost = isDiskFull(error) ? NO_SPACE : error instanceof Error ? error.message : String(error);
       this.#options.log.error("task lost", { task: spec.id, ...describeError(error) });
       return { pid, exit: { code: null, wasKilled: false }, lost };
     }
@@ -195,21 +204,48 @@ export class JobRun {
     const { signal } = this.#abort;
     try {
       for await (const chunk of node.node.tailTask(spec.id, { logPath: spec.logPath, offset, signal })) {
-        source.push(chunk);
+        let bytes: Uint8Array = chunk;
+        await this.#patiently(() => {
+          const pushed = bytes;
+          // Once taken in, the bytes are held by the source, also when it cannot write them yet.
+          bytes = NO_BYTES;
+          source.push(pushed);
+        });
       }
     } finally {
-      source.end();
+      await this.#patiently(() => source.end());
     }
   }
 
-  #fail(log: RunLog, reason: string): void {
-    log.appendStep("failed", lostText(this.jobId, reason));
-    this.#options.move("FAILED_DRIVER");
+  /** A full disk delays the log; it does not end the job. */
+  #patiently<T>(action: () => T): Promise<T> {
+    const { clock, log } = this.#options;
+    return withSpace(action, { clock, onFull: () => log.error("disk full", { job: this.jobId }) });
+  }
+
+  #appendStep(log: RunLog, step: string, text: string): Promise<void> {
+    return this.#patiently(() => log.appendStep(step, text));
+  }
+
+  #move(to: JobStatus, exitCodes?: readonly number[]): Promise<boolean> {
+    return this.#patiently(() => this.#options.move(to, exitCodes));
+  }
+
+  /** Stores the final state, after the log is complete. */
+  async #finish(log: RunLog, to: JobStatus, exitCodes?: readonly number[]): Promise<void> {
+    await this.#patiently(() => log.flush());
+    await this.#move(to, exitCodes);
+  }
+
+  async #fail(log: RunLog, reason: string): Promise<void> {
+    await this.#killTasks(this.#planned, 0);
+    await this.#appendStep(log, "failed", lostText(this.jobId, reason));
+    await this.#finish(log, "FAILED_DRIVER");
   }
 
   async #finishEnded(): Promise<void> {
     await this.#killing;
-    this.#options.move(this.#endAs ?? "CANCELLED");
+    await this.#move(this.#endAs ?? "CANCELLED");
   }
 
   async #killTasks(tasks: readonly PlannedTask[], graceMs: number): Promise<void> {

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync } from "node:fs";
+import { appendFileSync, readFileSync, truncateSync } from "node:fs";
 import { writeFileAtomic } from "../../platform/atomic-file.ts";
 
 /**
@@ -55,14 +55,20 @@ export class LogIndex {
 
   /** True when it is time to `compact`. */
   append(record: IndexRecord): boolean {
-    const line = `${JSON.stringify(record)}\n`;
-    appendFileSync(this.#path, line, { mode: 0o600 });
+    const line = Buffer.from(`${JSON.stringify(record)}\n`);
+    try {
+      appendFileSync(this.#path, line, { mode: 0o600 });
+    } catch (error) {
+      // On a full disk a part of the line may be there: the next record must not follow it.
+      truncateSync(this.#path, this.#bytes);
+      throw error;
+    }
     this.#bytes += line.length;
     return this.#bytes > MAX_INDEX_BYTES;
   }
 
   compact(record: IndexRecord): void {
-    const line = `${JSON.stringify(record)}\n`;
+    const line = Buffer.from(`${JSON.stringify(record)}\n`);
     writeFileAtomic(this.#path, line, { mode: 0o600 });
     this.#bytes = line.length;
   }
@@ -77,7 +83,7 @@ export class LogIndex {
     }
     const whole = text.slice(0, text.lastIndexOf("\n") + 1);
     const records = whole.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as IndexRecord]));
-    const index = new LogIndex(path, Buffer.byteLength(text));
+    const index = new LogIndex(path, Buffer.byteLength(whole));
     if (whole.length < text.length) writeFileAtomic(path, whole, { mode: 0o600 });
     return { index, records };
   }

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync } from "node:fs";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
@@ -141,6 +141,22 @@ test("the index stays small", async () => {
   expect(readFileSync(options.indexPath).length).toBeLessThan(300 * 1024);
   const again = await RunLog.open(options);
   expect(again.sourceState("a").offset).toBe(log.sourceState("a").offset);
+});
+
+test("a full disk delays the log and loses nothing", async () => {
+  const options = createOptions();
+  const log = await RunLog.open(options);
+  // /dev/full takes no byte.
+  symlinkSync("/dev/full", options.path);
+  const source = log.openSource("a", "A ");
+  source.push(Buffer.from("one\n"));
+  expect(() => source.push(Buffer.from("two\nthr"))).toThrow("ENOSPC");
+  expect(() => source.push(Buffer.alloc(0))).toThrow("ENOSPC");
+  expect(() => log.appendStep("step", "step\n")).toThrow("ENOSPC");
+  rmSync(options.path);
+  source.push(Buffer.from("ee\n"));
+  log.appendStep("step", "step\n");
+  expect(read(options)).toBe("A one\nA two\nA three\nstep\n");
 });
 
 test("the latest bytes are at hand for followers", async () => {

@@ -1,5 +1,6 @@
 import { appendFileSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { isDiskFull } from "../node/disk-full.ts";
 import { LogIndex, type IndexRecord, type SourceState } from "./log-index.ts";
 import { endsLine, renderableLength, renderLines } from "./render-lines.ts";
 
@@ -31,6 +32,7 @@ export class RunLog {
   #size = 0;
   /** The source whose last line is not ended yet. */
   #mid: string | null = null;
+  #owed: { readonly at: number; readonly bytes: Buffer } | undefined;
   #recent: { readonly at: number; readonly bytes: Buffer }[] = [];
   #recentBytes = 0;
 
@@ -107,11 +109,28 @@ export class RunLog {
   }
 
   #append(record: IndexRecord, bytes: Buffer): void {
+    this.flush();
     const isFull = this.#index.append(record);
-    if (bytes.length > 0) appendFileSync(this.path, bytes);
     this.#replay(record);
+    if (bytes.length === 0) return;
+    this.#owed = { at: record.at, bytes };
+    try {
+      this.flush();
+    } catch (error) {
+      // Announced is as good as written: the next append, or `flush`, writes it when there is space.
+      if (!isDiskFull(error)) throw error;
+    }
     if (isFull) this.#index.compact(this.#snapshot());
-    if (bytes.length > 0) this.#announce(this.#size - bytes.length, bytes);
+  }
+
+  /** Writes what has been announced but is not in the file yet. Throws while the disk is full; nothing is lost by that. */
+  flush(): void {
+    const owed = this.#owed;
+    if (owed === undefined) return;
+    const written = Math.max(0, (statSync(this.path, { throwIfNoEntry: false })?.size ?? 0) - owed.at);
+    appendFileSync(this.path, owed.bytes.subarray(written));
+    this.#owed = undefined;
+    this.#announce(owed.at, owed.bytes);
   }
 
   #announce(at: number, bytes: Buffer): void {
@@ -168,6 +187,8 @@ export class LogSource {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     const all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
     const length = renderableLength(all, false);
+    // When the append throws, the bytes stay held: pushing nothing tries again.
+    this.#held = all;
     if (length > 0) this.#append(all.subarray(0, length), false);
     this.#held = all.subarray(length);
   }

@@ -1,10 +1,10 @@
-import { open } from "node:fs/promises";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { ServedStream } from "../../shared/agent/peer-types.ts";
 import type { JobStatus, LogsEnd, LogsParams, LogsStart } from "../../shared/agent/protocol.ts";
 import type { StoredJob } from "../jobs/job-store.ts";
 import { isTerminal } from "../jobs/state.ts";
 import type { RunLog } from "./run-log.ts";
+import { readChunk } from "./tail-file.ts";
 import { findTailOffset } from "./tail-offset.ts";
 
 export interface LogSourceOptions {
@@ -15,9 +15,6 @@ export interface LogSourceOptions {
   /** Calls back after each change of any job's state, until the returned function is called. */
   readonly onJobChange: (listener: () => void) => () => void;
 }
-
-/** Bytes read at once for a follower that is behind. */
-const CATCH_UP_BYTES = 512 * 1024;
 
 /** Serves `logs`: run.log from an offset on, to its end or, when following, to the job's end. */
 export async function streamLogs(
@@ -82,33 +79,13 @@ class Follower {
     }
   }
 
-  /** Sends the file to its present end, reading the next piece while the one before is on its way. */
+  /** Sends the file to its present end. It is open only while it is read: there may be more followers than file descriptors. */
   async #sendFile(): Promise<void> {
-    const file = await open(this.#path, "r").catch((error: NodeJS.ErrnoException) => {
-      if (error.code === "ENOENT") return undefined;
-      throw error;
-    });
-    if (file === undefined) return;
-    try {
-      const read = async (position: number): Promise<Buffer> => {
-        const { bytesRead, buffer } = await file.read(
-          Buffer.allocUnsafeSlow(CATCH_UP_BYTES),
-          0,
-          CATCH_UP_BYTES,
-          position,
-        );
-        return buffer.subarray(0, bytesRead);
-      };
-      let next = await read(this.offset);
-      while (next.length > 0 && !this.#stream.signal.aborted) {
-        const piece = next;
-        this.offset += piece.length;
-        const ahead = read(this.offset);
-        await Promise.all([this.#stream.send(piece), ahead]);
-        next = await ahead;
-      }
-    } finally {
-      await file.close();
+    while (!this.#stream.signal.aborted) {
+      const piece = readChunk(this.#path, this.offset);
+      if (piece.length === 0) return;
+      this.offset += piece.length;
+      await this.#stream.send(piece);
     }
   }
 }

@@ -1,4 +1,6 @@
-import { open, type FileHandle } from "node:fs/promises";
+import { statSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
+import { readChunk } from "./tail-file.ts";
 
 /** Where the part of run.log begins that users see; what comes before is for the agent. */
 const MARKER = "Waiting for task resources on ";
@@ -12,25 +14,13 @@ const LF = 10;
  * there is no file yet.
  */
 export async function findTailOffset(path: string, tail: number): Promise<number> {
-  let file: FileHandle;
-  try {
-    file = await open(path, "r");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return 0;
-    throw error;
-  }
-  try {
-    const marker = await findMarkerLine(file);
-    return tail > 0 ? Math.max(marker, await findLastLines(file, tail)) : marker;
-  } finally {
-    await file.close();
-  }
+  const marker = findMarkerLine(path);
+  return tail > 0 ? Math.max(marker, await findLastLines(path, tail)) : marker;
 }
 
 /** Offset of the line with the marker in the first lines of the file; 0 when it is not there. */
-async function findMarkerLine(file: FileHandle): Promise<number> {
-  const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(BLOCK_BYTES), 0, BLOCK_BYTES, 0);
-  const head = buffer.subarray(0, bytesRead);
+function findMarkerLine(path: string): number {
+  const head = readChunk(path, 0, BLOCK_BYTES);
   const marker = head.indexOf(MARKER);
   if (marker < 0) return 0;
   let lines = 0;
@@ -43,23 +33,22 @@ async function findMarkerLine(file: FileHandle): Promise<number> {
 }
 
 /** Reads backwards until `count` lines are found. */
-async function findLastLines(file: FileHandle, count: number): Promise<number> {
-  const { size } = await file.stat();
-  let end = size;
+async function findLastLines(path: string, count: number): Promise<number> {
+  let end = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   let missing = count;
   let isLastByte = true;
-  const block = Buffer.allocUnsafe(BLOCK_BYTES);
   while (end > 0) {
     const start = Math.max(0, end - BLOCK_BYTES);
-    const { bytesRead } = await file.read(block, 0, end - start, start);
-    for (let at = bytesRead - 1; at >= 0; at -= 1) {
-      if (block[at] === LF && !isLastByte) {
-        missing -= 1;
-        if (missing === 0) return start + at + 1;
-      }
-      isLastByte = false;
+    const block = readChunk(path, start, end - start);
+    // The newline that ends the file does not begin a line.
+    let at = isLastByte ? block.length - 1 : block.length;
+    isLastByte = false;
+    while (at > 0 && (at = block.lastIndexOf(LF, at - 1)) >= 0) {
+      missing -= 1;
+      if (missing === 0) return start + at + 1;
     }
     end = start;
+    await setImmediate();
   }
   return 0;
 }

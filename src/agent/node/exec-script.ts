@@ -39,7 +39,7 @@ export async function execScript(request: NodeExec, options: ExecScriptOptions):
   let isTimedOut = false;
   const end = (): void => {
     const roots = child.pid === undefined ? [] : [child.pid];
-    void killTree({ marker: marker.join("="), roots, graceMs: GRACE_MS, clock: options.clock });
+    void killTree({ marker: marker.join("="), roots: () => roots, graceMs: GRACE_MS, clock: options.clock });
   };
   const timer =
     request.timeoutSeconds === undefined

@@ -48,6 +48,18 @@ export function hasInEnvironment(pid: number, assignment: string): boolean {
   return environ !== undefined && `\0${environ}`.includes(`\0${assignment}\0`);
 }
 
+/** Whether a process ignores a signal (by number). */
+export function ignoresSignal(pid: number, signal: number): boolean {
+  const mask = /^SigIgn:\s*([0-9a-f]+)/m.exec(readProcFile(pid, "status") ?? "")?.[1] ?? "0";
+  return ((BigInt(`0x${mask}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
+/** How many files this process may have open. */
+export function readOpenFilesLimit(): number {
+  const soft = /^Max open files\s+(\d+)/m.exec(readProcFile(process.pid, "limits") ?? "")?.[1];
+  return soft === undefined ? 1024 : Number(soft);
+}
+
 /** Identifies the current boot of the machine. */
 export function readBootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();

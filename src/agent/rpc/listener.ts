@@ -4,6 +4,7 @@ import { duplexOverStream } from "../../shared/agent/byte-duplex.ts";
 import { AgentPeer } from "../../shared/agent/peer.ts";
 import { agentSocket } from "../../shared/agent/socket-path.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
+import { readOpenFilesLimit } from "../node/proc.ts";
 import { describeError, type AgentLog } from "../node/agent-log.ts";
 
 export interface ListenOptions {
@@ -46,6 +47,8 @@ export async function listenOnSocket(options: ListenOptions): Promise<Server> {
       if (error !== undefined) log.info("client lost", { err: error.message });
     });
   });
+  // Clients must not take the descriptors that jobs and logs need.
+  server.maxConnections = Math.max(8, Math.floor(readOpenFilesLimit() / 2));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(path, resolve);

@@ -44,8 +44,13 @@ const link = (path: string, target: string): SyncEntry => ({
 async function sync(dest: string, entries: readonly SyncEntry[], content = ""): Promise<readonly number[]> {
   const receiver = await beginSync(dest, entries, { home, mayUseSudo: false });
   // One byte at a time: contents are cut anywhere.
-  for (const byte of Buffer.from(content)) await receiver.write(Uint8Array.of(byte));
-  await receiver.finish();
+  try {
+    for (const byte of Buffer.from(content)) await receiver.write(Uint8Array.of(byte));
+    await receiver.finish();
+  } catch (error) {
+    receiver.abort();
+    throw error;
+  }
   return receiver.need;
 }
 

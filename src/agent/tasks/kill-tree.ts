@@ -1,5 +1,8 @@
-import { hasInEnvironment, listProcesses, type ProcessEntry } from "../node/proc.ts";
+import { constants } from "node:os";
+import { hasInEnvironment, ignoresSignal, listProcesses, type ProcessEntry } from "../node/proc.ts";
 import type { Clock } from "../../shared/clock.ts";
+
+const { SIGTERM } = constants.signals;
 
 /** Finds what belongs to a task, also after it forked twice, left its session or cleared its environment. */
 export function findTree(marker: string, roots: ReadonlySet<number>): ProcessEntry[] {
@@ -22,8 +25,8 @@ export function findTree(marker: string, roots: ReadonlySet<number>): ProcessEnt
 export interface KillTreeOptions {
   /** `NAME=value` that every process of the task was started with. */
   readonly marker: string;
-  /** Processes that are known to belong to the task. */
-  readonly roots: readonly number[];
+  /** Processes that are known now to belong to the task. */
+  readonly roots: () => readonly number[];
   /** Time between TERM and KILL. */
   readonly graceMs: number;
   readonly clock: Clock;
@@ -31,28 +34,37 @@ export interface KillTreeOptions {
 
 /** Ends a task's processes: TERM, then KILL to what is left after the grace period. Resolves when none is left. */
 export async function killTree(options: KillTreeOptions): Promise<void> {
-  const { marker, graceMs, clock } = options;
-  let members = findTree(marker, new Set(options.roots));
+  const { marker, roots, graceMs, clock } = options;
   const deadline = clock.now() + graceMs;
-  signalAll(members, graceMs > 0 ? "SIGTERM" : "SIGKILL");
+  const termed = new Set<number>();
+  let members = findTree(marker, new Set(roots()));
   let gapMs = 5;
   while (members.length > 0) {
+    if (clock.now() >= deadline) for (const { pid } of members) send(pid, "SIGKILL");
+    else for (const { pid } of members) sendTermOnce(pid, termed);
     await clock.sleep(gapMs);
     gapMs = Math.min(gapMs * 2, 100);
     // Members stay members after they moved away from the marker: a known pid that is still there is a root of the next look.
-    members = findTree(marker, new Set(members.map((entry) => entry.pid)));
-    if (clock.now() >= deadline) signalAll(members, "SIGKILL");
+    members = findTree(marker, new Set([...roots(), ...members.map((entry) => entry.pid)]));
   }
 }
 
-function signalAll(members: readonly ProcessEntry[], signal: NodeJS.Signals): void {
-  for (const { pid } of members) {
-    try {
-      process.kill(pid, signal);
-    } catch (error) {
-      // ESRCH: it went by itself. EPERM: a set-uid child that its parent has to end.
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== "ESRCH" && code !== "EPERM") throw error;
-    }
+/**
+ * A program gets TERM once: a second one could cut its clean-up short. One that ignores TERM is asked again later, because a bash that
+ * is still starting does so until it comes to the trap in front of the user's script.
+ */
+function sendTermOnce(pid: number, termed: Set<number>): void {
+  if (termed.has(pid) || ignoresSignal(pid, SIGTERM)) return;
+  termed.add(pid);
+  send(pid, "SIGTERM");
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    // ESRCH: it went by itself. EPERM: a set-uid child that its parent has to end.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
 }

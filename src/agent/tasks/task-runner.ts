@@ -5,6 +5,7 @@ import { writeFileAtomic } from "../../platform/atomic-file.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { hasInEnvironment } from "../node/proc.ts";
+import type { TaskCgroups } from "./cgroups.ts";
 import { killTree } from "./kill-tree.ts";
 import { isVariableName, renderTaskScript } from "./prologue.ts";
 import type { TaskExit, TaskSpec } from "./task-types.ts";
@@ -18,6 +19,7 @@ const WRAPPER = `set -C
 echo $$ > "$1/pid" || exit 125
 set +C
 trap : TERM INT HUP QUIT
+[ -z "$3" ] || echo $$ 2>/dev/null >"$3/cgroup.procs"
 /bin/bash -i "$1/script.sh" </dev/null >>"$2" 2>/dev/null
 code=$?
 echo $code > "$1/exit"
@@ -34,6 +36,8 @@ export interface TaskRunnerOptions {
   /** Tells this agent's tasks from those of others on the machine. */
   readonly identity: string;
   readonly clock: Clock;
+  /** Where tasks get control groups of their own, when this user may make them. */
+  readonly cgroups?: TaskCgroups | undefined;
 }
 
 interface Task {
@@ -90,14 +94,17 @@ export class TaskRunner {
     const task = this.#tasks.get(id) ?? this.#adopt(id);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     if (task === undefined || !task.isOver) writeFileSync(join(directory, "killed"), "");
-    const roots = task !== undefined && !task.isOver ? [task.pid] : [];
-    await killTree({ marker: this.#markerOf(id), roots, graceMs, clock: this.#options.clock });
+    const pids = task !== undefined && !task.isOver ? [task.pid] : [];
+    const { clock, cgroups } = this.#options;
+    const roots = (): readonly number[] => [...pids, ...(cgroups?.members(id) ?? [])];
+    await killTree({ marker: this.#markerOf(id), roots, graceMs, clock });
     await task?.exited;
   }
 
   /** Forgets a finished task and removes its folder, the script with its secrets included. */
   forget(id: string): void {
     this.#tasks.delete(id);
+    this.#options.cgroups?.remove(id);
     rmSync(this.#directoryOf(id), { recursive: true, force: true });
   }
 
@@ -108,7 +115,8 @@ export class TaskRunner {
 
   #spawn(id: string, directory: string, logPath: string): Promise<number> {
     const [name, value] = this.#marker(id);
-    const child = spawn("/bin/sh", ["-c", WRAPPER, "sky-task", directory, logPath], {
+    const cgroup = this.#options.cgroups?.create(id) ?? "";
+    const child = spawn("/bin/sh", ["-c", WRAPPER, "sky-task", directory, logPath, cgroup], {
       cwd: this.#options.home,
       env: { ...this.#options.env, [name]: value },
       detached: true,

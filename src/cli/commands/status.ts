@@ -1,7 +1,14 @@
 import { submit } from "../../client/operations.ts";
 import type { SkyClient } from "../../client/sky-client.ts";
 import type { ClusterRecord } from "../../client/wire-types.ts";
-import { ClusterNotUpError, InvalidValueError, OperationFailedError, UsageError } from "../../shared/errors.ts";
+import {
+  ApiServerConnectionError,
+  ClusterNotUpError,
+  InvalidValueError,
+  OperationFailedError,
+  SkyError,
+  UsageError,
+} from "../../shared/errors.ts";
 import type { Context } from "../context.ts";
 import { follow } from "../follow.ts";
 import type { Input } from "../parser/spec.ts";
@@ -129,9 +136,9 @@ interface Section {
 
 function moreSections(client: SkyClient, options: Options, ctx: Context): readonly Promise<Section | undefined>[] {
   const sections: Promise<Section | undefined>[] = [];
-  if (options.showManagedJobs) sections.push(managedJobs(client, options, ctx));
-  if (options.showPools) sections.push(pools(client, ctx));
-  if (options.showServices) sections.push(services(client, ctx));
+  if (options.showManagedJobs) sections.push(orReason("Managed jobs", managedJobs(client, options, ctx)));
+  if (options.showPools) sections.push(orReason("Pools", pools(client, ctx)));
+  if (options.showServices) sections.push(orReason("Services", services(client, ctx)));
   return sections;
 }
 
@@ -145,7 +152,8 @@ async function managedJobs(client: SkyClient, options: Options, ctx: Context): P
     limit: JOBS_SHOWN,
     signal: ctx.signal,
   });
-  const queue = await orNothingThere(request);
+  const { value: queue, problem } = await attempt(request);
+  if (problem !== undefined) return { title, text: problem, hints: [] };
   if (queue === undefined || queue.jobs.length === 0) {
     return { title, text: "No in-progress managed jobs. (See: sky jobs -h)", hints: [] };
   }
@@ -158,7 +166,8 @@ async function managedJobs(client: SkyClient, options: Options, ctx: Context): P
 }
 
 async function pools(client: SkyClient, ctx: Context): Promise<Section | undefined> {
-  const rows = await serviceRows(client, "/jobs/pool_status", { pool_names: null }, ctx);
+  // Without a controller a server of the original answers with an error that says nothing about pools.
+  const { value: rows = [] } = await attempt(serviceRows(client, "/jobs/pool_status", { pool_names: null }, ctx));
   if (rows.length === 0) return undefined;
   const colors = makeColors(ctx.env, ctx.out.isTTY);
   const text = renderServices(rows, { colors, now: ctx.clock.now() / 1000, pool: true });
@@ -167,7 +176,9 @@ async function pools(client: SkyClient, ctx: Context): Promise<Section | undefin
 
 async function services(client: SkyClient, ctx: Context): Promise<Section> {
   const title = "Services";
-  const rows = await serviceRows(client, "/serve/status", { service_names: null }, ctx);
+  const request = serviceRows(client, "/serve/status", { service_names: null }, ctx);
+  const { value: rows = [], problem } = await attempt(request);
+  if (problem !== undefined) return { title, text: problem, hints: [] };
   if (rows.length === 0) return { title, text: "No live services.", hints: [] };
   const colors = makeColors(ctx.env, ctx.out.isTTY);
   const text = renderServices(rows, { colors, now: ctx.clock.now() / 1000, pool: false });
@@ -181,16 +192,26 @@ async function serviceRows(
   ctx: Context,
 ): Promise<readonly Row[]> {
   const name = `sky.${path.slice(1).replace("/", ".")}`;
-  const request = submit<readonly Row[]>(client.session, path, client.body(fields), { name, signal: ctx.signal });
-  return (await orNothingThere(request)) ?? [];
+  return await submit<readonly Row[]>(client.session, path, client.body(fields), { name, signal: ctx.signal });
 }
 
-/** A controller that was never started answers with ClusterNotUpError: there is nothing to list. */
-async function orNothingThere<T>(request: PromiseLike<T>): Promise<T | undefined> {
+/** A part of the overview that cannot be had must not hide the clusters: it says why in its place. */
+async function orReason(title: string, section: Promise<Section | undefined>): Promise<Section | undefined> {
   try {
-    return await request;
+    return await section;
   } catch (error) {
-    if (error instanceof ClusterNotUpError) return undefined;
+    if (!(error instanceof SkyError)) throw error;
+    return { title, text: `Not known: ${error.message}`, hints: [] };
+  }
+}
+
+/** What a section shows: the value, nothing (a controller that was never started), or the server's problem in words. */
+async function attempt<T>(request: PromiseLike<T>): Promise<{ value?: T; problem?: string }> {
+  try {
+    return { value: await request };
+  } catch (error) {
+    if (error instanceof ClusterNotUpError) return {};
+    if (error instanceof SkyError && !(error instanceof ApiServerConnectionError)) return { problem: error.message };
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import type { StreamEvent } from "../../client/stream-decoder.ts";
 import type { Machine } from "../context.ts";
 import { makeColors } from "./colors.ts";
+import { ColorFilter } from "./color-filter.ts";
 import { Spinner } from "./spinner.ts";
 
 const LF = 0x0a;
@@ -9,15 +10,19 @@ const LF = 0x0a;
 export class StreamPrinter {
   readonly #machine: Machine;
   readonly #spinner: Spinner;
+  readonly #filter: ColorFilter | undefined;
   #hasSpinner = false;
   #atLineStart = true;
   #message = "";
   /** The closing status that our server sends for a job's log. */
   jobStatus: string | undefined;
 
-  constructor(machine: Machine) {
+  /** `raw` passes a program's own output on byte for byte; otherwise the server's colours follow our colour policy. */
+  constructor(machine: Machine, { raw = false }: { readonly raw?: boolean } = {}) {
     this.#machine = machine;
-    this.#spinner = new Spinner(machine.out, makeColors(machine.env, machine.out.isTTY).enabled);
+    const { enabled } = makeColors(machine.env, machine.out.isTTY);
+    this.#spinner = new Spinner(machine.out, enabled);
+    this.#filter = raw || enabled ? undefined : new ColorFilter();
   }
 
   /** Prints one event; resolves when the terminal or pipe has room for more. */
@@ -26,7 +31,7 @@ export class StreamPrinter {
       case "text":
         this.#spinner.clear();
         this.#atLineStart = event.bytes.at(-1) === LF;
-        if (!this.#machine.out.write(event.bytes)) await this.#machine.out.drained();
+        await this.#write(this.#filter?.push(event.bytes) ?? event.bytes);
         return;
       case "spinner":
         this.#spin(event);
@@ -38,6 +43,10 @@ export class StreamPrinter {
       case "retry":
         return;
     }
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    if (!this.#machine.out.write(bytes)) await this.#machine.out.drained();
   }
 
   #spin(event: Extract<StreamEvent, { kind: "spinner" }>): void {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Cloud, CloudContext, ClusterRef, ClusterSpec, Instance, InstanceState } from "../../core/ports/cloud.ts";
 import { nodeEnvironment } from "../../runners/local/environment.ts";
 import { createLocalRunner } from "../../runners/local/runner.ts";
-import { readAllocation, readAllocations, writeAllocation, type Allocation } from "./allocations.ts";
+import { readAllocation, readAllocations, writeAllocation, type Allocation, type LocalNode } from "./allocations.ts";
 import { allocateNodes } from "./capacity.ts";
 import { withFileLock } from "./lock.ts";
 import { probeMachine, type Machine } from "./machine.ts";
@@ -16,6 +16,8 @@ export interface LocalCloudOptions {
   readonly home: string;
   /** The server's environment, of which nodes see a few variables. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Time between SIGTERM and SIGKILL for what is left on a node. */
+  readonly graceMs?: number;
   /** Replaces the look at the machine in tests. */
   readonly probe?: () => Promise<Machine>;
 }
@@ -41,18 +43,21 @@ export function createLocalCloud(options: LocalCloudOptions): Cloud {
     offers: async (request) => offersOf(request, await probe()),
     run: async (spec, _token, context) => {
       const facts = await probe();
-      await locked(context, () => runCluster(spec, facts, paths, options.home));
+      await locked(context, async () => {
+        await removeSurplus(spec, { paths, context, graceMs: options.graceMs });
+        runCluster(spec, facts, paths, options.home);
+      });
     },
     query: async (cluster) => queryCluster(cluster, await probe(), paths),
     stop: async (cluster, context) => {
-      await endProcesses(cluster, paths, context);
+      await endProcesses(cluster, { paths, context, graceMs: options.graceMs });
       await locked(context, () => {
         const allocation = readAllocation(paths, cluster.nameOnCloud);
         if (allocation !== undefined) writeAllocation(paths, { ...allocation, state: "stopped" });
       });
     },
     terminate: async (cluster, context) => {
-      await endProcesses(cluster, paths, context);
+      await endProcesses(cluster, { paths, context, graceMs: options.graceMs });
       await locked(context, () => {
         rmSync(assertInside(paths.root, clusterDir(paths, cluster.nameOnCloud)), { recursive: true, force: true });
       });
@@ -92,6 +97,16 @@ function runCluster(spec: ClusterSpec, machine: Machine, paths: LocalPaths, home
     const directory = nodeDir(paths, spec.nameOnCloud, index);
     mkdirSync(join(directory, "agent"), { recursive: true, mode: 0o700 });
     mkdirSync(join(directory, "home"), { recursive: true, mode: 0o700 });
+  }
+}
+
+/** A cluster that is made smaller loses its last nodes. */
+async function removeSurplus(spec: ClusterSpec, tools: NodeTools): Promise<void> {
+  const surplus = readAllocation(tools.paths, spec.nameOnCloud)?.nodes.slice(spec.numNodes) ?? [];
+  await endNodes(spec.nameOnCloud, surplus, tools);
+  for (const { index } of surplus) {
+    const directory = nodeDir(tools.paths, spec.nameOnCloud, index);
+    rmSync(assertInside(tools.paths.root, directory), { recursive: true, force: true });
   }
 }
 
@@ -138,21 +153,31 @@ function stateOf(allocation: Allocation, index: number, machine: Machine, paths:
   );
 }
 
+/** What the agent wrote down before it ended (src/agent/autostop/power.ts). */
 function readPowerState(path: string): "stopped" | "terminated" | undefined {
   try {
-    const { power } = JSON.parse(readFileSync(path, "utf8")) as { readonly power?: unknown };
-    if (power === "stopped") return "stopped";
-    return power === "down" ? "terminated" : undefined;
+    const { state } = JSON.parse(readFileSync(path, "utf8")) as { readonly state?: unknown };
+    if (state === "stopped") return "stopped";
+    return state === "down" ? "terminated" : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
 }
 
-async function endProcesses(cluster: ClusterRef, paths: LocalPaths, context: CloudContext): Promise<void> {
-  const allocation = readAllocation(paths, cluster.nameOnCloud);
-  const ends = allocation?.nodes.map((node) =>
-    endNodeProcesses(nodeDir(paths, cluster.nameOnCloud, node.index), context.signal),
-  );
-  await Promise.all(ends ?? []);
+interface NodeTools {
+  readonly paths: LocalPaths;
+  readonly context: CloudContext;
+  readonly graceMs: number | undefined;
+}
+
+async function endProcesses(cluster: ClusterRef, tools: NodeTools): Promise<void> {
+  const allocation = readAllocation(tools.paths, cluster.nameOnCloud);
+  await endNodes(cluster.nameOnCloud, allocation?.nodes ?? [], tools);
+}
+
+async function endNodes(nameOnCloud: string, nodes: readonly LocalNode[], tools: NodeTools): Promise<void> {
+  const { paths, context, graceMs } = tools;
+  const options = { signal: context.signal, ...(graceMs === undefined ? {} : { graceMs }) };
+  await Promise.all(nodes.map(({ index }) => endNodeProcesses(nodeDir(paths, nameOnCloud, index), options)));
 }

@@ -7,6 +7,7 @@ const TIMEOUT_MS = 10_000;
 
 /** Runs `work` while this process is the only one that changes the allocations. The critical sections take milliseconds. */
 export async function withFileLock<T>(path: string, signal: AbortSignal, work: () => T | Promise<T>): Promise<T> {
+  signal.throwIfAborted();
   const deadline = Date.now() + TIMEOUT_MS;
   let lock = acquireFileLock(path);
   while (lock === undefined) {

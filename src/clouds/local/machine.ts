@@ -35,7 +35,7 @@ export function canonicalGpuName(product: string): string {
     .replace(/^(Tesla|GeForce|Quadro|Graphics Device)\s+/i, "");
   const rtx = /^(RTX|GTX)\s*(A?\d+)\s*(Ti|SUPER)?(?:\s+(Ada).*)?$/i.exec(name);
   if (rtx !== null) return `${rtx[1]?.toUpperCase()}${rtx[2]}${rtx[3] ? `-${rtx[3]}` : ""}${rtx[4] ? "-Ada" : ""}`;
-  const size = /-(\d+GB)$/i.exec(name)?.[1];
+  const size = /[-\s](\d+GB)\b/i.exec(name)?.[1];
   const base = (name.split(/[-\s]/)[0] ?? name).toUpperCase();
   // The plain A100 and V100 are the small ones; the larger have names of their own.
   if ((base === "A100" && size === "80GB") || (base === "V100" && size === "32GB")) return `${base}-${size}`;

@@ -52,8 +52,12 @@ export function findNodeProcesses(nodeDir: string): readonly ProcessRef[] {
 }
 
 /** Ends every process of the node: SIGTERM, a grace, SIGKILL. Resolves when they are gone. */
-export async function endNodeProcesses(nodeDir: string, signal: AbortSignal): Promise<void> {
-  if (await endAll(nodeDir, "SIGTERM", TERM_GRACE_MS, signal)) return;
+export async function endNodeProcesses(
+  nodeDir: string,
+  options: { readonly graceMs?: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const { graceMs = TERM_GRACE_MS, signal } = options;
+  if (await endAll(nodeDir, "SIGTERM", graceMs, signal)) return;
   if (await endAll(nodeDir, "SIGKILL", KILL_GRACE_MS, signal)) return;
   const left = findNodeProcesses(nodeDir).map((entry) => entry.pid);
   throw new OperationFailedError(`Processes ${left.join(", ")} of ${nodeDir} do not end.`, {

@@ -101,7 +101,8 @@ export interface LogsBody extends RequestBody {
 
 export interface HookLogsBody extends RequestBody {
   readonly cluster_name: string;
-  readonly event: "stop" | "down" | "preemption";
+  /** Absent: the one that ran last. */
+  readonly event?: "stop" | "down" | "preemption" | null | undefined;
   readonly follow?: boolean | undefined;
   readonly tail?: number | undefined;
 }

@@ -7,7 +7,7 @@ import { yellow } from "./messages.ts";
 /** A job of a cluster's queue on the wire. Times are seconds with fraction. */
 export interface ClusterJobRecord {
   readonly job_id: number;
-  readonly job_name: string | null;
+  readonly job_name: string;
   readonly username: string;
   readonly user_hash: string;
   readonly submitted_at: number;
@@ -43,7 +43,8 @@ export const queueOperation: Operation<QueueBody, readonly ClusterJobRecord[]> =
 function toClusterJob(job: JobRecord): ClusterJobRecord {
   return {
     job_id: job.jobId,
-    job_name: job.name,
+    // Clients want text, and show this for a job without a name.
+    job_name: job.name ?? "-",
     username: job.userName,
     user_hash: job.userHash,
     submitted_at: job.submittedAt,

@@ -14,6 +14,7 @@ import { newPorts, planLaunch, refuseUnsupported, type LaunchPlan } from "./plan
 import { provisionCluster } from "./provision-cluster.ts";
 import { openRunLog, runLogDir } from "./provision-log.ts";
 import { toHandle, type Handle } from "./record.ts";
+import { prepareResize } from "./resize.ts";
 import { submitJob } from "./submit.ts";
 import { syncFileMounts, syncWorkdir } from "./sync-files.ts";
 import { configHash, readTask, type TaskInput } from "./task-input.ts";
@@ -129,6 +130,7 @@ async function provisionOrReuse(launch: Planned, context: OperationContext): Pro
     const region = place === undefined ? "" : `${place.displayName} (${place.offer.region})`;
     context.log.line(`Cluster '${name}' (status: ${plan.previousStatus}) was previously in ${region}. Restarting.`);
   }
+  await prepareResize(name, plan, context);
   const { task, displayYaml } = input;
   const cluster = await provisionCluster({ body, task, displayYaml, plan, log, round: launch.round }, context);
   const agent = await context.agents.connect(name, { signal: context.signal });

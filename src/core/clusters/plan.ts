@@ -7,6 +7,7 @@ import {
   ResourcesMismatchError,
 } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
+import { displayNameOf } from "../check/clouds.ts";
 import { considered, rankOffers, type RankedOffer } from "../optimizer/optimize.ts";
 import { toOfferRequest, cloudKeyOf } from "../optimizer/request.ts";
 import type { Offer, OfferRequest } from "../ports/cloud.ts";
@@ -30,6 +31,8 @@ export interface LaunchPlan {
   /** Status of the cluster that is reused; null for a new one. */
   readonly previousStatus: string | null;
   readonly numNodes: number;
+  /** Nodes that the cluster had before; differs from `numNodes` only with --resize. */
+  readonly previousNumNodes: number;
   /** Best first; one for a cluster that exists. */
   readonly attempts: readonly RankedOffer[];
   /** Lines to show before the launch begins. */
@@ -50,6 +53,7 @@ export async function planLaunch(body: LaunchBody, task: Task, context: Operatio
       clusterHash: randomUUID(),
       previousStatus: null,
       numNodes: task.numNodes,
+      previousNumNodes: task.numNodes,
       attempts: ranking.offers,
       table: considered(ranking, task.numNodes),
       ports: task.resources.candidates[ranking.offers[0]?.candidate ?? 0]?.ports ?? [],
@@ -67,6 +71,7 @@ export async function planLaunch(body: LaunchBody, task: Task, context: Operatio
     clusterHash: row.cluster_hash,
     previousStatus: row.status,
     numNodes,
+    previousNumNodes: row.num_nodes,
     attempts: [{ candidate, offer: cluster.offer, displayName: cloud.displayName }],
     table: [],
     ports,
@@ -117,7 +122,7 @@ export function checkFit(cluster: Cluster, task: Task, numNodes = cluster.row.nu
 function displayOffer(offer: Offer): string {
   const { cpus, memoryGib, accelerators } = offer.resources;
   const gpus = Object.entries(accelerators).map(([name, count]) => `, {'${name}': ${count}}`);
-  return `${offer.cloud}(cpus=${formatAmount(cpus)}, mem=${formatAmount(memoryGib)}${gpus.join("")})`;
+  return `${displayNameOf(offer.cloud)}(cpus=${formatAmount(cpus)}, mem=${formatAmount(memoryGib)}${gpus.join("")})`;
 }
 
 /** Why a node of the cluster cannot run it; undefined when it can. */

@@ -94,7 +94,8 @@ export function launchedResources(
   const { accelerators } = offer.resources;
   return {
     infra: wireInfra,
-    ...(isVirtualType(offer.instanceType) ? {} : { instance_type: offer.instanceType }),
+    // Official clients cannot compute a price without it.
+    instance_type: offer.instanceType,
     cpus: formatAmount(offer.resources.cpus),
     memory: formatAmount(offer.resources.memoryGib),
     ...(Object.keys(accelerators).length > 0 ? { accelerators } : {}),

@@ -67,6 +67,7 @@ function planStart(
     launchedAt: now,
     previousStatus: row.status,
     numNodes: row.num_nodes,
+    previousNumNodes: row.num_nodes,
     attempts: [{ candidate: 0, offer, displayName }],
     table: [],
     ports,

@@ -116,6 +116,16 @@ describe("walkTree", () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
+  test("10,000 files need no memory beyond their entries", async () => {
+    for (let d = 0; d < 100; d++) {
+      mkdirSync(join(root, `d${d}`));
+      for (let f = 0; f < 100; f++) writeFileSync(join(root, `d${d}`, `f${f}`), "");
+    }
+    let count = 0;
+    for await (const _ of walkTree(root, { useIgnoreFiles: true })) count++;
+    expect(count).toBe(10_100);
+  });
+
   test("a missing root is named", async () => {
     rmSync(root, { recursive: true });
     await expect(list()).rejects.toThrow(`${root} does not exist.`);

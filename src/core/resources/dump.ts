@@ -58,8 +58,10 @@ function recoveryValue(recovery: JobRecovery | undefined): Record<string, unknow
   };
 }
 
-function autostopValue(autostop: Autostop | false | undefined): Record<string, unknown> | false | undefined {
+function autostopValue(autostop: Autostop | false | undefined): Record<string, unknown> | number | false | undefined {
   if (autostop === undefined || autostop === false) return autostop;
+  // Only the short form may be negative.
+  if (autostop.idleMinutes < 0) return autostop.idleMinutes;
   return {
     idle_minutes: autostop.idleMinutes,
     down: autostop.down,

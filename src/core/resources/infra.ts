@@ -31,6 +31,7 @@ const DISPLAY: Readonly<Record<string, string>> = {
   yotta: "Yotta",
   mithril: "Mithril",
   verda: "Verda",
+  local: "Local",
 };
 
 export const ANY_INFRA: Infra = Object.freeze({});
@@ -54,7 +55,7 @@ export function parseInfra(text: string): Infra {
   const cloud = canonicalCloud(first);
   // A Kubernetes context may contain slashes.
   const parts = cloud === "kubernetes" ? [rest.join("/")] : rest;
-  const [region, zone] = parts.map((part) => (part === "*" || part === "" ? undefined : part));
+  const [region, zone] = parts.map((part) => wildcardless(part.trim()));
   return makeInfra(cloud, cloud === "ssh" && region !== undefined ? `ssh-${region}` : region, zone);
 }
 

@@ -103,7 +103,7 @@ function serviceToValue(service: ServiceSpec | undefined): Record<string, unknow
     readiness_probe: present({
       path: probe.path,
       initial_delay_seconds: probe.initialDelaySeconds ?? DEFAULT_INITIAL_DELAY_SECONDS,
-      post_data: probe.postData,
+      post_data: postDataToValue(probe.postData),
       timeout_seconds: probe.timeoutSeconds ?? DEFAULT_PROBE_TIMEOUT_SECONDS,
       endpoint_probe_interval_seconds: probe.endpointProbeIntervalSeconds,
       consecutive_failure_threshold_timeout: probe.consecutiveFailureThresholdTimeout,
@@ -126,6 +126,12 @@ function serviceToValue(service: ServiceSpec | undefined): Record<string, unknow
     load_balancing_policy: service.loadBalancingPolicy,
     tls: service.tls,
   });
+}
+
+/** Only a map may stand for itself; other JSON is carried as text. */
+function postDataToValue(data: unknown): unknown {
+  if (data === undefined || (typeof data === "object" && data !== null && !Array.isArray(data))) return data;
+  return JSON.stringify(data);
 }
 
 function poolToValue(pool: PoolSpec): Record<string, unknown> {

@@ -64,11 +64,7 @@ export function parseTask(document: YamlMapping, options: ParseTaskOptions = {})
   const envs = parseEnvs(block, file);
   const secrets = parseSecrets(block, file);
   const login = dockerLoginOf(envs, secrets.inline);
-  const values = new Map([
-    ...Object.entries(envs),
-    ...Object.entries(secrets.inline).map(([name, secret]) => [name, secret.reveal()] as const),
-  ]);
-  const filled = fillIn(block, values);
+  const filled = isDump(document) ? block : fillIn(block, valuesOf(envs, secrets.inline));
   const numNodes = parseNumNodes(child(filled, "num_nodes"), file);
   const mounts = parseFileMounts(filled, file);
   const estimates = { inputs: parseEstimate(filled, "inputs", file), outputs: parseEstimate(filled, "outputs", file) };
@@ -97,6 +93,16 @@ function checkServiceOrPool(block: YamlMapping, file: string | undefined): void 
   const pool = child(block, "pool");
   if (pool !== undefined && child(block, "service") !== undefined)
     throw valueError("Cannot set both service and pool in the same task.", { file, node: pool, path: ["pool"] });
+}
+
+/** A dump has its values filled in; a `$NAME` in it came out of a value. */
+function isDump(document: YamlMapping): boolean {
+  return child(document, "_user_specified_yaml") !== undefined;
+}
+
+function valuesOf(envs: Task["envs"], secrets: Task["secrets"]): ReadonlyMap<string, string> {
+  const inline = Object.entries(secrets).map(([name, secret]) => [name, secret.reveal()] as const);
+  return new Map([...Object.entries(envs), ...inline]);
 }
 
 function fillIn(block: YamlMapping, values: ReadonlyMap<string, string>): YamlMapping {

@@ -3,7 +3,7 @@
 import { InvalidValueError } from "../../shared/errors.ts";
 import { child, isNull, isString, nodeOf, type YamlMapping, type YamlNode } from "../../shared/yaml-node.ts";
 import { parseYamlDocuments } from "../../shared/yaml.ts";
-import { pyRepr } from "../../shared/yaml-repr.ts";
+import { pyRepr, pyStr } from "../../shared/yaml-repr.ts";
 import { freezePresent } from "./freeze.ts";
 import { isJobGroup, parseJobGroup } from "./job-group.ts";
 import { parseTask, type ParseTaskOptions } from "./parse-task.ts";
@@ -77,5 +77,5 @@ function headerOf(node: YamlMapping, documents: number): Header | undefined {
         "Pipelines must use execution: serial (or omit it). Use execution: parallel for job groups.",
     );
   const name = child(node, "name");
-  return { name: isString(name) ? name.value : undefined };
+  return { name: name === undefined || isNull(name) ? undefined : pyStr(name) };
 }

@@ -75,8 +75,8 @@ export function serviceSchema(): Schema {
     pool: POOL_SCHEMA,
     replica_policy: REPLICA_POLICY,
     ports: INTEGER,
-    replicas: INTEGER,
-    workers: INTEGER,
+    replicas: atLeast(0),
+    workers: atLeast(0),
     load_balancing_policy: word(...POLICIES),
     tls: object({ keyfile: STRING, certfile: STRING }, ["keyfile", "certfile"]),
   });

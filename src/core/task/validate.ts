@@ -28,11 +28,11 @@ export function validateTask(task: Task): void {
 
 function validateMount(destination: string, source: string, hasWorkdir: boolean): void {
   if (isCloudUri(destination)) throw new InvalidValueError("File mount destination paths cannot be cloud storage");
-  for (const path of [destination, source])
-    if (path.endsWith("/") && !(path === source && isCloudUri(source)))
-      throw new InvalidValueError(
-        `Mount paths cannot end with a slash Found: ${path} in file_mounts.${destination}: ${source}`,
-      );
+  const slashed = [destination, source].find((path) => path.endsWith("/"));
+  if (slashed !== undefined)
+    throw new InvalidValueError(
+      `Mount paths cannot end with a slash Found: ${slashed} in file_mounts.${destination}: ${source}`,
+    );
   if (hasWorkdir && destination === WORKDIR_ON_NODE)
     throw new InvalidValueError(
       `Cannot use '${WORKDIR_ON_NODE}' as a destination path of a file mount, as it will be used by the workdir. ` +

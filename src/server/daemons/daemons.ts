@@ -5,7 +5,7 @@ import type { Database } from "../../db/schema.ts";
 import type { Logger } from "../../platform/logger.ts";
 import type { ServerPaths } from "../../platform/server-paths.ts";
 import type { Clock } from "../../shared/clock.ts";
-import type { ServerConfig } from "../effective-config.ts";
+import type { ServerConfig } from "../server-config.ts";
 import { requestLogPath } from "../requests/run-request.ts";
 import { collectBlobs } from "../uploads/blob-store.ts";
 

@@ -22,42 +22,27 @@ export function encodePayload(row: PayloadRow): string {
   return `${head.slice(0, -1)},"return_value":${JSON.stringify(row.return_value ?? "null")}}`;
 }
 
-/** A RequestPayload as `/api/status` shows it: readable, the body only to its owner, results left out. */
+/**
+ * A RequestPayload as `/api/status` shows it: readable, the body only to its owner, results left out. `fields` leaves out what
+ * costs something and was not asked for; every key is there all the same, as the client's model wants it.
+ */
 export function readablePayload(
   row: PayloadRow,
-  options: { readonly isOwner: boolean; readonly fields?: readonly string[] },
+  options: { readonly isOwner: boolean; readonly fields: readonly string[] },
 ): Record<string, unknown> {
-  const command = options.isOwner ? row.body : "null";
-  const payload: Record<string, unknown> = {
+  const isWanted = (field: string): boolean => options.fields.length === 0 || options.fields.includes(field);
+  return {
     request_id: row.request_id,
     name: row.name,
-    entrypoint: entrypointOf(row.body),
-    request_body: command,
+    entrypoint: isWanted("entrypoint") ? entrypointOf(row.body) : "",
+    request_body: options.isOwner && isWanted("request_body") ? row.body : "null",
     status: row.status,
     user_id: row.user_id,
     return_value: "null",
     error: "null",
     ...tailOf(row),
   };
-  if (options.fields === undefined || options.fields.length === 0) return payload;
-  // The client's model requires these keys, whatever columns were asked for.
-  const fields = new Set([...options.fields, ...REQUIRED]);
-  return Object.fromEntries(Object.entries(payload).filter(([key]) => fields.has(key)));
 }
-
-const REQUIRED = [
-  "request_id",
-  "name",
-  "entrypoint",
-  "request_body",
-  "status",
-  "user_id",
-  "return_value",
-  "error",
-  "created_at",
-  "pid",
-  "schedule_type",
-];
 
 /** Throws InvalidValueError for columns that there are not. */
 export function checkFields(fields: readonly string[]): void {

@@ -39,9 +39,17 @@ export async function unzip(archive: string, target: string, options: UnzipOptio
     // Links come last: while files are written, every directory on their way is a real one.
     for (const { entry, path } of links) await extractLink(file, { archive, entry, path, root });
     for (const { path } of links) await assertLinkInside(path, root);
+  } catch (error) {
+    throw isArchivesFault(error) ? bad((error as Error).message) : error;
   } finally {
     await file.close();
   }
+}
+
+/** Broken compressed data, or entries that stand in each other's way: one name twice, a file where a directory has to be. */
+function isArchivesFault(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return /^(?:Z_|ERR_BUFFER|EEXIST$|ENOTDIR$|EISDIR$|ENAMETOOLONG$|EINVAL$)/.test(code);
 }
 
 /** Where an entry goes. Throws InvalidValueError for a name that is empty, absolute, or climbs. */
@@ -69,9 +77,9 @@ async function extractFile(
   const { entry, path } = options;
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
   const mode = (entry.mode === 0 ? 0o644 : entry.mode) | 0o600;
+  const chunks = await openContent(file, options);
   // `wx` refuses to write through something that is there already.
   const output = createWriteStream(path, { flags: "wx", mode });
-  const chunks = await openContent(file, options);
   const signal = options.signal === undefined ? {} : { signal: options.signal };
   await pipeline([...chunks, verifier(entry), output], signal);
 }

@@ -116,8 +116,16 @@ function controllerSchema(): Schema {
 
 const STATUS_CHECK = object({ min_elapsed_seconds: atLeast(0, "number"), min_retries: atLeast(0) });
 
+const built = new Map<SchemaSide, Schema>();
+
 /** @param side the client accepts unknown keys in the maps that plugins extend */
 export function configSchema(side: SchemaSide): Schema {
+  const schema = built.get(side) ?? buildSchema(side);
+  built.set(side, schema);
+  return schema;
+}
+
+function buildSchema(side: SchemaSide): Schema {
   return object({
     workspace: STRING,
     jobs: maybeOpen(side, {

@@ -16,6 +16,8 @@ export interface Schema {
   readonly enumIgnoringCase?: readonly string[];
   /** A Python regular expression, searched anywhere. */
   readonly pattern?: string;
+  /** Texts (lower case) that pass in spite of the pattern, which messages show as SkyPilot 0.14.1 has it. */
+  readonly alsoAccepts?: readonly string[];
   readonly minimum?: number;
   readonly maximum?: number;
   readonly exclusiveMinimum?: number;
@@ -147,6 +149,7 @@ const CHECKS: Readonly<Record<keyof Schema, Check>> = {
   },
   pattern(node, schema) {
     if (!isString(node) || schema.pattern === undefined || searchPython(schema.pattern, node.value)) return NOTHING;
+    if (schema.alsoAccepts?.includes(node.value.trim().toLowerCase()) === true) return NOTHING;
     return fail(`${pyRepr(node)} does not match ${reprString(schema.pattern)}`);
   },
   minimum: bound("minimum", numberOf, below, (limit) => `is less than the minimum of ${limit}`),
@@ -184,6 +187,8 @@ const CHECKS: Readonly<Record<keyof Schema, Check>> = {
     }
     return found;
   },
+  // Read by `pattern`.
+  alsoAccepts: () => NOTHING,
   patternProperties(node, schema) {
     if (node.kind !== "mapping") return NOTHING;
     const found: Finding[] = [];

@@ -131,7 +131,7 @@ const COMMON: Readonly<Record<string, Schema>> = {
   cloud: { type: "string", enumIgnoringCase: CLOUD_NAMES },
   region: STRING,
   zone: STRING,
-  infra: { type: "string", pattern: INFRA_PATTERN },
+  infra: { type: "string", pattern: INFRA_PATTERN, alsoAccepts: ["local"] },
   cpus: AMOUNT,
   memory: AMOUNT,
   instance_type: STRING,

@@ -22,6 +22,8 @@ const PRICING = object({
   accelerators: mapOf(atLeast(0, "number")),
 });
 
+const HOST_MOUNT = object({ host_path: STRING, mode: word("ro", "rw") }, ["host_path"]);
+
 const SCALAR = either(STRING, NUMBER, BOOLEAN, NULL);
 
 const SBATCH_OPTIONS = mapOf(SCALAR);
@@ -37,7 +39,7 @@ const CLUSTER_KEYS: Readonly<Record<string, Schema>> = {
   quota: QUOTA,
   gpu_partition_map: mapOf(either(STRING, STRINGS)),
   cpu_partition: STRING,
-  container_mounts: mapOf(either(STRING, BOOLEAN)),
+  container_mounts: mapOf(either(STRING, HOST_MOUNT)),
 };
 
 function maybeOpen(side: SchemaSide, properties: Readonly<Record<string, Schema>>): Schema {

@@ -1,5 +1,6 @@
 /** How `--config` values reach the `config:` block of a task. */
 
+import { isMap } from "./config.ts";
 import { taskOverridablePaths } from "./task-config-schema.ts";
 
 type Plain = Readonly<Record<string, unknown>>;
@@ -38,8 +39,4 @@ function overlay(base: unknown, value: unknown): unknown {
   const result: Record<string, unknown> = { ...base };
   for (const [key, item] of Object.entries(value)) result[key] = overlay(result[key], item);
   return result;
-}
-
-function isMap(value: unknown): value is Plain {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -4,7 +4,7 @@ import type { RunResult } from "./run-program.ts";
 
 /** Lines of a JavaScript or Python stack trace, and what Node prints around one. */
 const STACK =
-  /^\s+at .+(?::\d+:\d+|\(native\)|<anonymous>)|node:internal|^Traceback|^Node\.js v\d+|\[object Object\]/mu;
+  /^\s+at .*(?:\.[mc]?[jt]s:\d+:\d+|node:|<anonymous>|\(native\))|^Traceback|^Node\.js v\d+|\[object Object\]/mu;
 
 export interface Refusal {
   readonly exitCode: number;

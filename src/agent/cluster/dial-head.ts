@@ -1,0 +1,66 @@
+import { duplexOverStream } from "../../shared/agent/byte-duplex.ts";
+import { AgentPeer } from "../../shared/agent/peer.ts";
+import type { NodeConfig } from "../../shared/agent/protocol.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { describeError, type AgentLog } from "../node/agent-log.ts";
+import { AGENT_VERSION } from "../version.ts";
+import { factsOf } from "./members.ts";
+import { connectPsk } from "./tls-psk.ts";
+import { WORKER_KEEPALIVE_MS, type HeadMethods } from "./worker-protocol.ts";
+
+export interface DialOptions {
+  readonly config: NodeConfig;
+  readonly methods: object;
+  readonly streams: object;
+  /** Called after each join with the jobs whose tasks go on. */
+  readonly onJoined: (jobIds: readonly number[]) => Promise<void>;
+  readonly clock: Clock;
+  readonly log: AgentLog;
+  /** 0…1, to spread the reconnections of many workers. */
+  readonly random: () => number;
+}
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5000;
+
+/** Keeps this worker joined to its head until the signal aborts. Ranks go on whatever happens to the connection. */
+export async function stayJoined(options: DialOptions, signal: AbortSignal): Promise<void> {
+  const { clock, log, random } = options;
+  let pauseMs = FIRST_PAUSE_MS;
+  while (!signal.aborted) {
+    try {
+      await joinOnce(options, signal);
+      pauseMs = FIRST_PAUSE_MS;
+    } catch (error) {
+      log.info("head not reached", describeError(error));
+    }
+    await clock.sleep(pauseMs * (0.5 + random() / 2), { signal }).catch(() => undefined);
+    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+  }
+}
+
+/** Resolves when the connection that was joined is over. */
+async function joinOnce(options: DialOptions, signal: AbortSignal): Promise<void> {
+  const { config, methods, streams, log, onJoined } = options;
+  if (config.head === undefined) throw new Error("A worker needs the head's address.");
+  const socket = await connectPsk(config, config.head);
+  const peer = new AgentPeer<HeadMethods, unknown>(duplexOverStream(socket), {
+    role: "dialer",
+    methods,
+    streams,
+    keepaliveMs: WORKER_KEEPALIVE_MS,
+    onHandlerError: (method, error) => log.error("head's request failed", { method, ...describeError(error) }),
+  });
+  const close = (): void => peer.close();
+  signal.addEventListener("abort", close, { once: true });
+  try {
+    const { jobIds } = await peer.call("join", { ...factsOf(config), version: AGENT_VERSION });
+    log.info("joined the head");
+    await onJoined(jobIds);
+    await peer.closed;
+    log.info("head lost");
+  } finally {
+    signal.removeEventListener("abort", close);
+    peer.close();
+  }
+}

@@ -1,0 +1,73 @@
+import type { MethodHandlers, StreamHandlers } from "../../shared/agent/peer-types.ts";
+import { hasTerminal } from "../autostop/terminals.ts";
+import type { LocalNode } from "../node/local-node.ts";
+import type { StopNode, WorkerMethods, WorkerStreams } from "./worker-protocol.ts";
+
+export interface WorkerHandlerOptions {
+  readonly node: LocalNode;
+  readonly stop: (params: StopNode) => Promise<void>;
+}
+
+/** What a worker answers to its head: the same node as the head's own, over the wire. */
+export function createWorkerMethods({ node, stop }: WorkerHandlerOptions): MethodHandlers<WorkerMethods> {
+  return {
+    start_task: async (spec) => ({ pid: await node.startTask(spec) }),
+    wait_task: ({ id }, { signal }) => node.waitTask(id, { signal }),
+    kill_task: async ({ id, graceMs }) => {
+      await node.killTask(id, graceMs);
+      return {};
+    },
+    forget_job: async ({ jobId }) => {
+      await node.forgetJob(jobId);
+      return {};
+    },
+    list_log_files: async ({ jobs }) => ({ files: await node.listLogFiles(jobs) }),
+    has_terminal: async () => ({ hasTerminal: hasTerminal() }),
+    stop_node: async (params) => {
+      await stop(params);
+      return {};
+    },
+  };
+}
+
+export function createWorkerStreams({ node }: WorkerHandlerOptions): StreamHandlers<WorkerStreams> {
+  return {
+    tail_task: async ({ id, logPath, offset }, stream) => {
+      stream.start({});
+      for await (const chunk of node.tailTask(id, { logPath, offset, signal: stream.signal })) await stream.send(chunk);
+      return {};
+    },
+    read_range: async ({ path, from, to }, stream) => {
+      stream.start({});
+      const bytes = await node.readRange(path, from, to);
+      if (bytes !== undefined) await stream.send(bytes);
+      return { isComplete: bytes !== undefined };
+    },
+    read_file: async ({ path, offset }, stream) => {
+      stream.start({});
+      for await (const chunk of node.readFile(path, offset, stream.signal)) await stream.send(chunk);
+      return {};
+    },
+    exec: async (params, stream) => {
+      stream.start({});
+      const exitCode = await node.exec({
+        ...params,
+        onOutput: (bytes) => stream.send(bytes),
+        signal: stream.signal,
+      });
+      return { exitCode };
+    },
+    sync: async ({ dest, entries }, stream) => {
+      const receiver = await node.sync(dest, entries, stream.signal);
+      stream.start({ need: receiver.need });
+      try {
+        for await (const chunk of stream.chunks) await receiver.write(chunk);
+        await receiver.finish();
+      } catch (error) {
+        receiver.abort();
+        throw error;
+      }
+      return {};
+    },
+  };
+}

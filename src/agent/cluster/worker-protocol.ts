@@ -1,0 +1,75 @@
+import type { LogFile, ShutdownParams, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
+import type { MemberFacts } from "./members.ts";
+
+/** What the head answers to a worker that dialled in. */
+export interface HeadMethods {
+  /** Tasks of other jobs than these are left over: the worker ends them. */
+  readonly join: {
+    readonly params: MemberFacts & { readonly version: string };
+    readonly result: { readonly jobIds: readonly number[] };
+  };
+}
+
+/** What a worker answers to its head. All of it may be repeated. */
+export interface WorkerMethods {
+  readonly start_task: { readonly params: TaskSpec; readonly result: { readonly pid: number } };
+  readonly wait_task: { readonly params: { readonly id: string }; readonly result: TaskExit };
+  readonly kill_task: {
+    readonly params: { readonly id: string; readonly graceMs: number };
+    readonly result: Record<string, never>;
+  };
+  readonly forget_job: { readonly params: { readonly jobId: number }; readonly result: Record<string, never> };
+  readonly list_log_files: {
+    readonly params: { readonly jobs: readonly { readonly jobId: number; readonly logDir: string }[] };
+    readonly result: { readonly files: readonly LogFile[] };
+  };
+  readonly has_terminal: {
+    readonly params: Record<string, never>;
+    readonly result: { readonly hasTerminal: boolean };
+  };
+  readonly stop_node: { readonly params: StopNode; readonly result: Record<string, never> };
+}
+
+/** How a worker ends with its cluster. */
+export interface StopNode {
+  readonly hookEvent?: ShutdownParams["hookEvent"];
+  readonly hooks: readonly { readonly run: string; readonly timeoutSeconds: number }[];
+  /** `none`: only the agent ends; else the machine is stopped or given up as `power` says. */
+  readonly power: "none" | "stopped" | "down";
+}
+
+export interface WorkerStreams {
+  readonly tail_task: {
+    readonly params: { readonly id: string; readonly logPath: string; readonly offset: number };
+    readonly start: Record<string, never>;
+    readonly end: Record<string, never>;
+  };
+  readonly read_range: {
+    readonly params: { readonly path: string; readonly from: number; readonly to: number };
+    readonly start: Record<string, never>;
+    readonly end: { readonly isComplete: boolean };
+  };
+  readonly read_file: {
+    readonly params: { readonly path: string; readonly offset: number };
+    readonly start: Record<string, never>;
+    readonly end: Record<string, never>;
+  };
+  readonly exec: {
+    readonly params: {
+      readonly script: string;
+      readonly env: Readonly<Record<string, string>>;
+      readonly timeoutSeconds?: number;
+    };
+    readonly start: Record<string, never>;
+    readonly end: { readonly exitCode: number };
+  };
+  readonly sync: {
+    readonly params: { readonly dest: string; readonly entries: readonly SyncEntry[] };
+    readonly start: { readonly need: readonly number[] };
+    readonly end: Record<string, never>;
+  };
+}
+
+/** Between head and worker silence is noticed after three of these. */
+export const WORKER_KEEPALIVE_MS = 5000;

@@ -1,0 +1,77 @@
+import type { ShutdownParams } from "../shared/agent/protocol.ts";
+import { systemClock } from "../shared/clock.ts";
+import type { Autostop, AutostopSetting } from "./autostop/autostop.ts";
+import { chooseHooks, runHooks, type HookEvent } from "./autostop/hooks.ts";
+import { powerOff, writePowerState } from "./autostop/power.ts";
+import type { RemoteNode } from "./cluster/remote-node.ts";
+import type { StopNode } from "./cluster/worker-protocol.ts";
+import type { NodeParts } from "./head.ts";
+import type { EventLog } from "./jobs/job-events.ts";
+import type { JobQueue } from "./jobs/job-queue.ts";
+import { describeError } from "./node/agent-log.ts";
+
+interface TeardownOptions extends NodeParts {
+  readonly workers: ReadonlyMap<number, RemoteNode>;
+  readonly queue: JobQueue;
+  readonly autostop: Autostop;
+  readonly events: EventLog;
+}
+
+/** Ends the agents of the cluster, workers first. */
+export class Teardown {
+  readonly #options: TeardownOptions;
+
+  constructor(options: TeardownOptions) {
+    this.#options = options;
+  }
+
+  /** On the server's word. `keep` ends only this process; its tasks go on and the next agent finds them. */
+  async shutdown({ jobs, hookEvent }: ShutdownParams): Promise<void> {
+    const { queue, exit } = this.#options;
+    queue.close();
+    if (hookEvent !== undefined) await this.#runHooks(hookEvent);
+    if (jobs === "kill") {
+      await queue.failUnfinished();
+      await this.#stopWorkers({ hooks: [], power: "none" });
+    }
+    exit();
+  }
+
+  /** By the cluster's own idle timer. */
+  async stopSelf({ down, idleMinutes }: AutostopSetting): Promise<void> {
+    const { queue, paths, config, exit, events, log } = this.#options;
+    log.info("autostop", { down, idleMinutes });
+    events.add({ type: "autostopping", down });
+    const state = down ? "down" : "stopped";
+    const hookEvent = down ? "down" : "stop";
+    queue.close();
+    await this.#runHooks(hookEvent);
+    await queue.failUnfinished();
+    await this.#stopWorkers({ hooks: this.#hooksOf(hookEvent), hookEvent, power: state });
+    writePowerState(paths.state, state, systemClock.now());
+    if (config.power === "poweroff") powerOff();
+    exit();
+  }
+
+  #hooksOf(event: HookEvent): ReturnType<typeof chooseHooks> {
+    return chooseHooks(this.#options.autostop.hooks, event);
+  }
+
+  async #runHooks(event: HookEvent): Promise<void> {
+    const { paths, bootId, node, log } = this.#options;
+    const onFailure = (_run: string, code: number): void => log.error("hook failed", { event, code });
+    await runHooks(event, this.#hooksOf(event), { directory: paths.hooks, bootId, node, onFailure });
+  }
+
+  async #stopWorkers(params: StopNode): Promise<void> {
+    const { workers, log } = this.#options;
+    await Promise.all(
+      Array.from(workers.values(), (worker) =>
+        worker.stopNode(params).catch((error: unknown) => {
+          // The answer is lost when the worker ends quickly; a worker that is away cannot be told.
+          log.info("worker not stopped", { index: worker.index, ...describeError(error) });
+        }),
+      ),
+    );
+  }
+}

@@ -1,0 +1,136 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { AGENT_BUNDLE, Rig, waitUntil } from "./agent-rig.ts";
+
+let rig: Rig;
+afterEach(() => rig.stop());
+
+function memoryMib(pid: number | undefined, name: "VmHWM" | "VmRSS"): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) / 1024;
+}
+
+test("with 64 file descriptors: 50 jobs at once, 100 followers, a full log, and memory that stays flat", async () => {
+  rig = await Rig.start({ config: { resources: { cpus: 32, memoryGib: 8, accelerators: {} } } });
+  await (await rig.head.peer()).call("shutdown", { key: "s", jobs: "keep" });
+  await rig.head.exited();
+  rig.head.process = spawn(
+    "/bin/sh",
+    ["-c", `ulimit -n 64; exec "$@"`, "sh", process.execPath, AGENT_BUNDLE, "daemon", "--root", rig.head.root],
+    { stdio: ["ignore", "ignore", "inherit"], env: { PATH: process.env["PATH"] ?? "" } },
+  );
+  const ids = await Promise.all(
+    Array.from({ length: 50 }, (_, index) =>
+      rig.submit({ run: `echo start; until [ -e go ]; do sleep 0.1; done; echo end ${index}` }),
+    ),
+  );
+  for (const id of ids) await rig.reaches(id, "RUNNING");
+  const logs = [...ids, ...ids].map((id) => rig.logs(id));
+  writeFileSync(join(rig.head.home, "sky_workdir/go"), "");
+  for (const [index, log] of (await Promise.all(logs)).entries()) {
+    expect(log).toMatch(new RegExp(`\\) start\\n.*\\) end ${index % 50}\\n$`, "s"));
+  }
+  const before = memoryMib(rig.head.process?.pid, "VmRSS");
+  const big = await rig.submit({ run: "head -c 150000000 /dev/zero | tr '\\0' x | fold -w 199" });
+  const peer = await rig.head.peer();
+  const stream = peer.open("logs", { jobId: big, follow: true, tail: 0 });
+  const hash = createHash("md5");
+  let bytes = 0;
+  for await (const chunk of stream.chunks) {
+    hash.update(chunk);
+    bytes += chunk.length;
+    // A reader slower than the writer.
+    if (bytes % 64 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  await stream.end;
+  const path = join(rig.head.home, `sky_logs/${big}-task/run.log`);
+  expect(hash.digest("hex")).toBe(createHash("md5").update(readFileSync(path)).digest("hex"));
+  expect(bytes).toBeGreaterThan(150_000_000);
+  expect(memoryMib(rig.head.process?.pid, "VmRSS") - before).toBeLessThan(60);
+  expect(memoryMib(rig.head.process?.pid, "VmHWM")).toBeLessThan(256);
+  expect(rig.head.log()).not.toContain("EMFILE");
+});
+
+describe("autostop", () => {
+  test("an idle cluster runs its hooks once per node, stops workers first, and says how it ended", async () => {
+    rig = await Rig.start({ numNodes: 2 });
+    const peer = await rig.head.peer();
+    const jobId = await rig.submit({ run: "sleep 0.5" });
+    const watch = peer.open("watch", { afterSeq: 0 });
+    await peer.call("set_autostop", {
+      key: "a",
+      idleMinutes: 0.01,
+      down: true,
+      waitFor: "jobs_and_ssh",
+      hooks: [
+        { run: "echo hook $SKYPILOT_HOOK_EVENT", events: ["down"], timeoutSeconds: 10 },
+        { run: "sleep 100", events: [], timeoutSeconds: 0.2 },
+        { run: "echo no", events: ["stop"], timeoutSeconds: 10 },
+      ],
+    });
+    const types: string[] = [];
+    const watching = (async () => {
+      for await (const event of watch.events) {
+        const { type, job } = event as { type: string; job?: { status: string } };
+        types.push(type === "job" ? `${job?.status}` : type);
+      }
+    })();
+    await watching.catch(() => undefined);
+    expect(types.filter((type) => type !== "node")).toEqual(["PENDING", "RUNNING", "SUCCEEDED", "autostopping"]);
+    expect(jobId).toBe(1);
+    for (const node of rig.nodes) {
+      expect(await node.exited()).toBe(0);
+      expect(JSON.parse(readFileSync(join(node.root, "state.json"), "utf8"))).toMatchObject({ state: "down" });
+      const log = readFileSync(join(node.home, ".sky/hooks/down.log"), "utf8");
+      expect(log).toBe("hook down\nHook failed with return code 124.\n");
+    }
+  });
+
+  test("the setting outlives the agent; a new job is refused while it stops; a start clears the state", async () => {
+    rig = await Rig.start();
+    const hooks = [{ run: "touch hooked; until [ -e go ]; do sleep 0.05; done", events: [], timeoutSeconds: 60 }];
+    const set = { key: "a", idleMinutes: 0.02, down: false, waitFor: "jobs", hooks } as const;
+    const running = await rig.submit({ run: "until [ -e finish ]; do sleep 0.05; done" });
+    await rig.reaches(running, "RUNNING");
+    await (await rig.head.peer()).call("set_autostop", set);
+    await rig.head.kill();
+    rig.head.start();
+    const peer = await rig.head.peer();
+    expect((await peer.call("status", {})).autostop).toEqual({ idleMinutes: 0.02, down: false, waitFor: "jobs" });
+    writeFileSync(join(rig.head.home, "sky_workdir/finish"), "");
+    await waitUntil("the hook", () => existsSync(join(rig.head.home, "hooked")), 60_000);
+    expect((await peer.call("status", {})).isAutostopping).toBe(true);
+    await expect(rig.submit({ run: "true" })).rejects.toMatchObject({ agentCode: "NOT_ALLOWED" });
+    writeFileSync(join(rig.head.home, "go"), "");
+    await rig.head.exited();
+    const state = join(rig.head.root, "state.json");
+    expect(JSON.parse(readFileSync(state, "utf8"))).toMatchObject({ state: "stopped" });
+    // Off again before the new agent looks: this test is over its stop.
+    writeFileSync(join(rig.head.root, "autostop.json"), "");
+    rig.head.start();
+    await rig.head.peer();
+    expect(existsSync(state)).toBe(false);
+    await rig.reaches(await rig.submit({ run: "true" }), "SUCCEEDED");
+  });
+});
+
+test("the agent starts fast and small, keeps its folders private, and lives without a single client", async () => {
+  rig = await Rig.start();
+  const { root } = rig.head;
+  expect(memoryMib(rig.head.process?.pid, "VmRSS")).toBeLessThan(80);
+  const [pid] = readFileSync(join(root, "agent.pid"), "utf8").split(" ");
+  expect(Number(pid)).toBe(rig.head.process?.pid);
+  const jobId = await rig.submit({ run: "sleep 0.3; echo done > result" });
+  (await rig.head.peer()).close();
+  const result = join(rig.head.home, "sky_workdir/result");
+  await waitUntil("the job's work", () => existsSync(result));
+  expect((await rig.ends(jobId)).status).toBe("SUCCEEDED");
+  const { execFileSync } = await import("node:child_process");
+  const open = execFileSync("find", [root, "-perm", "/077", "-type", "d", "-mindepth", "1"]).toString();
+  expect(open).toBe("");
+  mkdirSync(join(root, "x"), { mode: 0o700 });
+  expect(readdirSync(join(root, "secrets"))).toEqual([]);
+});

@@ -1,0 +1,122 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { FakeCloud, type FakeCloudKnobs } from "../../src/clouds/fake/index.ts";
+import type { PassFailpoint } from "../../src/core/effect.ts";
+import type { Operation, OperationContext } from "../../src/core/operation.ts";
+import type { CloudRegistry } from "../../src/core/ports/cloud.ts";
+import { openDatabase, type OpenDatabase } from "../../src/db/database.ts";
+import { findCluster, listClusters, type ClusterRow } from "../../src/db/queries/clusters.ts";
+import type { Clock } from "../../src/shared/clock.ts";
+import { systemClock } from "../../src/shared/clock.ts";
+import { AgentFleet } from "./agent-fleet.ts";
+import { createTestServer, type MemoryLog, type TestContextOptions, type TestServer } from "./operation-context.ts";
+
+/** Time that passes at once when somebody sleeps. */
+export function hurriedClock(): Clock {
+  let ahead = 0;
+  return {
+    now: () => systemClock.now() + ahead,
+    sleep: async (ms, options) => {
+      options?.signal?.throwIfAborted();
+      ahead += ms;
+      await new Promise((resolve) => setImmediate(resolve));
+      options?.signal?.throwIfAborted();
+    },
+  };
+}
+
+/** A server on a fake cloud whose nodes run fake agents. What the cloud and the database hold outlives a crash of the server. */
+export interface FakeWorld {
+  readonly cloud: FakeCloud;
+  readonly fleet: AgentFleet;
+  readonly database: OpenDatabase;
+  readonly home: string;
+  /** Errors of the server's background work, which no test expects. */
+  readonly backgroundErrors: unknown[];
+  server(): TestServer;
+  /** Drops everything that a process has in memory. */
+  restart(): Promise<void>;
+  run<Body, Result>(
+    operation: Operation<Body, Result>,
+    body: Body,
+    options?: TestContextOptions & { readonly requestId?: string },
+  ): Promise<{ readonly result: Result; readonly log: MemoryLog; readonly context: OperationContext }>;
+  cluster(name: string): Promise<ClusterRow | undefined>;
+  clusters(): Promise<readonly ClusterRow[]>;
+  close(): Promise<void>;
+}
+
+export async function createFakeWorld(knobs: Partial<FakeCloudKnobs> = {}): Promise<FakeWorld> {
+  const fleet = new AgentFleet();
+  const cloud = new FakeCloud({
+    name: "lambda",
+    knobs,
+    runner: (instance) => fleet.runner(instance),
+    onOff: (root) => fleet.kill(root),
+  });
+  const clouds: CloudRegistry = { names: () => ["lambda"], load: () => Promise.resolve(cloud) };
+  const home = mkdtempSync(join(tmpdir(), "world-"));
+  const agentBundle = join(home, "agent.cjs");
+  writeFileSync(agentBundle, "// a stand-in for the agent");
+  const database = await openDatabase({ sqlite: ":memory:" });
+  const backgroundErrors: unknown[] = [];
+  const clock = hurriedClock();
+  const start = (): Promise<TestServer> =>
+    createTestServer({
+      clouds: () => clouds,
+      agentBundle,
+      home,
+      database,
+      clock,
+      onBackgroundError: (error) => backgroundErrors.push(error),
+    });
+  let server = await start();
+  let count = 0;
+  return {
+    cloud,
+    fleet,
+    database,
+    home,
+    backgroundErrors,
+    server: () => server,
+    restart: async () => {
+      await server.close();
+      server = await start();
+    },
+    run: async (operation, body, options = {}) => {
+      count += 1;
+      const context = await server.context(options.requestId ?? `request-${count}`, options);
+      const result = await operation.run(body, context);
+      return { result, log: context.log, context };
+    },
+    cluster: (name) => findCluster(database.db, name),
+    clusters: () => listClusters(database.db),
+    close: async () => {
+      await server.close();
+      await database.close();
+      rmSync(home, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The process died here. */
+export class CrashError extends Error {}
+
+/** Throws CrashError at the `index`-th failpoint (from 0); counts them all. */
+export function crashAt(index: number): { readonly pass: PassFailpoint; readonly passed: () => readonly string[] } {
+  const names: string[] = [];
+  return {
+    pass: (effect, point) => {
+      names.push(`${effect}:${point}`);
+      if (names.length - 1 === index) throw new CrashError(`crashed at ${effect}:${point}`);
+    },
+    passed: () => names,
+  };
+}
+
+/** A task file as it comes over the wire. */
+export function taskYaml(fields: string, resources = "infra: lambda"): string {
+  const indented = resources.split("\n").map((line) => `  ${line}`);
+  return `name: hello\n---\nname: hello\nresources:\n${indented.join("\n")}\n${fields}\n`;
+}
