@@ -141,6 +141,18 @@ export const commandTable: readonly CommandEntry[] = [
     () => import("./specs/aws.ts").then((m) => m.awsConfigureSsoSpec),
     () => import("./commands/aws/configure-sso.ts").then((m) => m.runAwsConfigureSso),
   ),
+  command(
+    "aws policy",
+    "Print the IAM policy that is needed.",
+    () => import("./specs/aws-policy.ts").then((m) => m.awsPolicySpec),
+    () => import("./commands/aws/policy.ts").then((m) => m.runAwsPolicy),
+  ),
+  command(
+    "aws setup",
+    "Make role, instance profile and policy.",
+    () => import("./specs/aws-policy.ts").then((m) => m.awsSetupSpec),
+    () => import("./commands/aws/setup.ts").then((m) => m.runAwsSetup),
+  ),
   planned(
     "show-gpus",
     "Show the accelerators on offer.",

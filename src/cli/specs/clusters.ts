@@ -1,6 +1,7 @@
 import {
-  commandSpec,
   argument,
+  commandSpec,
+  file,
   flag,
   flagOn,
   integer,
@@ -90,6 +91,9 @@ export const checkSpec = commandSpec({
     config: configOption,
     verbose: verboseOption,
     workspace: text("--workspace -w", "Check for that workspace only."),
+    permissions: flag("--permissions", "Say what the credentials of one cloud may do there, and what is missing."),
+    from: file("--from", "With --permissions: only what this task YAML needs."),
+    region: text("--region", "With --permissions: the region to try."),
     outputFormat: outputOption,
   },
 });

@@ -4,7 +4,11 @@ import { NotAvailableYetError } from "../../shared/errors.ts";
 import { AwsAuth } from "./auth/auth-session.ts";
 import { stableIdentity } from "./auth/identity.ts";
 import { checkAws } from "./check.ts";
+import type { OpenSession } from "./command-args.ts";
 import { AwsAuthError } from "./errors.ts";
+import { policyCommand } from "./policy/command.ts";
+import { permissionsCommand } from "./preflight/command.ts";
+import { setupCommand } from "./setup/command.ts";
 import { configureSsoCommand } from "./sso/configure-command.ts";
 import { loginCommand } from "./sso/login-command.ts";
 
@@ -21,6 +25,7 @@ export function createAwsCloud(options: {
   readonly clock?: Clock;
 }): Cloud {
   const auth = new AwsAuth({ ...options, clock: options.clock ?? systemClock });
+  const open: OpenSession = (context, wish) => auth.open(context, wish);
   const noOffers: readonly Offer[] = [];
   return {
     name: "aws",
@@ -37,7 +42,13 @@ export function createAwsCloud(options: {
     query: notYet,
     terminate: notYet,
     runner: notYet,
-    commands: { login: loginCommand(auth), "configure-sso": configureSsoCommand(auth) },
+    commands: {
+      login: loginCommand(auth),
+      "configure-sso": configureSsoCommand(auth),
+      permissions: permissionsCommand(open),
+      policy: policyCommand(open),
+      setup: setupCommand(open),
+    },
   };
 }
 
