@@ -32,6 +32,7 @@ describe("sky without a command", () => {
         start        Restart clusters.
         down         Tear down clusters.
         check        Check which infra can be used.
+        aws          AWS: logins, profiles and permissions.
         gpus         Accelerators: what is on offer and at what price.
         storage      Buckets that tasks use.
         volumes      Volumes that tasks mount.
