@@ -5,7 +5,7 @@ import { applyAutostop } from "./autostop-settings.ts";
 import type { AutostopBody } from "./bodies.ts";
 import { requireCluster } from "./cluster.ts";
 import { yellow } from "./messages.ts";
-import { checkOwner } from "./plan.ts";
+import { checkOwner } from "./owner.ts";
 
 const HOOK_TIMEOUT_SECONDS = 3600;
 

@@ -59,6 +59,7 @@ export function cloudContext(context: OperationContext): CloudContext {
     workspace: context.caller.workspace,
     config: context.config,
     env: context.clientEnv,
+    isLocalClient: context.isLocalClient ?? false,
     signal: context.signal,
   };
 }

@@ -2,6 +2,7 @@ import type { JobRecord, JobStatus } from "../../shared/agent/protocol.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { CancelBody, JobStatusBody, QueueBody } from "./bodies.ts";
 import { requireCluster, requireUpCluster } from "./cluster.ts";
+import { checkOwner } from "./owner.ts";
 import { yellow } from "./messages.ts";
 
 /** A job of a cluster's queue on the wire. Times are seconds with fraction. */
@@ -85,8 +86,11 @@ export const cancelOperation: Operation<CancelBody, null> = {
 
 async function runCancel(body: CancelBody, context: OperationContext): Promise<null> {
   const name = body.cluster_name;
-  if (body.try_cancel_if_cluster_is_init === true) await requireCluster(context.db, name);
-  else await requireUpCluster(context.db, name, "Cancelling jobs");
+  const cluster =
+    body.try_cancel_if_cluster_is_init === true
+      ? await requireCluster(context.db, name)
+      : await requireUpCluster(context.db, name, "Cancelling jobs");
+  await checkOwner(cluster, context);
   const agent = await context.agents.connect(name, { signal: context.signal });
   const ids = body.job_ids ?? undefined;
   context.log.line(yellow(cancelling(body, ids)));

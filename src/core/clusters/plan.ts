@@ -1,11 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { findCluster } from "../../db/queries/clusters.ts";
-import {
-  ClusterOwnerMismatchError,
-  NotSupportedError,
-  PermissionDeniedError,
-  ResourcesMismatchError,
-} from "../../shared/errors.ts";
+import { NotSupportedError, ResourcesMismatchError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import { displayNameOf } from "../check/clouds.ts";
 import { considered, rankOffers, type RankedOffer } from "../optimizer/optimize.ts";
@@ -17,7 +12,8 @@ import { coversPorts } from "../resources/ports.ts";
 import type { Resources } from "../resources/resources.ts";
 import type { Task } from "../task/task.ts";
 import type { LaunchBody } from "./bodies.ts";
-import { cloudContext, toCluster, type Cluster } from "./cluster.ts";
+import { toCluster, type Cluster } from "./cluster.ts";
+import { checkOwner } from "./owner.ts";
 import { runTimestamp } from "./provision-log.ts";
 import { formatAmount } from "../optimizer/table.ts";
 
@@ -76,24 +72,6 @@ export async function planLaunch(body: LaunchBody, task: Task, context: Operatio
     table: [],
     ports,
   };
-}
-
-/** A cluster may be used only from its own workspace and with the account that it was made with. */
-export async function checkOwner(cluster: Cluster, context: OperationContext): Promise<void> {
-  const { row } = cluster;
-  if (row.workspace !== context.caller.workspace) {
-    throw new PermissionDeniedError(
-      `The cluster '${row.name}' is in workspace '${row.workspace}', but the active workspace is '${context.caller.workspace}'.`,
-    );
-  }
-  if (row.owner === null) return;
-  const cloud = await context.clouds.load(row.cloud);
-  const identity = await cloud.identity(cloudContext(context));
-  const owner = JSON.parse(row.owner) as readonly string[];
-  if (identity === null || identity.some((part) => owner.includes(part))) return;
-  throw new ClusterOwnerMismatchError(
-    `'${row.name}' (${cloud.displayName}) is owned by account [${owner.join(", ")}], but the activated identity is [${identity.join(", ")}].`,
-  );
 }
 
 /** The first candidate of the task that the cluster's nodes can run. Throws ResourcesMismatchError. */

@@ -5,7 +5,7 @@ import type { Cloud } from "../ports/cloud.ts";
 import type { StopOrDownBody } from "./bodies.ts";
 import { clusterRef, cloudContext, requireCluster, type Cluster } from "./cluster.ts";
 import { yellow } from "./messages.ts";
-import { checkOwner } from "./plan.ts";
+import { checkOwner } from "./owner.ts";
 import { forgetCluster } from "./refresh.ts";
 import { moveTo, noteProgress } from "./transition.ts";
 import { withClusterLock } from "./waiting.ts";
