@@ -15,7 +15,7 @@ const TAG = Buffer.from("<sky-payload");
 const LF = 0x0a;
 const CR = 0x0d;
 const EMPTY = Buffer.alloc(0);
-const CONTROL_LINE = /^<sky-payload[^>]*>(.*)<\/sky-payload>\s*$/;
+const CONTROL_LINE = /^<sky-payload[^>]*>([^\n\r]*)<\/sky-payload>\s*$/;
 const SPINNER = /^<rich_(init|start|update|stop|exit)>([\s\S]*?)(?:<\/rich_\1>)?$/;
 /** A line that begins like a control line but grows beyond this is text. */
 const MAX_CONTROL_LINE = 1024 * 1024;

@@ -273,7 +273,7 @@ describe("ownership", () => {
     await launch();
     world.cloud.knobs.identity = ["user-2", "account-2"];
     await expect(world.run(stopOperation, { cluster_name: "c1" })).rejects.toThrow(
-      "'c1' (Fake) is owned by account [user-1, account-1], but the activated identity is [user-2, account-2].",
+      "'c1' (Fake) is owned by account ['user-1', 'account-1'], but the activated identity is ['user-2', 'account-2'].",
     );
     world.cloud.knobs.identity = ["user-2", "account-1"];
     const row = await world.cluster("c1");

@@ -7,7 +7,8 @@ export type ControlLine =
   /** A page for the user's browser; the message is its URL. Only our own commands send it. */
   | { readonly kind: "open_url"; readonly message: string };
 
-const PATTERN = /^<sky-payload(?:\{[^}]*\})?>(.*)<\/sky-payload>\s*$/;
+// `.` stops at U+2028, which JSON leaves as it is.
+const PATTERN = /^<sky-payload(?:\{[^}]*\})?>([^\n\r]*)<\/sky-payload>\s*$/;
 const CONTENT =
   /^<(rich_init|rich_start|rich_update|rich_stop|rich_exit|heartbeat|retry|job_finished|open_url)>([\s\S]*)<\/\1>$/;
 
