@@ -10,6 +10,7 @@ import { makeColors } from "./render/colors.ts";
 import { reportError } from "./report-error.ts";
 import { ask, confirm } from "./prompt.ts";
 import { redactCommandLine } from "./command-line.ts";
+import { withRelogin } from "./relogin.ts";
 
 /** Parses the words of a command and runs it. */
 export async function runCommand(entry: CommandEntry, rest: readonly string[], machine: Machine): Promise<number> {
@@ -30,7 +31,8 @@ export async function runCommand(entry: CommandEntry, rest: readonly string[], m
     if (entry.run === undefined) throw notAvailable(path);
     const handler = await entry.run();
     const ctx = makeContext(entry, rest, machine, closers);
-    return (await handler({ args: parsed.args, options: parsed.options }, ctx)) ?? 0;
+    const input = { args: parsed.args, options: parsed.options };
+    return (await withRelogin(ctx, () => handler(input, ctx))) ?? 0;
   } catch (error) {
     return reportError(error, { machine, usage, json });
   } finally {

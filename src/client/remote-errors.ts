@@ -1,6 +1,7 @@
 import {
   ApiServerConnectionError,
   ApiVersionMismatchError,
+  CloudUserIdentityError,
   ClusterDoesNotExistError,
   ClusterNotUpError,
   ClusterOwnerMismatchError,
@@ -26,6 +27,7 @@ type Make = (message: string, options: SkyErrorOptions) => SkyError;
 const classes = {
   ApiServerConnectionError: (m, o) => new ApiServerConnectionError(m, o),
   APIVersionMismatchError: (m, o) => new ApiVersionMismatchError(m, o),
+  CloudUserIdentityError: (m, o) => new CloudUserIdentityError(m, o),
   ClusterDoesNotExist: (m, o) => new ClusterDoesNotExistError(m, o),
   ClusterNotUpError: (m, o) => new ClusterNotUpError(m, o),
   ClusterOwnerIdentityMismatchError: (m, o) => new ClusterOwnerMismatchError(m, o),
