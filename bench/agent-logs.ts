@@ -62,10 +62,10 @@ try {
   });
   // A call that does nothing takes as long as the agent's loop is late (both directions and our own loop included).
   const lags: number[] = [];
-  let isOver = false;
+  const over = new AbortController();
   const probing = (async () => {
     const probe = await rig.head.dial();
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const from = performance.now();
       await probe.call("hello", { protocol: 1 });
       lags.push(performance.now() - from);
@@ -74,7 +74,7 @@ try {
     probe.close();
   })();
   await Promise.all(followers);
-  isOver = true;
+  over.abort();
   await probing;
   lags.sort((a, b) => a - b);
   const p99 = lags[Math.floor(lags.length * 0.99)] ?? 0;
