@@ -1,7 +1,7 @@
 import type { Hono } from "hono";
 import type { AppDependencies, AppEnv } from "../app-types.ts";
 import { requireRequest } from "../requests/find-request.ts";
-import type { FinishedEntry } from "../requests/finished-cache.ts";
+import { toAnswer, type FinishedEntry } from "../requests/finished-cache.ts";
 import { RequestNotFoundError } from "../../shared/errors.ts";
 
 /** `GET /api/get`: waits for the end of a request and answers with its record; 500 when it failed. */
@@ -10,8 +10,7 @@ export function addApiGet(app: Hono<AppEnv>, deps: AppDependencies): void {
     const given = c.req.query("request_id") ?? "";
     const signal = AbortSignal.any([c.req.raw.signal, deps.stopping]);
     const entry = await findEntry(given, { deps, signal });
-    const body = entry.isFailed ? `{"detail":${entry.payload}}` : entry.payload;
-    return c.body(body, entry.isFailed ? 500 : 200, { "content-type": "application/json" });
+    return c.body(toAnswer(entry), entry.isFailed ? 500 : 200, { "content-type": "application/json" });
   });
 }
 
