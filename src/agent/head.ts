@@ -86,7 +86,7 @@ export async function startHead(parts: NodeParts): Promise<void> {
       clusterName: config.clusterName,
       index: config.index,
       workerPort,
-      nodes: listNodeInfos(members()),
+      nodes: listNodeInfos(members()).filter((info) => info.isAlive),
     }),
     status: () => ({ ...autostop.status(), nodes: listNodeInfos(members()) }),
     queue,

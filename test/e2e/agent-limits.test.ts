@@ -56,7 +56,7 @@ test("with 64 file descriptors: 50 jobs at once, 100 followers, a full log, and 
 test("a full disk is said plainly, loses nothing, and everything goes on when there is space", async (context) => {
   const disk = mkdtempSync(join(tmpdir(), "agent-disk-"));
   try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], { stdio: "ignore" });
+    execFileSync("/bin/mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", disk], { stdio: "ignore" });
   } catch {
     rmSync(disk, { recursive: true });
     rig = await Rig.start();
@@ -92,7 +92,7 @@ test("a full disk is said plainly, loses nothing, and everything goes on when th
     await rig.reaches(await rig.submit({ run: "true" }), "SUCCEEDED");
   } finally {
     await rig.stop();
-    execFileSync("umount", ["-l", disk]);
+    execFileSync("/bin/umount", ["-l", disk]);
     rmSync(disk, { recursive: true });
   }
 });
