@@ -42,7 +42,9 @@ try {
     await stream.end;
     return { bytes, ms: performance.now() - from };
   };
+  const cpuBefore = rig.head.cpuMs();
   const { bytes, ms } = await read(() => undefined);
+  const cpuMsPerGb = Math.round((rig.head.cpuMs() - cpuBefore) / (bytes / 1e9));
   const rssAfterMib = rssMib();
   const hash = createHash("md5");
   await read((chunk) => hash.update(chunk));
@@ -51,8 +53,10 @@ try {
     run: `head -c ${Math.min(BYTES, 200_000_000)} /dev/zero | tr '\\0' x | fold -w 99`,
   });
   const muxFrom = performance.now();
+  const muxCpuFrom = rig.head.cpuMs();
   await waitUntil("the long output", async () => (await rig.job(muxed)).status === "SUCCEEDED", 600_000);
   const muxMs = performance.now() - muxFrom;
+  const muxCpuMs = rig.head.cpuMs() - muxCpuFrom;
 
   const ticking = await rig.submit({ run: `for i in $(seq ${SECONDS * 10}); do echo tick $i; sleep 0.1; done` });
   let received = 0;
@@ -62,10 +66,11 @@ try {
   });
   // A call that does nothing takes as long as the agent's loop is late (both directions and our own loop included).
   const lags: number[] = [];
-  let isOver = false;
+  const followCpuFrom = rig.head.cpuMs();
+  const over = new AbortController();
   const probing = (async () => {
     const probe = await rig.head.dial();
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const from = performance.now();
       await probe.call("hello", { protocol: 1 });
       lags.push(performance.now() - from);
@@ -74,7 +79,7 @@ try {
     probe.close();
   })();
   await Promise.all(followers);
-  isOver = true;
+  over.abort();
   await probing;
   lags.sort((a, b) => a - b);
   const p99 = lags[Math.floor(lags.length * 0.99)] ?? 0;
@@ -83,11 +88,14 @@ try {
       bench: "agent-logs",
       bytes,
       mbPerSecond: Math.round(bytes / ms / 1000),
+      cpuMsPerGb,
       isExact: hash.digest("hex") === written.digest("hex"),
       rssAfterMib,
       muxMbPerSecond: Math.round(Math.min(BYTES, 200_000_000) / muxMs / 1000),
+      muxCpuMs,
       followers: FOLLOWERS,
       followedBytes: received,
+      followCpuMs: rig.head.cpuMs() - followCpuFrom,
       lagP99Ms: Math.round(p99 * 10) / 10,
     }),
   );

@@ -28,6 +28,7 @@ try {
     }
   })();
   const from = performance.now();
+  const cpuBefore = rig.head.cpuMs();
   let submitted = 0;
   await Promise.all(
     Array.from({ length: SUBMITTERS }, async () => {
@@ -40,12 +41,14 @@ try {
   const submitMs = performance.now() - from;
   await all;
   const totalMs = performance.now() - from;
+  const cpuMsPerJob = Math.round(((rig.head.cpuMs() - cpuBefore) / JOBS) * 10) / 10;
   console.log(
     JSON.stringify({
       bench: "agent-throughput",
       jobs: JOBS,
       jobsPerSecond: Math.round((JOBS / totalMs) * 1000),
       submitsPerSecond: Math.round((JOBS / submitMs) * 1000),
+      cpuMsPerJob,
       startMs: Math.round(startMs),
       idleRssMib,
       peakRssMib: memory("VmHWM"),

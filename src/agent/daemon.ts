@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../platform/atomic-file.ts";
 import { acquireFileLock } from "../platform/lock-file.ts";
@@ -44,6 +44,8 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
   const startTime = processStartTime(process.pid);
   writeFileAtomic(paths.pid, `${process.pid} ${startTime ?? ""}\n`);
   log.info("agent starts", { version: AGENT_VERSION, node: config.index });
+  // The terminal that started us may go; we stay.
+  process.on("SIGHUP", () => log.info("hangup ignored"));
   process.on("uncaughtException", (error) => log.error("uncaught", describeError(error)));
   process.on("unhandledRejection", (error) => log.error("unhandled", describeError(error)));
   const identity = createHash("sha256").update(root).digest("hex").slice(0, 12);
@@ -70,7 +72,15 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
   const bootId = readBootId();
   renewHookClaim(paths.hooks, { bootId, wasStopped: existsSync(paths.state) });
   rmSync(paths.state, { force: true });
+  const hasRebooted = noteBoot(paths.boot, bootId);
   const workerGraceMs = Number(env["SKYPILOT_AGENT_WORKER_GRACE_MS"] ?? WORKER_GRACE_MS);
-  const parts = { config, paths, node, runner, log, bootId, workerGraceMs, exit: leave };
+  const parts = { config, paths, node, runner, log, bootId, hasRebooted, workerGraceMs, exit: leave };
   await (config.index === 0 ? startHead(parts) : startWorker(parts));
+}
+
+/** Whether the machine was booted since an agent last ran here. */
+function noteBoot(path: string, bootId: string): boolean {
+  const before = existsSync(path) ? readFileSync(path, "utf8") : bootId;
+  if (before !== bootId || !existsSync(path)) writeFileAtomic(path, bootId);
+  return before !== bootId;
 }

@@ -29,6 +29,8 @@ export interface NodeParts {
   readonly runner: TaskRunner;
   readonly log: AgentLog;
   readonly bootId: string;
+  /** Whether the machine was booted since an agent last ran here. */
+  readonly hasRebooted: boolean;
   /** How long a worker may be away before its jobs are given up. */
   readonly workerGraceMs: number;
   /** Ends this process, after answers under way have left. */
@@ -72,6 +74,8 @@ export async function startHead(parts: NodeParts): Promise<void> {
     onActivity: () => autostop.touch(),
   });
   const teardown = new Teardown({ ...parts, workers, queue, autostop, events });
+  // Jobs do not outlive the machine, queued ones included.
+  if (parts.hasRebooted) await queue.failUnfinished();
   queue.resume();
   void dropStaleTasks(queue.runningJobIds(), { runner: parts.runner, graceMs: STALE_GRACE_MS });
   const workerPort = await openDoor(parts, workers, queue);
@@ -82,7 +86,7 @@ export async function startHead(parts: NodeParts): Promise<void> {
       clusterName: config.clusterName,
       index: config.index,
       workerPort,
-      nodes: listNodeInfos(members()),
+      nodes: listNodeInfos(members()).filter((info) => info.isAlive),
     }),
     status: () => ({ ...autostop.status(), nodes: listNodeInfos(members()) }),
     queue,

@@ -9,6 +9,7 @@ import { stayJoined } from "./cluster/dial-head.ts";
 import { createWorkerMethods, createWorkerStreams } from "./cluster/worker-handlers.ts";
 import type { StopNode } from "./cluster/worker-protocol.ts";
 import type { NodeParts } from "./head.ts";
+import { loadNodeConfig } from "./node/node-config.ts";
 import { listenOnSocket } from "./rpc/listener.ts";
 import { AGENT_VERSION } from "./version.ts";
 
@@ -30,7 +31,7 @@ export async function startWorker({ config, paths, node, runner, log, exit, boot
   const handlers = { node, stop };
   const dialing = stayJoined(
     {
-      config,
+      readConfig: () => loadNodeConfig(paths.config),
       methods: createWorkerMethods(handlers),
       streams: createWorkerStreams(handlers),
       onJoined: (jobIds) => dropStaleTasks(jobIds, { runner, graceMs: 10_000 }),

@@ -27,7 +27,9 @@ export class Reconnector {
   /** Waits before the next attempt; throws `error` when it is not about the connection, or after too many attempts. */
   async waitAfter(error: unknown): Promise<void> {
     const refused = isRefused(error);
-    if (this.#signal?.aborted === true || (!refused && !isConnectionLost(error))) throw error;
+    // The socket's own error says only "aborted"; the reason says by whom.
+    this.#signal?.throwIfAborted();
+    if (!refused && !isConnectionLost(error)) throw error;
     if (this.#attempt >= MAX_ATTEMPTS) throw this.#session.unreachable(error);
     const wait = Math.min(FIRST_WAIT_MS * 2 ** this.#attempt, MAX_WAIT_MS);
     this.#attempt += 1;

@@ -90,10 +90,23 @@ export function errorOfAnswer(status: number, path: string, text: string): SkyEr
     });
   }
   if (status === 403) return new PermissionDeniedError(message);
+  const extension = extensionOf(text);
+  if (extension !== undefined && message !== "") return new RemoteError("HTTPError", message, extension);
   return new RemoteError(
     "HTTPError",
     `The API server answered ${path} with ${status}${message === "" ? "." : `: ${message}`}`,
   );
+}
+
+/** What our server adds to an error's body: see docs/wire-extensions.md. Undefined for other servers. */
+function extensionOf(text: string): { hint?: string } | undefined {
+  try {
+    const { code, hint } = (JSON.parse(text) ?? {}) as { code?: unknown; hint?: unknown };
+    if (typeof code !== "string") return undefined;
+    return typeof hint === "string" ? { hint } : {};
+  } catch {
+    return undefined;
+  }
 }
 
 function detailOf(text: string): unknown {

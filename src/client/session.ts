@@ -94,12 +94,22 @@ export class Session {
     const answer = await this.transport.send("GET", "/api/health", { timeoutMs: HEALTH_TIMEOUT_MS, signal });
     const text = await readText(answer);
     if (answer.status === 401 || (answer.status >= 300 && answer.status < 400)) return { status: "needs_auth" };
-    if (answer.status !== 200) throw errorOfAnswer(answer.status, "/api/health", text);
+    if (answer.status === 503) throw errorOfAnswer(answer.status, "/api/health", text);
+    if (answer.status !== 200) throw this.#foreign(`it answered /api/health with ${answer.status}`);
     try {
       return JSON.parse(text) as Health;
     } catch (error) {
-      throw new ApiServerConnectionError(`${this.endpoint.url} is not a SkyPilot API server.`, { cause: error });
+      throw this.#foreign("its answer to /api/health is not JSON", error);
     }
+  }
+
+  #foreign(why: string, cause?: unknown): ApiServerConnectionError {
+    return new ApiServerConnectionError(`${this.endpoint.url} is not a SkyPilot API server: ${why}.`, {
+      cause,
+      hint: this.endpoint.local
+        ? "another program listens on this port; choose one for sky with SKYPILOT_API_SERVER_LOCAL_PORT"
+        : "check the address, or log in again: sky api login -e <endpoint>",
+    });
   }
 
   async close(): Promise<void> {

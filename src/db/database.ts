@@ -31,7 +31,7 @@ export async function openDatabase(location: DatabaseLocation): Promise<OpenData
 async function openSqlite(path: string): Promise<OpenDatabase> {
   try {
     const raw = openSqliteFile(path);
-    const db = new Kysely<Database>({ dialect: new SqliteDialect({ database: toKyselySqlite(raw) }) });
+    const db = new Kysely<Database>({ dialect: new SqliteDialect({ database: toKyselySqlite(raw, path) }) });
     await migrate(db, "sqlite");
     return {
       db,

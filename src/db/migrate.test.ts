@@ -22,6 +22,7 @@ const rows = {
     body: "text",
     sealed_body: "text?",
     return_value: "text?",
+    return_hash: "text?",
     error: "text?",
     status_msg: "text?",
     should_retry: "number",
@@ -34,6 +35,8 @@ const rows = {
     cancel_requested: "number",
     attempts: "number",
   },
+  request_values: { hash: "text", value: "text", created_at: "number" },
+  table_versions: { name: "text", version: "number" },
   effects: {
     request_id: "text",
     name: "text",
@@ -118,6 +121,8 @@ const rows = {
 
 const PRIMARY_KEYS: Readonly<Record<string, readonly string[]>> = {
   requests: ["request_id"],
+  request_values: ["hash"],
+  table_versions: ["name"],
   clusters: ["name"],
   cluster_history: ["cluster_hash"],
   cluster_events: ["id"],

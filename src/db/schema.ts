@@ -18,6 +18,8 @@ export interface RequestsTable {
   /** The whole body, sealed with the server's key; null once the request is terminal. */
   sealed_body: string | null;
   return_value: string | null;
+  /** Names a row of request_values that holds the result instead. */
+  return_hash: Generated<string | null>;
   /** `{"type","message","args","attributes","hint","code"}` or null. */
   error: string | null;
   status_msg: string | null;
@@ -33,6 +35,20 @@ export interface RequestsTable {
   cancel_requested: number;
   /** How often the operation was begun. */
   attempts: number;
+}
+
+/** Large results, stored once however many requests have them. */
+export interface RequestValuesTable {
+  /** SHA-256 of the value, in hex. */
+  hash: string;
+  value: string;
+  created_at: number;
+}
+
+/** Grows with every change of a table; kept by triggers. */
+export interface TableVersionsTable {
+  name: string;
+  version: number;
 }
 
 /** The journal behind `effect()`. */
@@ -144,6 +160,8 @@ export interface SystemConfigTable {
 
 export interface Database {
   requests: RequestsTable;
+  request_values: RequestValuesTable;
+  table_versions: TableVersionsTable;
   effects: EffectsTable;
   clusters: ClustersTable;
   cluster_history: ClusterHistoryTable;

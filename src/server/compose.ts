@@ -10,6 +10,7 @@ import type { Logger } from "../platform/logger.ts";
 import type { ServerPaths } from "../platform/server-paths.ts";
 import type { Clock } from "../shared/clock.ts";
 import { createApp } from "./app.ts";
+import { cachedStatus } from "./cached-status.ts";
 import { startDaemons } from "./daemons/daemons.ts";
 import { ServerConfig } from "./server-config.ts";
 import type { AccessPolicy } from "./guard.ts";
@@ -66,6 +67,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   const operations: Record<string, AnyOperation> = {
     ...serverOperations({ cancel: (ids) => queue.cancel(ids), enabledClouds: coreOperations.enabled_clouds }),
     ...coreOperations,
+    status: cachedStatus(coreOperations.status),
   };
   const queue = new RequestQueue({
     ...parts,

@@ -5,7 +5,7 @@ import {
   MIN_COMPATIBLE_API_VERSION,
   MIN_COMPATIBLE_VERSION,
   SKYPILOT_VERSION,
-} from "../shared/wire/common.ts";
+} from "../shared/wire/body-fields.ts";
 
 export interface AccessPolicy {
   /** Listens on loopback only: anonymous, so browsers must be kept out by Host and Origin. */

@@ -41,6 +41,14 @@ describe("parseYamlDocuments", () => {
     expect(document?.locate(["e"])?.key).toEqual({ line: 7, column: 1 });
   });
 
+  it("reads thousands of such lines, and stops where the bracket closes", () => {
+    const keys = Array.from({ length: 3000 }, (_, index) => `k${index}`);
+    const text = `x:\n  a: {\n${keys.map((key) => `${key}: 1,`).join("\n")}\n}\n  b: [\n1]\ny: "q\nr"\n`;
+    const [document] = parseYamlDocuments(text);
+    expect(document?.value).toEqual({ x: { a: Object.fromEntries(keys.map((key) => [key, 1])), b: [1] }, y: "q r" });
+    expect(document?.locate(["y"])?.key).toEqual({ line: 3006, column: 1 });
+  });
+
   it("skips a byte order mark", () => {
     expect(parseYaml("\uFEFFa: 1")?.value).toEqual({ a: 1 });
   });

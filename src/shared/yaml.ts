@@ -126,24 +126,34 @@ class Loader {
    * so a line that the parser finds too short gets some, and the marks are corrected for them.
    */
   #parse(): readonly Event[] {
+    // Lines in a row are padded in growing batches; a batch that went past the closing bracket is taken back.
+    let batch: { readonly source: string; readonly start: number; readonly end: number } | undefined;
     for (let work = 0; ; work += this.#source.length) {
       try {
         return parseEvents(this.#source, { maxDepth: 100 });
       } catch (error) {
-        const line = error instanceof YAMLException ? error.mark?.line : undefined;
-        const isShort = error instanceof YAMLException && error.reason === "deficient indentation";
-        if (!isShort || line === undefined || this.#padded.has(line) || work > MAX_REPAIR_WORK)
-          throw this.#fromParser(error);
-        this.#pad(line);
+        const line = shortLine(error);
+        if (work > MAX_REPAIR_WORK) throw this.#fromParser(error);
+        if (line !== undefined && !this.#padded.has(line)) {
+          const size = batch?.end === line ? 2 * (batch.end - batch.start) : 1;
+          batch = { source: this.#source, start: line, end: line + size };
+        } else if (batch !== undefined && batch.end - batch.start > 1) {
+          this.#source = batch.source;
+          for (let index = batch.start; index < batch.end; index += 1) this.#padded.delete(index);
+          batch = { ...batch, end: batch.start + 1 };
+        } else throw this.#fromParser(error);
+        this.#pad(batch.start, batch.end);
       }
     }
   }
 
-  #pad(line: number): void {
-    let start = 0;
-    for (let index = 0; index < line; index += 1) start = this.#source.indexOf("\n", start) + 1;
-    this.#padded.add(line);
-    this.#source = this.#source.slice(0, start) + PADDING + this.#source.slice(start);
+  #pad(start: number, end: number): void {
+    const lines = this.#source.split("\n");
+    for (let line = start; line < Math.min(end, lines.length); line += 1) {
+      lines[line] = PADDING + (lines[line] ?? "");
+      this.#padded.add(line);
+    }
+    this.#source = lines.join("\n");
   }
 
   #fromParser(error: unknown): Error {
@@ -325,6 +335,12 @@ class Loader {
   #error(reason: string, offset: number, cause?: unknown): YamlSyntaxError {
     return new YamlSyntaxError(reason, this.#mark(offset), { ...this.#options, cause });
   }
+}
+
+/** The line, from 0, that the parser finds indented too little inside brackets or quotes. */
+function shortLine(error: unknown): number | undefined {
+  const isShort = error instanceof YAMLException && error.reason === "deficient indentation";
+  return isShort ? error.mark?.line : undefined;
 }
 
 function documentOf(root: YamlNode): YamlDocument {

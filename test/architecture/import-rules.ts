@@ -88,6 +88,8 @@ const VAGUE_NAME = /^(?:utils?|misc|common|helpers?|managers?|stuff)(?:\.|-|$)|-
 /** Says what is wrong with a file's name. */
 export function nameProblem(file: SourceFile): string | undefined {
   const name = file.path.split("/").at(-1) ?? "";
+  // Migrations are `NNNN_what_it_does.ts`: the number orders them.
+  if (/^db\/migrations\/[0-9]{4}_[a-z0-9_]+\.ts$/u.test(file.path)) return undefined;
   if (!/^[a-z0-9]+(?:-[a-z0-9]+)*\.ts$/u.test(name)) return `${file.path}: the name is not kebab-case`;
   return VAGUE_NAME.test(name) ? `${file.path}: the name says nothing; name it by what it does` : undefined;
 }

@@ -147,6 +147,21 @@ test("an upgrade keeps the ranks; a stop and start fails what was not finished",
   expect((await rig.job(fourth)).status).toBe("FAILED_DRIVER");
 });
 
+test("after a reboot nothing that was not finished runs", async () => {
+  rig = await Rig.start({ config: { resources: { cpus: 0.5, memoryGib: 1, accelerators: {} } } });
+  const running = await rig.submit({ run: "sleep 1000" });
+  const queued = await rig.submit({ run: "touch never" });
+  await rig.reaches(running, "RUNNING");
+  const pid = Number(readFileSync(join(rig.head.root, `tasks/${running}-run-0/pid`), "utf8"));
+  await rig.head.kill();
+  process.kill(-pid, "SIGKILL");
+  writeFileSync(join(rig.head.root, "boot-id"), "another boot");
+  rig.head.start();
+  for (const id of [running, queued]) expect((await rig.job(id)).status).toBe("FAILED_DRIVER");
+  await rig.reaches(await rig.submit({ run: "true" }), "SUCCEEDED");
+  expect(existsSync(join(rig.head.home, "sky_workdir/never"))).toBe(false);
+});
+
 test("watchers see every change once, in order, and everything again in a new life of the agent", async () => {
   rig = await Rig.start();
   const peer = await rig.head.peer();

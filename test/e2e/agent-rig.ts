@@ -99,6 +99,13 @@ export class RigNode {
     return this.peer();
   }
 
+  /** CPU time of the agent so far, without its children: comparable also when the machine is busy. */
+  cpuMs(): number {
+    const stat = readFileSync(`/proc/${this.process?.pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) * 10;
+  }
+
   log(): string {
     const path = join(this.root, "agent.log");
     return existsSync(path) ? readFileSync(path, "utf8") : "";

@@ -56,11 +56,6 @@ describe("bad task files and arguments", () => {
       yaml: "file_mounts:\n  ~/x: ./nowhere.txt\nrun: echo hi\n",
       message: /nowhere\.txt/u,
     },
-    {
-      what: "a relative mount target",
-      yaml: "file_mounts:\n  x/y: ./bad.yaml\nrun: echo hi\n",
-      message: "File mount destination must be an absolute path",
-    },
     { what: "an env without a value", yaml: "envs:\n  KEY: null\nrun: echo hi\n", message: /KEY/u, hint: /--env/u },
   ])("refuses $what, naming the place", async ({ yaml, message, hint }) => {
     expectRefusal(await launch(yaml), hint === undefined ? { exitCode: 1, message } : { exitCode: 1, message, hint });
@@ -97,7 +92,6 @@ describe("bad task files and arguments", () => {
   it.each([
     ["-c", "Bad_Name!"],
     ["-c", "1starts-with-digit"],
-    ["-c", "a".repeat(300)],
   ])("refuses the cluster name %s %s", async (...args) => {
     const result = await sandbox.sky(["launch", "-y", ...args, "echo hi"]);
     expectRefusal(result, { exitCode: 1, message: args[1]?.slice(0, 20) ?? "" });

@@ -167,6 +167,21 @@ describe("a cluster on this machine", () => {
     await server.agents.close();
   });
 
+  test("grows with --resize while a job runs, and shrinks when none does", async () => {
+    await launch("num_nodes: 2\nrun: sleep 1; echo survived");
+    await launch("num_nodes: 3\nrun: echo rank $SKYPILOT_NODE_RANK", { resize: true });
+    const { lines } = await readLog(2);
+    expect(lines.filter((line) => / rank \d$/.test(line))).toHaveLength(3);
+    const { lines: first, exitCode } = await readLog(1);
+    expect(exitCode).toBe(0);
+    expect(first.filter((line) => line.endsWith(" survived"))).toHaveLength(2);
+    await launch("num_nodes: 1\nrun: echo alone", { resize: true });
+    expect((await readLog(3)).lines.at(-1)).toContain("alone");
+    const [directory] = nodeDirectories();
+    const left = readdirSync(join(server.home, ".sky", "local", directory ?? ""));
+    expect(left.filter((name) => name.startsWith("node"))).toEqual(["node0"]);
+  });
+
   test("goes on while the agent is killed, and takes a launch after that", async () => {
     await launch("run: for i in 1 2 3; do echo $i; sleep 0.2; done");
     const [directory] = nodeDirectories();

@@ -9,7 +9,8 @@ import { connectPsk } from "./tls-psk.ts";
 import { WORKER_KEEPALIVE_MS, type HeadMethods } from "./worker-protocol.ts";
 
 export interface DialOptions {
-  readonly config: NodeConfig;
+  /** Read again for each dial: the head's address may have changed. */
+  readonly readConfig: () => NodeConfig;
   readonly methods: object;
   readonly streams: object;
   /** Called after each join with the jobs whose tasks go on. */
@@ -41,7 +42,8 @@ export async function stayJoined(options: DialOptions, signal: AbortSignal): Pro
 
 /** Resolves when the connection that was joined is over. */
 async function joinOnce(options: DialOptions, signal: AbortSignal): Promise<void> {
-  const { config, methods, streams, log, onJoined } = options;
+  const { methods, streams, log, onJoined } = options;
+  const config = options.readConfig();
   if (config.head === undefined) throw new Error("A worker needs the head's address.");
   const socket = await connectPsk(config, config.head);
   const peer = new AgentPeer<HeadMethods, unknown>(duplexOverStream(socket), {

@@ -2,6 +2,7 @@ import type { NodeConfig, NodeInfo, NodeResources } from "../../shared/agent/pro
 import type { RunNode } from "../jobs/job-run.ts";
 import type { SchedulableNode } from "../jobs/scheduler.ts";
 import type { ClusterNode } from "../node/cluster-node.ts";
+import { programHash } from "../node/program-hash.ts";
 
 /** What a node says of itself when it joins. */
 export interface MemberFacts {
@@ -9,6 +10,8 @@ export interface MemberFacts {
   readonly ip: string;
   readonly resources: NodeResources;
   readonly deviceIndices?: readonly number[];
+  /** The program that its agent runs. */
+  readonly bundle?: string;
 }
 
 /** A node of the cluster as the head sees it. */
@@ -21,15 +24,22 @@ export interface Member {
 
 export function factsOf(config: NodeConfig): MemberFacts {
   const { index, ip, resources, deviceIndices } = config;
-  return { index, ip, resources, ...(deviceIndices === undefined ? {} : { deviceIndices }) };
+  const bundle = programHash(process.argv[1]);
+  return {
+    index,
+    ip,
+    resources,
+    ...(deviceIndices === undefined ? {} : { deviceIndices }),
+    ...(bundle === undefined ? {} : { bundle }),
+  };
 }
 
 /** Nodes that are connected to the head, the head included. */
 export function listNodeInfos(members: readonly Member[]): NodeInfo[] {
   return members.flatMap(({ facts, isAlive }) => {
     if (facts === undefined) return [];
-    const { index, ip, resources } = facts;
-    return [{ index, ip, resources, isAlive }];
+    const { index, ip, resources, bundle } = facts;
+    return [{ index, ip, resources, isAlive, ...(bundle === undefined ? {} : { bundle }) }];
   });
 }
 

@@ -38,10 +38,17 @@ export async function streamLogs(
   const statusOf = (): JobStatus => options.findJob(jobId)?.record.status ?? "FAILED_DRIVER";
   const follower = new Follower(stream, path, log, offset);
   const changes = new Changes(stream.signal);
-  const stops = [options.onJobChange(changes.note), log?.onGrowth(changes.note)];
+  // Looked up only after a change of state: hundreds of followers wake with each line.
+  let known: JobStatus | undefined;
+  const onJobChange = (): void => {
+    known = undefined;
+    changes.note();
+  };
+  const stops = [options.onJobChange(onJobChange), log?.onGrowth(changes.note)];
   try {
     while (!stream.signal.aborted) {
-      const status = statusOf();
+      // Before the log is read: when the job is over by then, so is the log.
+      const status = (known ??= statusOf());
       await follower.catchUp();
       if (isTerminal(status) || !params.follow) return { status, offset: follower.offset };
       await changes.next();

@@ -9,6 +9,8 @@ export interface AgentPaths {
   readonly pid: string;
   readonly log: string;
   readonly state: string;
+  /** Boot in which an agent last ran. */
+  readonly boot: string;
   readonly autostop: string;
   readonly workerPort: string;
   /** One folder per task: script, pid, exit code. */
@@ -30,6 +32,7 @@ export function agentPaths(root: string, home: string): AgentPaths {
     pid: join(root, "agent.pid"),
     log: join(root, "agent.log"),
     state: join(root, "state.json"),
+    boot: join(root, "boot-id"),
     autostop: join(root, "autostop.json"),
     workerPort: join(root, "worker-port"),
     tasks: join(root, "tasks"),

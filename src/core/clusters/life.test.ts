@@ -97,6 +97,26 @@ describe("stop and down", () => {
     expect(await world.clusters()).toEqual([]);
   });
 
+  test("a cancelled launch keeps its row, which says that nobody works on it", async () => {
+    const abort = new AbortController();
+    world.cloud.knobs.queriesUntilRunning = Infinity;
+    const launching = world.run(
+      launchOperation,
+      { task: taskYaml("run: a"), cluster_name: "c1" },
+      { signal: abort.signal },
+    );
+    launching.catch(() => undefined);
+    await waitForStatus("INIT");
+    abort.abort(new RequestCancelledError("Cancelled."));
+    await expect(launching).rejects.toThrow("Cancelled.");
+    const { result } = await world.run(statusOperation, {});
+    expect(result).toMatchObject([{ status: "INIT", init_kind: "unhealthy" }]);
+    expect(Object.keys(world.cloud.ledger())).toEqual([nameOnCloud]);
+    world.cloud.knobs.queriesUntilRunning = 0;
+    await world.run(downOperation, { cluster_name: "c1" });
+    expect(world.cloud.ledger()).toEqual({});
+  });
+
   test("need a cluster", async () => {
     await expect(world.run(downOperation, { cluster_name: "no" })).rejects.toThrow("Cluster 'no' does not exist.");
   });

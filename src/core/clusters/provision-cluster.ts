@@ -1,5 +1,11 @@
 import { findCluster, insertCluster, updateCluster, type ClusterRow } from "../../db/queries/clusters.ts";
-import { NoCapacityError, OperationFailedError, ResourcesUnavailableError, SkyError } from "../../shared/errors.ts";
+import {
+  NoCapacityError,
+  OperationFailedError,
+  RequestCancelledError,
+  ResourcesUnavailableError,
+  SkyError,
+} from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import { infraText, type RankedOffer } from "../optimizer/optimize.ts";
 import type { Cloud, ClusterSpec, Instance } from "../ports/cloud.ts";
@@ -41,8 +47,31 @@ type Outcome =
   | { readonly isDone: true }
   | { readonly isDone: false; readonly reason: string; readonly isFinal: boolean };
 
-/** Tries the plan's places in order until the cluster is up. Throws ResourcesUnavailableError with every reason. */
+/**
+ * Tries the plan's places in order until the cluster is up. Throws ResourcesUnavailableError with every reason. After any other
+ * failure or a cancellation the row stays INIT, so that `sky down` finds what was created.
+ */
 export async function provisionCluster(request: Provision, context: OperationContext): Promise<Cluster> {
+  try {
+    return await tryPlaces(request, context);
+  } catch (error) {
+    // A server that shuts down goes on with the request when it is back.
+    if (!context.signal.aborted || context.signal.reason instanceof RequestCancelledError) {
+      await markUnfinished(request, error, context);
+    }
+    throw error;
+  }
+}
+
+async function markUnfinished(request: Provision, error: unknown, context: OperationContext): Promise<void> {
+  const row = await findCluster(context.db, request.body.cluster_name);
+  if (row?.cluster_hash !== request.plan.clusterHash || row.status !== "INIT") return;
+  const reason = `The launch did not finish: ${error instanceof Error ? error.message : String(error)}`;
+  await updateCluster(context.db, row.cluster_hash, { phase: "degraded", busy_request: null, last_event: reason });
+  await recordEvent(context, row, { type: "DEBUG", to: "INIT", reason });
+}
+
+async function tryPlaces(request: Provision, context: OperationContext): Promise<Cluster> {
   const { plan, body } = request;
   const failures: Failure[] = [];
   for (const [index, attempt] of plan.attempts.entries()) {

@@ -34,8 +34,6 @@ const DISPLAY: Readonly<Record<string, string>> = {
   local: "Local",
 };
 
-export const ANY_INFRA: Infra = Object.freeze({});
-
 export function displayCloud(cloud: string): string {
   return DISPLAY[cloud] ?? cloud;
 }

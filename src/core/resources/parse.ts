@@ -2,7 +2,7 @@
 
 import { checkSchema } from "../../shared/config/schema-report.ts";
 import { RESOURCES_SCHEMA } from "../../shared/config/resources-schema.ts";
-import { valueError } from "../../shared/config/value-error.ts";
+import { located, valueError } from "../../shared/config/value-error.ts";
 import { InvalidConfigError, InvalidValueError } from "../../shared/errors.ts";
 import {
   child,
@@ -18,6 +18,7 @@ import {
   type YamlNode,
 } from "../../shared/yaml-node.ts";
 import { parseAccelerators, type AcceleratorChoice } from "./accelerators.ts";
+import { checkAgainstCatalog } from "./catalog-checks.ts";
 import { buildCandidate, type CandidateContext } from "./candidate.ts";
 import { formatResources } from "./format.ts";
 import type { AcceleratorRequest, ResourceChoice, Resources } from "./resources.ts";
@@ -140,13 +141,18 @@ function mergeLabels(outer: YamlMapping, inner: YamlMapping): YamlMapping {
 function candidatesOf(block: YamlMapping, context: ResourcesContext): Resources[] {
   const accelerators = acceleratorsOf(block, context);
   const requests: readonly (AcceleratorRequest | undefined)[] = accelerators?.requests ?? [undefined];
-  return requests.map((request) =>
+  const candidates = requests.map((request) =>
     buildCandidate(block, {
       ...context,
       ...(request !== undefined && { accelerator: request }),
       byMemory: accelerators?.byMemory ?? false,
     }),
   );
+  const { facts, file } = context;
+  if (facts !== undefined)
+    for (const candidate of candidates)
+      located({ file, node: block, path: ["resources"] }, () => checkAgainstCatalog(candidate, facts));
+  return candidates;
 }
 
 function checkPriorities(candidates: readonly Resources[], kind: "any_of" | "ordered"): void {

@@ -22,9 +22,9 @@ function one(yaml: string): Resources {
 
 const facts: CatalogFacts = {
   canonicalAccelerator: (name) => ({ a100: "A100", "a100-80gb": "A100-80GB" })[name.toLowerCase()],
-  instanceType: () => undefined,
-  regions: () => [],
-  zones: () => [],
+  instanceType: (name) => (name === "m6i.large" ? { vcpus: 2, memoryGib: 8 } : undefined),
+  regions: (cloud) => (cloud === "aws" ? ["us-east-1", "us-east-2", "us-west-2", "eu-west-1"] : []),
+  zones: (cloud) => (cloud === "aws" ? ["us-east-1a", "us-east-1b"] : []),
   acceleratorsWithMemory: (gib, { atLeast, manufacturer }) =>
     manufacturer === "amd" ? [] : atLeast ? ["A100-80GB", "H100"] : gib === 80 ? ["A100-80GB"] : [],
 };
@@ -50,6 +50,38 @@ describe("accelerators with a catalog", () => {
     expect(choiceToValue(parseResources(parseYaml("{accelerators: '80GB+:2'}")?.root).choice)).toMatchObject({
       accelerators: { "80GB+": 2 },
     });
+  });
+});
+
+describe("places and instance types with a catalog", () => {
+  it.each(["{infra: aws/US-EAST-1/us-east-1a}", "{infra: k8s/any}", "{instance_type: m6i.large, cpus: 2+, memory: 8}"])(
+    "accepts %s",
+    (yaml) => {
+      expect(parse(yaml, facts)).toHaveLength(1);
+    },
+  );
+
+  it.each([
+    [
+      "{infra: aws/us-eastt-1}",
+      "Invalid region 'us-eastt-1'\nDid you mean one of these: 'us-east-1, us-east-2, us-west-2'?",
+    ],
+    [
+      "{infra: aws/us-east-1/us-east-1z}",
+      "Invalid zone 'us-east-1z'\nDid you mean one of these: 'us-east-1a, us-east-1b'?",
+    ],
+    ["{infra: aws/mars}", "Invalid region 'mars'"],
+    ["{infra: aws, instance_type: m6i.foo}", "No instance type m6i.foo found."],
+    [
+      "{instance_type: m6i.large, cpus: 4}",
+      "m6i.large does not have the requested number of vCPUs. m6i.large has 2.0 vCPUs, but 4 is requested.",
+    ],
+    [
+      "{instance_type: m6i.large, memory: 16+}",
+      "m6i.large does not have the requested memory. m6i.large has 8.0 GB memory, but 16+ is requested.",
+    ],
+  ])("refuses %s", (yaml, message) => {
+    expect(() => parse(yaml, facts)).toThrow(message);
   });
 });
 

@@ -81,7 +81,7 @@ export async function extendLeases(
 
 export type RequestOutcome = Pick<
   Updateable<RequestsTable>,
-  "return_value" | "error" | "should_retry" | "status_msg"
+  "return_value" | "return_hash" | "error" | "should_retry" | "status_msg"
 > & {
   readonly status: "SUCCEEDED" | "FAILED" | "CANCELLED";
   readonly finished_at: number;
@@ -223,6 +223,7 @@ export async function listRequests(
       "cluster_name",
       "body",
       "return_value",
+      "return_hash",
       "error",
       "status_msg",
       "should_retry",

@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import type { Kysely } from "kysely";
+import { deleteUnusedValues } from "../../db/queries/request-values.ts";
 import { deleteFinishedBefore, listActiveBlobIds } from "../../db/queries/requests.ts";
 import type { Database } from "../../db/schema.ts";
 import type { Logger } from "../../platform/logger.ts";
@@ -71,8 +72,9 @@ export async function collectRequests(
   for (;;) {
     const ids = await deleteFinishedBefore(options.db, before, { limit: BATCH });
     for (const id of ids) await rm(requestLogPath(options.paths.requestLogs, id), { force: true });
-    if (ids.length < BATCH) return;
+    if (ids.length < BATCH) break;
   }
+  await deleteUnusedValues(options.db, options.clock.now() - HOUR_MS);
 }
 
 async function collectUploads(options: Pick<DaemonOptions, "db" | "paths" | "clock">): Promise<void> {

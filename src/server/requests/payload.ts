@@ -1,13 +1,20 @@
 import type { RequestRow } from "../../db/queries/requests.ts";
 import { encodeWireError, WireError } from "../../shared/wire/error.ts";
 import { PICKLED_NONE, REQUEST_FIELDS } from "../../shared/wire/request-payload.ts";
+import type { FinishedEntry } from "./finished-cache.ts";
+import type { EscapedResult } from "./result-store.ts";
 import { InvalidValueError } from "../../shared/errors.ts";
 
 /** What every payload needs of a row; the sealed body never gets here. */
 export type PayloadRow = Omit<RequestRow, "sealed_body" | "operation">;
 
-/** JSON text of a RequestPayload as `/api/get` sends it. Built by hand because `return_value` may be large: it is escaped once. */
-export function encodePayload(row: PayloadRow): string {
+/** The end of a request for `/api/get`. The result is escaped apart from the rest because it may be large. */
+export function toFinishedEntry(row: PayloadRow, escaped: EscapedResult): FinishedEntry {
+  return { head: encodeHead(row), escaped, isFailed: row.status === "FAILED", userId: row.user_id };
+}
+
+/** JSON text of a RequestPayload, open before the value of its last field. */
+function encodeHead(row: PayloadRow): string {
   const error = row.error === null ? "null" : encodeWireError(WireError.parse(JSON.parse(row.error)));
   const head = JSON.stringify({
     request_id: row.request_id,
@@ -19,7 +26,7 @@ export function encodePayload(row: PayloadRow): string {
     error,
     ...tailOf(row),
   });
-  return `${head.slice(0, -1)},"return_value":${JSON.stringify(row.return_value ?? "null")}}`;
+  return `${head.slice(0, -1)},"return_value":`;
 }
 
 /**

@@ -20,7 +20,8 @@ import { FinishedCache, type FinishedEntry } from "./finished-cache.ts";
 import type { LiveRequest } from "./live-request.ts";
 import { orAborted } from "./or-aborted.ts";
 import { cancelled, failed, interruptedByRestart, LeaseLostError } from "./outcome.ts";
-import { encodePayload } from "./payload.ts";
+import { toFinishedEntry } from "./payload.ts";
+import { ResultStore } from "./result-store.ts";
 import { runInfo, runRequest, storeOutcome, type RunDependencies } from "./run-request.ts";
 import type { QueueOptions, RequestInput, RunInfo, Submission } from "./types.ts";
 
@@ -52,6 +53,7 @@ export class RequestQueue {
     this.#options = {
       ...options,
       finished: this.#finished,
+      results: new ResultStore(options.database.db, options.clock),
       cancelOthers: (clusterName, requestId) => this.#cancelOthers(clusterName, requestId),
       onWaitingChange: () => this.#pumpAll(),
     };
@@ -151,7 +153,7 @@ export class RequestQueue {
       const row = await findRequest(this.#options.database.db, requestId);
       if (row === undefined) return undefined;
       if (isTerminal(row.status)) {
-        const entry = { payload: encodePayload(row), isFailed: row.status === "FAILED", userId: row.user_id };
+        const entry = toFinishedEntry(row, await this.#options.results.load(row));
         this.#finished.set(requestId, entry);
         return entry;
       }
@@ -401,6 +403,7 @@ function fullRow(row: NewRequest): RequestRow {
   return {
     ...row,
     should_retry: row.should_retry ?? 0,
+    return_hash: null,
     sealed_body: null,
   } as RequestRow;
 }

@@ -6,7 +6,9 @@ import { RequestCancelledError, SkyError } from "../../shared/errors.ts";
 import type { FinishedCache, FinishedEntry } from "./finished-cache.ts";
 import type { LiveRequest } from "./live-request.ts";
 import { LeaseLostError, outcomeOfError, ServerStoppingError, succeeded } from "./outcome.ts";
-import { encodePayload } from "./payload.ts";
+import { toFinishedEntry } from "./payload.ts";
+import type { EscapedResult, ResultStore } from "./result-store.ts";
+import { JsonText } from "../../shared/json-text.ts";
 import { RequestLogFile } from "./request-log.ts";
 import type { QueueOptions, RunInfo } from "./types.ts";
 
@@ -14,6 +16,7 @@ const STORE_RETRY_MS = 5000;
 
 export interface RunDependencies extends QueueOptions {
   readonly finished: FinishedCache;
+  readonly results: ResultStore;
   /** Cancels every other active request on a cluster; resolves when they have ended. */
   readonly cancelOthers: (clusterName: string, requestId: string) => Promise<readonly string[]>;
   /** Called when the request begins or ends to wait, which frees or takes a slot. */
@@ -33,18 +36,20 @@ export async function runRequest(live: LiveRequest, options: RunDependencies): P
   });
   const { signal } = live.controller;
   let outcome: RequestOutcome;
+  let source: JsonText | undefined;
   try {
     const context = await options.createContext(runInfo(live, options, { log }));
     signal.throwIfAborted();
     const result = await live.operation.run(live.input.body as never, context);
     outcome = succeeded(result, options.clock.now());
+    if (result instanceof JsonText) source = result;
   } catch (error) {
     if (signal.reason instanceof LeaseLostError) return undefined;
     reportBug(error, signal, { requestId, report: options.onInternalError });
     outcome = outcomeOfError(error, { requestId, finishedAt: options.clock.now(), abortReason: signal.reason });
   }
   closeLog(log, live, outcome, options);
-  return storeOutcome(live, outcome, options);
+  return storeOutcome(live, outcome, { ...options, source });
 }
 
 /** What the operation's context is made of. */
@@ -90,11 +95,19 @@ function setWaiting(live: LiveRequest, message: string | undefined, options: Run
 export async function storeOutcome(
   live: LiveRequest,
   outcome: RequestOutcome,
-  options: RunDependencies,
+  options: RunDependencies & { /** The result as the operation gave it. */ readonly source?: JsonText | undefined },
 ): Promise<FinishedEntry | undefined> {
   const requestId = live.row.request_id;
-  const write = (): Promise<boolean> =>
-    finishRequest(options.database.db, requestId, { leaseToken: live.row.lease_token, outcome });
+  const text = outcome.return_value ?? null;
+  let kept: EscapedResult | undefined;
+  const write = async (): Promise<boolean> => {
+    const { columns, escaped } = await options.results.keep(text, options.source);
+    kept = escaped;
+    return finishRequest(options.database.db, requestId, {
+      leaseToken: live.row.lease_token,
+      outcome: { ...outcome, ...columns },
+    });
+  };
   try {
     if (!(await write())) return undefined;
   } catch (error) {
@@ -104,13 +117,14 @@ export async function storeOutcome(
   live.row = {
     ...live.row,
     ...outcome,
-    return_value: outcome.return_value ?? null,
+    return_value: text,
+    return_hash: null,
     error: outcome.error ?? null,
     lease_owner: null,
     should_retry: outcome.should_retry ?? 0,
     status_msg: null,
   };
-  const entry = { payload: encodePayload(live.row), isFailed: outcome.status === "FAILED", userId: live.row.user_id };
+  const entry = toFinishedEntry(live.row, kept ?? JSON.stringify(text ?? "null"));
   options.finished.set(requestId, entry);
   options.events.notify(requestId);
   return entry;

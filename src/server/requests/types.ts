@@ -6,7 +6,7 @@ import type { Database } from "../../db/schema.ts";
 import type { OpenDatabase } from "../../db/database.ts";
 import type { ScheduleType } from "../../db/queries/requests.ts";
 import type { Clock } from "../../shared/clock.ts";
-import type { CommonBody } from "../../shared/wire/common.ts";
+import type { CommonBody } from "../../shared/wire/body-fields.ts";
 import type { RequestEvents } from "./request-events.ts";
 import type { Sealer } from "./sealer.ts";
 

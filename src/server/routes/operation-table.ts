@@ -6,7 +6,7 @@ import { CancelBody } from "../../shared/wire/cancel.ts";
 import { CheckBody } from "../../shared/wire/check.ts";
 import { CloudCommandBody } from "../../shared/wire/cloud-command.ts";
 import { ClusterEventsBody } from "../../shared/wire/cluster-events.ts";
-import { CommonBody } from "../../shared/wire/common.ts";
+import { CommonBody } from "../../shared/wire/body-fields.ts";
 import { CostReportBody } from "../../shared/wire/cost-report.ts";
 import { DownBody } from "../../shared/wire/down.ts";
 import { DownloadLogsBody } from "../../shared/wire/download-logs.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Context, Hono } from "hono";
 import { InvalidValueError, NotAvailableYetError } from "../../shared/errors.ts";
-import { CommonBody } from "../../shared/wire/common.ts";
+import { CommonBody } from "../../shared/wire/body-fields.ts";
 import { HEADER } from "../../shared/wire/headers.ts";
 import type { AppDependencies, AppEnv } from "../app-types.ts";
 import { readJson } from "../read-body.ts";

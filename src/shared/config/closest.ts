@@ -38,13 +38,16 @@ const MAX_WORD = 200;
 
 /** The known word most similar to `word`, if any reaches a similarity of 0.6; among equals the alphabetically last. */
 export function closestWord(word: string, known: Iterable<string>): string | undefined {
-  if (word.length > MAX_WORD) return undefined;
-  let best: { readonly word: string; readonly score: number } | undefined;
-  for (const candidate of known) {
-    const score = similarity(candidate, word);
-    if (score < 0.6) continue;
-    if (best === undefined || score > best.score || (score === best.score && candidate > best.word))
-      best = { word: candidate, score };
-  }
-  return best?.word;
+  return closeWords(word, known, 1)[0];
+}
+
+/** Up to `count` words with a similarity of at least 0.6, the most similar first. */
+export function closeWords(word: string, known: Iterable<string>, count: number): readonly string[] {
+  if (word.length > MAX_WORD) return [];
+  return [...known]
+    .map((candidate) => ({ candidate, score: similarity(candidate, word) }))
+    .filter(({ score }) => score >= 0.6)
+    .sort((a, b) => b.score - a.score || (a.candidate < b.candidate ? 1 : -1))
+    .slice(0, count)
+    .map(({ candidate }) => candidate);
 }

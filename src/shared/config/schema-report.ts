@@ -38,11 +38,6 @@ export function checkSchema(node: YamlNode, schema: Schema, check: SchemaCheck):
   throw new InvalidConfigError(lines.join("\n"));
 }
 
-/** The text of one error, without its prefix. */
-export function errorText(error: SchemaError, root: YamlNode): string {
-  return describe(error, root).text;
-}
-
 function describe(reported: SchemaError, root: YamlNode): Problem {
   // Inside a branch of anyOf an unknown key is told in the words of the schema library.
   const error = mostSpecific(reported);

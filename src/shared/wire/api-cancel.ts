@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, optionalText, optionalTexts } from "./common.ts";
+import { commonFields, optionalText, optionalTexts } from "./body-fields.ts";
 
 export const ApiCancelBody = z.object({
   ...commonFields,

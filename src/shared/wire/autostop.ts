@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, optionalInteger, optionalText } from "./common.ts";
+import { commonFields, flag, optionalInteger, optionalText } from "./body-fields.ts";
 
 /** What counts as activity. */
 export const waitFor = z

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, optionalIntegers } from "./common.ts";
+import { commonFields, flag, optionalIntegers } from "./body-fields.ts";
 
 export const CancelBody = z.object({
   ...commonFields,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, optionalText, optionalTexts } from "./common.ts";
+import { commonFields, flag, optionalText, optionalTexts } from "./body-fields.ts";
 
 export const CheckBody = z.object({
   ...commonFields,

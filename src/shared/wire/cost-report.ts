@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, integer, optionalTexts } from "./common.ts";
+import { commonFields, flag, integer, optionalTexts } from "./body-fields.ts";
 import { WireResources } from "./handle.ts";
 
 export const CostReportBody = z.object({

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields } from "./common.ts";
+import { commonFields } from "./body-fields.ts";
 
 /** Body of `POST /download`; the answer is a zip of the folders. */
 export const DownloadBody = z.object({

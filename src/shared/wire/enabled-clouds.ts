@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, optionalText } from "./common.ts";
+import { commonFields, flag, optionalText } from "./body-fields.ts";
 
 /** Query of `GET /enabled_clouds`, put into the shape of a body. */
 export const EnabledCloudsBody = z.object({ ...commonFields, workspace: optionalText, expand: flag(false) });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields } from "./common.ts";
+import { commonFields } from "./body-fields.ts";
 
 export const EndpointsBody = z.object({
   ...commonFields,

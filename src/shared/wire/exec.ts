@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, optionalText } from "./common.ts";
+import { commonFields, flag, optionalText } from "./body-fields.ts";
 
 export const ExecBody = z.object({
   ...commonFields,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, integer, optionalText } from "./common.ts";
+import { commonFields, flag, integer, optionalText } from "./body-fields.ts";
 
 export const HookLogsBody = z.object({
   ...commonFields,

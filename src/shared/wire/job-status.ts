@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, optionalIntegers } from "./common.ts";
+import { commonFields, optionalIntegers } from "./body-fields.ts";
 
 export const JobStatusBody = z.object({
   ...commonFields,

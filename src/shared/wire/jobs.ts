@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, optionalInteger, optionalIntegers, optionalTexts } from "./common.ts";
+import { commonFields, flag, optionalInteger, optionalIntegers, optionalTexts } from "./body-fields.ts";
 
 export const JobsQueueBody = z.object({
   ...commonFields,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, optionalInteger, optionalText, optionalTexts } from "./common.ts";
+import { commonFields, flag, optionalInteger, optionalText, optionalTexts } from "./body-fields.ts";
 
 export const ListAcceleratorsBody = z.object({
   ...commonFields,

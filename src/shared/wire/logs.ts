@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, integer, optionalInteger } from "./common.ts";
+import { commonFields, flag, integer, optionalInteger } from "./body-fields.ts";
 
 export const LogsBody = z.object({
   ...commonFields,

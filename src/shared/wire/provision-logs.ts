@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, optionalInteger } from "./common.ts";
+import { commonFields, optionalInteger } from "./body-fields.ts";
 
 export const ProvisionLogsBody = z.object({
   ...commonFields,

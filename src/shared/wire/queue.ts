@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag } from "./common.ts";
+import { commonFields, flag } from "./body-fields.ts";
 
 export const QueueBody = z.object({
   ...commonFields,

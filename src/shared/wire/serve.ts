@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, optionalTexts } from "./common.ts";
+import { commonFields, optionalTexts } from "./body-fields.ts";
 
 export const ServeStatusBody = z.object({
   ...commonFields,

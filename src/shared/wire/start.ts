@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, optionalInteger } from "./common.ts";
+import { commonFields, flag, optionalInteger } from "./body-fields.ts";
 import { waitFor } from "./autostop.ts";
 
 export const StartBody = z.object({

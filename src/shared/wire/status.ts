@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, optionalTexts } from "./common.ts";
+import { commonFields, flag, optionalTexts } from "./body-fields.ts";
 import { WireCredentials, WireHandle } from "./handle.ts";
 
 export const StatusBody = z.object({

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields, flag, integer, optionalInteger, optionalText } from "./common.ts";
+import { commonFields, flag, integer, optionalInteger, optionalText } from "./body-fields.ts";
 
 export const RequestOptions = z.object({
   cluster_name: optionalText,
