@@ -23,6 +23,8 @@ export class Gate {
   readonly tags = new Map<string, Readonly<Record<string, string>>>();
   /** EC2's old refusals name nothing but an encoded message. */
   isTerse = false;
+  /** Whose keys all others are; nobody's when undefined. */
+  fallback: GateUser | undefined;
   readonly #users = new Map<string, GateUser>();
   readonly #server: Server;
   readonly #moto: string;
@@ -69,7 +71,7 @@ export class Gate {
     const body = Buffer.concat(chunks);
     const scope = /Credential=([^/]+)\/[^/]+\/([^/]+)\/([^/]+)\//u.exec(message.headers.authorization ?? "");
     const [, key = "", region = "", service = ""] = scope ?? [];
-    const user = this.#users.get(key);
+    const user = this.#users.get(key) ?? this.fallback;
     if (user === undefined) throw new Error(`Nobody has the key ${key}.`);
     const request = readRequest(message, body, { region, service });
     const arn = `arn:aws:iam::${ACCOUNT}:user/${user.name}`;

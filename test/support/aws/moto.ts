@@ -49,7 +49,10 @@ export class Moto {
   /** Starts `moto_server` (from PATH, or what SKYPILOT_MOTO_SERVER names) on a free port. */
   static async start(): Promise<Moto> {
     const port = await freePort();
-    const server = spawn(findMoto() ?? "moto_server", ["-H", "127.0.0.1", "-p", String(port)], { stdio: "ignore" });
+    const server = spawn(findMoto() ?? "moto_server", ["-H", "127.0.0.1", "-p", String(port)], {
+      stdio: "ignore",
+      env: { ...process.env, MOTO_IAM_LOAD_MANAGED_POLICIES: "true" },
+    });
     const moto = new Moto(`http://127.0.0.1:${port}`, server);
     let failure: Error | undefined;
     server.once("error", (error) => {
@@ -126,7 +129,7 @@ export class Moto {
     const all = (await (await fetch(`${this.url}/moto-api/data.json`)).json()) as MotoState;
     return ["ec2", "iam", "s3"].map((service) =>
       Object.entries(all[service] ?? {}).filter(
-        ([kind, list]) => list.length > 0 && !/^(?:AccountSummary|Fake)/u.test(kind),
+        ([kind, list]) => list.length > 0 && !/^(?:AccountSummary|AWSManagedPolicy|Fake)/u.test(kind),
       ),
     );
   }

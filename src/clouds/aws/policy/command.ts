@@ -5,6 +5,7 @@ import { awsConfig, taskField, textsField, type OpenSession } from "../command-a
 import { AwsAuthError } from "../errors.ts";
 import { checkPermissions } from "../preflight/command.ts";
 import { missingStatements, type PermissionReport } from "../preflight/report.ts";
+import { withServiceErrors } from "../service-errors.ts";
 import {
   buildPolicy,
   parseFeatures,
@@ -39,7 +40,10 @@ export function policyCommand(open: OpenSession): CloudCommand {
       const policy = buildPolicy(wish);
       if (args["diff"] !== true) return { policy, text: renderPolicy(policy) };
       if (wish.tier !== "user") throw new InvalidValueError("A difference can only be told for the tier user.");
-      return compare(policy, await checkPermissions(open, { ...args, region: wish.regions[0] }, context));
+      const report = await withServiceErrors(() =>
+        checkPermissions(open, { ...args, region: wish.regions[0] }, context),
+      );
+      return compare(policy, report);
     },
   };
 }

@@ -3,6 +3,7 @@ import { textField, type JsonObject } from "../auth/json.ts";
 import { openClients } from "../clients.ts";
 import { awsConfig, namesField, taskField, type OpenSession } from "../command-args.ts";
 import { needsOf, usesSsm, type TaskNeeds } from "../policy/task-needs.ts";
+import { withServiceErrors } from "../service-errors.ts";
 import type { NetworkWish } from "./network.ts";
 import type { PermissionReport } from "./report.ts";
 
@@ -19,7 +20,7 @@ export interface PermissionsAnswer {
 export function permissionsCommand(open: OpenSession): CloudCommand {
   return {
     run: async (args, context): Promise<PermissionsAnswer> => {
-      const report = await checkPermissions(open, args, context);
+      const report = await withServiceErrors(() => checkPermissions(open, args, context));
       const { renderReport } = await import("./render.ts");
       return { report, text: renderReport(report) };
     },

@@ -5,6 +5,7 @@ import { openClients } from "../clients.ts";
 import type { OpenSession } from "../command-args.ts";
 import { readPolicyWish } from "../policy/command.ts";
 import { partitionOfArn } from "../policy/document.ts";
+import { withServiceErrors } from "../service-errors.ts";
 import { planSetup, renderStep, type SetupPlan } from "./plan.ts";
 
 /** The answer of `setup`: what was, or with `dry_run` would be, done. */
@@ -22,7 +23,7 @@ const DEFAULT_FEATURES: readonly Feature[] = ["launch", "ports", "s3", "buckets"
  * `dry_run`; the account is the one in use. A second run does what is still missing.
  */
 export function setupCommand(open: OpenSession): CloudCommand {
-  return { run: (args, context) => runSetup(open, args, context) };
+  return { run: (args, context) => withServiceErrors(() => runSetup(open, args, context)) };
 }
 
 async function runSetup(open: OpenSession, args: JsonObject, context: CloudCommandContext): Promise<SetupAnswer> {
