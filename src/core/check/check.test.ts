@@ -14,7 +14,7 @@ test("lists what is enabled", async () => {
   const { result, log } = await world.run(checkOperation, {});
   expect(result).toEqual({ default: { Fake: ["compute"] } });
   expect(log.plain()).toEqual([
-    "Checking credentials to enable infra for SkyPilot.",
+    "Checking credentials to enable clouds for SkyPilot.",
     "  Fake: enabled [compute]",
     "  24 others are not available in this version.",
     "",

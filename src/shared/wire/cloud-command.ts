@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { commonFields } from "./common.ts";
+import { commonFields } from "./body-fields.ts";
 
 /** Runs a command that only one cloud has; `args` and the answer are that command's own. */
 export const CloudCommandBody = z.object({
