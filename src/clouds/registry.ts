@@ -9,6 +9,7 @@ export interface CloudOptions {
 /** Every cloud by its registry key; the only place that names them. */
 const clouds = {
   aws: (options) => import("./aws/index.ts").then((m) => m.createAwsCloud(options)),
+  gcp: (options) => import("./gcp/index.ts").then((m) => m.createGcpCloud(options)),
   local: (options) => import("./local/index.ts").then((m) => m.createLocalCloud(options)),
 } as const satisfies Record<string, (options: CloudOptions) => Promise<Cloud>>;
 

@@ -1,0 +1,50 @@
+/** What is needed in a project, by what it is for. Names as `testIamPermissions` takes them. */
+export const PERMISSIONS = {
+  compute: [
+    "compute.disks.create",
+    "compute.disks.list",
+    "compute.firewalls.create",
+    "compute.firewalls.delete",
+    "compute.firewalls.get",
+    "compute.globalOperations.get",
+    "compute.instances.create",
+    "compute.instances.delete",
+    "compute.instances.get",
+    "compute.instances.list",
+    "compute.instances.setLabels",
+    "compute.instances.setServiceAccount",
+    "compute.instances.start",
+    "compute.instances.stop",
+    "compute.networks.get",
+    "compute.networks.getEffectiveFirewalls",
+    "compute.networks.list",
+    "compute.projects.get",
+    "compute.subnetworks.list",
+    "compute.subnetworks.use",
+    "compute.subnetworks.useExternalIp",
+    "compute.zoneOperations.get",
+    "iam.roles.get",
+    "iam.serviceAccounts.actAs",
+    "iam.serviceAccounts.get",
+    "resourcemanager.projects.get",
+    "resourcemanager.projects.getIamPolicy",
+    "serviceusage.services.list",
+    "serviceusage.services.use",
+  ],
+  storage: [
+    "storage.buckets.create",
+    "storage.buckets.delete",
+    "storage.buckets.get",
+    "storage.buckets.list",
+    "storage.objects.create",
+    "storage.objects.delete",
+    "storage.objects.get",
+    "storage.objects.list",
+  ],
+} as const;
+
+/** APIs that have to be enabled in the project. */
+export const APIS = {
+  compute: ["compute.googleapis.com", "cloudresourcemanager.googleapis.com", "iam.googleapis.com"],
+  storage: ["storage.googleapis.com"],
+} as const;
