@@ -324,6 +324,3 @@ export const ACTIONS: readonly ActionRow[] = [
   row("SetupPolicy", "iam:DeletePolicyVersion", SETUP),
   row("SetupSpot", "iam:CreateServiceLinkedRole", { of: "setup", ...SETUP }),
 ];
-
-/** Calls that every principal may make: they appear in no policy. */
-export const ALWAYS_ALLOWED: readonly string[] = ["sts:GetCallerIdentity"];

@@ -66,7 +66,7 @@ function parseCredentials(text: string, { path, config, env }: Origin): GoogleCr
   const project = env["GOOGLE_CLOUD_PROJECT"] ?? config.project ?? fields("project_id") ?? fields("quota_project_id");
   const host = env["CLOUDSDK_AUTH_TOKEN_HOST"];
   const found = { source: path, project, tokenUri: host ?? fields("token_uri") ?? TOKEN_URI };
-  const require = (name: string): string => {
+  const need = (name: string): string => {
     const value = fields(name);
     if (value === undefined) throw unusable(path, `${name} is missing`);
     return value;
@@ -77,8 +77,8 @@ function parseCredentials(text: string, { path, config, env }: Origin): GoogleCr
       return {
         ...found,
         kind: "service-account",
-        email: require("client_email"),
-        privateKey: new Secret(require("private_key")),
+        email: need("client_email"),
+        privateKey: new Secret(need("private_key")),
         keyId: fields("private_key_id"),
       };
     case "authorized_user":
@@ -86,9 +86,9 @@ function parseCredentials(text: string, { path, config, env }: Origin): GoogleCr
         ...found,
         kind: "user",
         email: fields("account") ?? config.account,
-        clientId: require("client_id"),
-        clientSecret: new Secret(require("client_secret")),
-        refreshToken: new Secret(require("refresh_token")),
+        clientId: need("client_id"),
+        clientSecret: new Secret(need("client_secret")),
+        refreshToken: new Secret(need("refresh_token")),
       };
     default:
       throw unusable(path, `credentials of the type '${type}' cannot be used yet`);

@@ -1,4 +1,4 @@
-import { FEATURES, ROLE_NAME, USER_POLICY_NAME, type Feature } from "../actions.ts";
+import { ROLE_NAME, USER_POLICY_NAME, type Feature } from "../actions.ts";
 import { buildPolicy, type PolicyDocument } from "../policy/document.ts";
 
 export const NODE_POLICY_NAME = "SkyPilotNodePolicy";
@@ -144,9 +144,4 @@ export function renderStep(step: SetupStep): string {
 
 function sids(document: PolicyDocument): string {
   return document.Statement.map((each) => each.Sid).join(", ");
-}
-
-/** What is granted, in words. */
-export function renderFeatures(features: readonly Feature[]): readonly string[] {
-  return features.map((feature) => `${feature}: ${FEATURES[feature]}`);
 }
