@@ -1,13 +1,14 @@
 import { join } from "node:path";
 import { findCluster, updateCluster } from "../../db/queries/clusters.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import { AGENT_PROTOCOL_VERSION } from "../../shared/agent/protocol.ts";
 import { AgentError, InvalidValueError, ResourcesUnavailableError } from "../../shared/errors.ts";
 import type { Operation, OperationContext } from "../operation.ts";
+import { greet } from "../provision/renew.ts";
 import type { Task } from "../task/task.ts";
 import { applyAutostop, resolveAutostop } from "./autostop-settings.ts";
 import type { LaunchBody } from "./bodies.ts";
 import { clusterRef, cloudContext, toCluster, type Cluster } from "./cluster.ts";
+import { ensureCurrentAgents } from "./current-agents.ts";
 import * as messages from "./messages.ts";
 import { checkClusterName } from "./names.ts";
 import { newPorts, planLaunch, refuseUnsupported, type LaunchPlan } from "./plan.ts";
@@ -163,8 +164,9 @@ async function reuseHealthy(launch: Planned, context: OperationContext): Promise
 async function connectIfComplete(cluster: Cluster, context: OperationContext): Promise<AgentPeer | undefined> {
   try {
     const agent = await context.agents.connect(cluster.row.name, { signal: context.signal });
-    const hello = await agent.call("hello", { protocol: AGENT_PROTOCOL_VERSION }, { signal: context.signal });
-    return hello.nodes.filter((node) => node.isAlive).length >= cluster.row.num_nodes ? agent : undefined;
+    const hello = await greet(agent, context.signal);
+    if (hello.nodes.filter((node) => node.isAlive).length < cluster.row.num_nodes) return undefined;
+    return await ensureCurrentAgents(cluster, agent, context);
   } catch (error) {
     if (error instanceof AgentError) return undefined;
     throw error;

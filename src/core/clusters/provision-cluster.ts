@@ -233,7 +233,7 @@ async function setUpNodes(request: Provision, target: Target, context: Operation
   try {
     await context.effect(effectName(request, "bring-up"), async () => {
       const token = ensureClusterToken(secretPath(context.stateDir, row.cluster_hash));
-      await bringUp({ cluster, cloud, token }, context);
+      await bringUp({ cluster, cloud, token }, { ...context, cloudContext: cloudContext(context) });
     });
   } catch (error) {
     if (context.signal.aborted) throw error;
