@@ -65,17 +65,20 @@ describe("the token of a listener beyond loopback", () => {
 describe("the config", () => {
   test("is read again when the file changes, and empty without one", async () => {
     const path = join(directory, "config.yaml");
-    const config = new ServerConfig(path);
+    const clock = new FakeClock();
+    const config = new ServerConfig(path, clock);
     expect(await config.load()).toEqual({});
+    clock.advance(200);
     writeFileSync(path, "api_server:\n  requests_retention_hours: 1\n");
     expect(await config.load()).toMatchObject({ api_server: { requests_retention_hours: 1 } });
     writeFileSync(path, "api_server:\n  requests_retention_hours: 2\n");
     utimesSync(path, 1, 1);
+    clock.advance(200);
     expect(await config.load()).toMatchObject({ api_server: { requests_retention_hours: 2 } });
   });
 
   test("of a client counts, but not where the server alone decides", async () => {
-    const config = new ServerConfig(join(directory, "none"));
+    const config = new ServerConfig(join(directory, "none"), new FakeClock());
     const { config: merged, warning } = await config.overlay({
       aws: { vpc_name: "v" },
       rbac: { default_role: "admin" },
@@ -88,9 +91,9 @@ describe("the config", () => {
   test("that is broken is told with its place; one that cannot be read, with what to do", async () => {
     const path = join(directory, "config.yaml");
     writeFileSync(path, "a: [\n");
-    await expect(new ServerConfig(path).load()).rejects.toThrow(path);
+    await expect(new ServerConfig(path, new FakeClock()).load()).rejects.toThrow(path);
     mkdirSync(join(directory, "dir.yaml"));
-    await expect(new ServerConfig(join(directory, "dir.yaml")).load()).rejects.toMatchObject({
+    await expect(new ServerConfig(join(directory, "dir.yaml"), new FakeClock()).load()).rejects.toMatchObject({
       hint: expect.any(String),
     });
   });
@@ -113,11 +116,12 @@ test("ended requests and their logs go after the retention time, and never when 
   expect(readFileSync(log, "utf8")).toBe("hello\n");
   const path = join(directory, "config.yaml");
   const clock = new FakeClock(Date.now() + 25 * 3_600_000);
-  const options = { db: database.db, paths: server.paths, clock, config: new ServerConfig(path) };
+  const options = { db: database.db, paths: server.paths, clock, config: new ServerConfig(path, clock) };
   writeFileSync(path, "api_server:\n  requests_retention_hours: -1\n");
   await collectRequests(options);
   expect(await listRequests(database.db, {})).toHaveLength(1);
   rmSync(path);
+  clock.advance(200);
   await collectRequests(options);
   expect(await listRequests(database.db, {})).toEqual([]);
   expect(existsSync(log)).toBe(false);
