@@ -32,7 +32,7 @@ const cliGroups = [
     name: "base",
     test: /src\/(cli\/(parser\/(help|spec|usage-errors|close-matches)|report-error|run-group|root-options|render\/colors)|client\/version|shared\/errors)\.ts$/,
   },
-  { name: "parser", test: /no-child-process|\/commander\/|src\/cli\/(parser|specs|run-command|prompt|command-line)/ },
+  { name: "parser", test: /no-child-process|\/commander\/|src\/cli\/(parser|run-command|prompt|command-line)/ },
   {
     name: "client",
     test: /src\/client\/(?!https-agent|local-server|login|upload|download|ssh-config)|src\/cli\/(render|open-client|client-config|follow|job-log)|src\/platform\/(atomic-file|user-hash|random|process-identity|server-pid-file)/,
