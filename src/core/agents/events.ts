@@ -2,11 +2,12 @@ import type { Kysely } from "kysely";
 import type { Database } from "../../db/schema.ts";
 import type { AgentEvent } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { findCluster, type ClusterRow } from "../../db/queries/clusters.ts";
+import { findCluster } from "../../db/queries/clusters.ts";
+import { ownCloudContext } from "../clusters/refresh-all.ts";
 import { refreshCluster } from "../clusters/refresh.ts";
 import { moveTo, recordEvent } from "../clusters/transition.ts";
 import type { ClusterLocks } from "../operation.ts";
-import type { CloudContext, CloudRegistry } from "../ports/cloud.ts";
+import type { CloudRegistry } from "../ports/cloud.ts";
 import { bringUp } from "../provision/bring-up.ts";
 import { ensureClusterToken } from "../provision/cluster-secret.ts";
 import { hasOutdated, readBundle } from "../provision/renew.ts";
@@ -36,17 +37,12 @@ export function createAgentPool(options: AgentsOptions): AgentPool {
     onLost: async (clusterName) => {
       const row = await findCluster(db, clusterName);
       if (row === undefined) return false;
-      const context = ownCloudContext(row, new AbortController().signal);
+      const context = ownCloudContext(row, { signal: new AbortController().signal });
       const current = await refreshCluster(clusterName, { ...options, agents: pool }, context);
       return current !== undefined && current.status !== "STOPPED";
     },
   });
   return pool;
-}
-
-/** How the server calls a cluster's cloud by itself, without a request. */
-function ownCloudContext(row: ClusterRow, signal: AbortSignal): CloudContext {
-  return { workspace: row.workspace, config: {}, env: {}, signal };
 }
 
 /** An upgrade that does not work leaves the agent that there is, as long as that one answers. */
@@ -64,7 +60,7 @@ async function renewAgents(met: MetAgent, agentBundle: string, options: AgentsOp
     const token = ensureClusterToken(row.secret_path);
     const renewed = await bringUp(
       { cluster, cloud, token },
-      { agents, agentBundle, cloudContext: ownCloudContext(row, signal) },
+      { agents, agentBundle, cloudContext: ownCloudContext(row, { signal }) },
     );
     await recordEvent(options, row, { type: "DEBUG", to: row.status, reason: "The agents were upgraded." });
     return renewed;
