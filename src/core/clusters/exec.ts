@@ -9,7 +9,7 @@ import { checkFit, checkOwner } from "./plan.ts";
 import { runTimestamp } from "./provision-log.ts";
 import { toHandle } from "./record.ts";
 import { submitJob } from "./submit.ts";
-import { syncWorkdir } from "./sync-files.ts";
+import { requireSources, syncWorkdir } from "./sync-files.ts";
 import { readTask } from "./task-input.ts";
 import { lockCluster } from "./waiting.ts";
 
@@ -37,6 +37,7 @@ async function runExec(body: ExecBody, context: OperationContext): Promise<Launc
     );
   }
   const cluster = await requireUpCluster(context.db, name, "Executing a task");
+  await requireSources({ workdir: task.workdir, fileMounts: {} }, context);
   await checkOwner(cluster, context);
   const candidate = checkFit(cluster, task);
   const resources = task.resources.candidates[candidate];

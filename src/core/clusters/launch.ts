@@ -17,7 +17,7 @@ import { openRunLog, runLogDir } from "./provision-log.ts";
 import { toHandle, type Handle } from "./record.ts";
 import { prepareResize } from "./resize.ts";
 import { submitJob } from "./submit.ts";
-import { syncFileMounts, syncWorkdir } from "./sync-files.ts";
+import { requireSources, syncFileMounts, syncWorkdir } from "./sync-files.ts";
 import { configHash, readTask, type TaskInput } from "./task-input.ts";
 import { noteProgress } from "./transition.ts";
 import { waitForAutostop, withClusterLock } from "./waiting.ts";
@@ -43,6 +43,7 @@ async function runLaunch(body: LaunchBody, context: OperationContext): Promise<L
   refuseReserved(body, "Launching tasks on it is not allowed.");
   refuseUnsupported(body);
   const input = readTask(body.task, context);
+  await requireSources(input.task, context);
   await waitForAutostop(body.cluster_name, context);
   if (body.dryrun === true) return dryRun(body, input.task, context);
   return withClusterLock(body.cluster_name, context, () => launchLocked(body, input, context));
