@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { plainText } from "../test/e2e/support/plain-text.ts";
 import type { World } from "./cli-measure.ts";
 import type { OurServer } from "./cli-worlds.ts";
 
@@ -12,8 +13,7 @@ async function firstLineMs(server: OurServer, world: World, args: readonly strin
   let firstMs: number | undefined;
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     seen += text;
-    if (firstMs === undefined && new RegExp(`\\) (?:\\u001b\\[0m)?${mark}`, "u").test(seen))
-      firstMs = performance.now() - started;
+    if (firstMs === undefined && plainText(seen).includes(`) ${mark}\n`)) firstMs = performance.now() - started;
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => (seen += text));
   const exitCode = await new Promise<number | null>((resolve) => child.once("close", resolve));

@@ -4,6 +4,7 @@ import type { Figure } from "./cli-figures.ts";
 import { renderFigures } from "./cli-figures.ts";
 import type { FirstLines } from "./cli-first-line.ts";
 import type { Measured, MeasuredFull } from "./cli-scenarios.ts";
+import type { StreamFigures } from "./cli-streams.ts";
 
 export interface Sides<T> {
   readonly ours: T | undefined;
@@ -93,8 +94,11 @@ function serverFigures(empty: Sides<Measured>, full: Sides<MeasuredFull>): Figur
   ];
 }
 
-function jobFigures(first: FirstLines | undefined): Figure[] {
+function jobFigures(jobs: JobRun): Figure[] {
   const original = undefined;
+  const { firstLines: first, jobsPerSecond, stream, followersP99Ms } = jobs;
+  const atMost = (value: number): Figure["target"] => ({ kind: "at-most", value });
+  const atLeast = (value: number): Figure["target"] => ({ kind: "at-least", value });
   return [
     {
       what: "`sky launch` on this machine: command to first output line",
@@ -110,25 +114,53 @@ function jobFigures(first: FirstLines | undefined): Figure[] {
       ours: first?.execMs,
       original,
     },
+    {
+      what: "1,000 jobs `true` on one cluster, through the API server",
+      unit: "jobs/s",
+      target: atLeast(50),
+      ours: jobsPerSecond,
+      original,
+    },
+    {
+      what: "log of 1 GB: agent → server → client, byte-exact",
+      unit: "MB/s",
+      target: atLeast(100),
+      ours: stream.mbPerSecond,
+      original,
+    },
+    {
+      what: "the same: growth of the server's memory",
+      unit: "MiB",
+      target: atMost(64),
+      ours: stream.serverGrowthMib,
+      original,
+    },
+    {
+      what: "500 clients follow a log: p99 of another request",
+      unit: "ms",
+      target: atMost(50),
+      ours: followersP99Ms,
+      original,
+    },
   ];
+}
+
+export interface JobRun {
+  readonly firstLines: FirstLines;
+  readonly jobsPerSecond: number;
+  readonly stream: StreamFigures;
+  readonly followersP99Ms: number;
 }
 
 export interface Run {
   readonly empty: Sides<Measured>;
   readonly full: Sides<MeasuredFull>;
-  readonly firstLines: FirstLines | undefined;
-  /** Figures that other programs of this folder measured. */
-  readonly more: readonly Figure[];
+  readonly jobs: JobRun;
 }
 
 /** Every figure of a run, in the order of the table. */
 export function figuresOf(run: Run): Figure[] {
-  return [
-    ...commandFigures(run.empty, run.full),
-    ...serverFigures(run.empty, run.full),
-    ...jobFigures(run.firstLines),
-    ...run.more,
-  ];
+  return [...commandFigures(run.empty, run.full), ...serverFigures(run.empty, run.full), ...jobFigures(run.jobs)];
 }
 
 function machine(): string {
@@ -162,6 +194,8 @@ ${renderFigures(figuresOf(run))}
   health figures by \`wrk -t1\`. A request
   of the status figures is \`POST /status\`, then \`GET /api/get\`; the database is the one that each product uses by default.
 * 1,000 clusters: rows in the product's own database, listed in full. Ours are copies of a cluster that was really launched.
+* First output line: from starting the command until the job's first line is in its output, on a new cluster each time.
+* 500 followers: the latency of \`/api/health\`, asked every 5 ms meanwhile, bounds the lag of the server's event loop from above.
 * The original runs in a network and process namespace of its own, as do the clients that measure it.
 
 ## Repeat it

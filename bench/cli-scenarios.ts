@@ -32,6 +32,8 @@ export interface Effort {
   readonly loadSeconds: number;
   /** How long the server is left alone before its idle memory is read. */
   readonly settleSeconds: number;
+  /** Size of the log that is streamed. */
+  readonly logMegabytes: number;
 }
 
 const MIB = 1024 * 1024;

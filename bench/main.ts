@@ -3,11 +3,12 @@ import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { findReference, type Reference } from "../test/e2e/support/reference.ts";
-import { measureFirstLines, type FirstLines } from "./cli-first-line.ts";
-import { figuresOf, renderReport, type Run } from "./cli-report.ts";
+import { measureFirstLines } from "./cli-first-line.ts";
+import { figuresOf, renderReport, type JobRun, type Run } from "./cli-report.ts";
 import { renderFigures } from "./cli-figures.ts";
 import { measureEmpty, measureFull, type Effort, type Measured, type MeasuredFull } from "./cli-scenarios.ts";
 import { seedClusters } from "./cli-seed.ts";
+import { measureBigLog, measureFollowers, measureJobs } from "./cli-streams.ts";
 import { OurServer, startOriginalWorld } from "./cli-worlds.ts";
 
 const CLUSTERS = 1000;
@@ -28,7 +29,7 @@ async function medianStartMs(server: OurServer, runs: number): Promise<number> {
 interface OurRun {
   readonly empty: Measured;
   readonly full: MeasuredFull;
-  readonly firstLines: FirstLines;
+  readonly jobs: JobRun;
 }
 
 async function measureOurs(effort: Effort): Promise<OurRun> {
@@ -42,14 +43,19 @@ async function measureOurs(effort: Effort): Promise<OurRun> {
     const empty = await measureEmpty(world, effort);
     say("ours: launch and exec");
     const firstLines = await measureFirstLines(server, world, 5);
-    say(`ours: ${CLUSTERS} clusters`);
     const launched = await world.run([...world.sky, "launch", "-y", "-c", "bench-0000", "true"]);
     if (launched.exitCode !== 0) throw new Error(launched.stdout + launched.stderr);
+    say("ours: jobs");
+    const jobsPerSecond = await measureJobs(world, 1000);
+    say("ours: log streams");
+    const stream = await measureBigLog(server, world, effort.logMegabytes);
+    const followersP99Ms = await measureFollowers(world, 500, 8);
     await server.stop();
+    say(`ours: ${CLUSTERS} clusters`);
     seedClusters(server.sandbox.home, "bench-0000", CLUSTERS);
     await server.start();
     const full = await measureFull(world, effort);
-    return { empty, full, firstLines };
+    return { empty, full, jobs: { firstLines, jobsPerSecond, stream, followersP99Ms } };
   } finally {
     await server.sandbox.dispose();
   }
@@ -97,14 +103,14 @@ const effort: Effort = {
   commandRuns: values.quick ? 5 : 21,
   loadSeconds: values.quick ? 3 : 10,
   settleSeconds: values.quick ? 3 : 20,
+  logMegabytes: values.quick ? 100 : 1000,
 };
 const ours = await measureOurs(effort);
 const original = reference === undefined ? undefined : await measureOriginal(reference, effort);
 const run: Run = {
   empty: { ours: ours.empty, original: original?.empty },
   full: { ours: ours.full, original: original?.full },
-  firstLines: ours.firstLines,
-  more: [],
+  jobs: ours.jobs,
 };
 console.log(renderFigures(figuresOf(run)));
 if (!values["only-print"]) {

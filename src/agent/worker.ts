@@ -6,6 +6,7 @@ import { powerOff, writePowerState } from "./autostop/power.ts";
 import { runHooks } from "./autostop/hooks.ts";
 import { dropStaleTasks } from "./cluster/stale-tasks.ts";
 import { stayJoined } from "./cluster/dial-head.ts";
+import { factsOf, listNodeInfos } from "./cluster/members.ts";
 import { createWorkerMethods, createWorkerStreams } from "./cluster/worker-handlers.ts";
 import type { StopNode } from "./cluster/worker-protocol.ts";
 import type { NodeParts } from "./head.ts";
@@ -50,7 +51,7 @@ export async function startWorker({ config, paths, node, runner, log, exit, boot
       clusterName: config.clusterName,
       index: config.index,
       workerPort: 0,
-      nodes: [],
+      nodes: listNodeInfos([{ node, isAlive: true, facts: factsOf(config) }]),
     }),
     shutdown: async ({ jobs }) => {
       leaving.abort();

@@ -39,6 +39,11 @@ async function run(
       first,
       children(group).map((entry) => entry.name),
     );
+  if (group === undefined && rest.length === 1) {
+    // The most frequent ones need no parser.
+    if (first === "--version" || first === "-v") return await runRootOption({ version: true }, machine);
+    if (first === "--commit" || first === "-c") return await runRootOption({ commit: true }, machine);
+  }
   const { parseCommand } = await import("./parser/parse.ts");
   const spec = { help: "", args: {}, options: group === undefined ? rootOptions : {} };
   const parsed = parseCommand(spec, rest.slice(0, 1 + valueWords(rest)), { kindOf: () => undefined });

@@ -1,11 +1,12 @@
 import type { LineInput } from "./context.ts";
 
 /** Reads answers line by line; the stream is not touched before the first question. */
-export function stdinLines(stream: NodeJS.ReadStream): LineInput {
+export function stdinLines(open: () => NodeJS.ReadStream): LineInput {
   let buffered = "";
   let ended = false;
   return {
     async readLine({ signal }) {
+      const stream = open();
       stream.setEncoding("utf8");
       while (!buffered.includes("\n") && !ended) {
         const chunk = await nextChunk(stream, signal);

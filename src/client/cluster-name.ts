@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { loadCrypto } from "../platform/random.ts";
 import { InvalidClusterNameError } from "../shared/errors.ts";
 
 const VALID = /^[a-zA-Z]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?$/;
@@ -7,7 +7,7 @@ const VALID = /^[a-zA-Z]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?$/;
 export function makeClusterName(user: string): string {
   const cleaned = user.toLowerCase().replace(/[^a-z0-9-]/g, "");
   const suffix = cleaned.replace(/^-+|-+$/g, "");
-  return `sky-${randomBytes(2).toString("hex")}${suffix === "" ? "" : `-${suffix}`}`;
+  return `sky-${loadCrypto().randomBytes(2).toString("hex")}${suffix === "" ? "" : `-${suffix}`}`;
 }
 
 /** Throws when no cluster may have that name. */

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { loadCrypto } from "../platform/random.ts";
 import { ApiServerConnectionError } from "../shared/errors.ts";
 import type { CallOptions, Session } from "./session.ts";
 import { discard } from "./transport.ts";
@@ -58,7 +58,7 @@ async function send(
 
 function keyed(session: Session, path: string): CallOptions {
   if (!WITH_KEY.has(path)) return { repeatable: !path.includes("launch") };
-  const headers = { "X-SkyPilot-Idempotency-Key": randomUUID() };
+  const headers = { "X-SkyPilot-Idempotency-Key": loadCrypto().randomUUID() };
   // Another server would start the operation twice if a lost answer made us send it again.
   return { headers, repeatable: session.isOurServer };
 }

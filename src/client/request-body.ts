@@ -1,6 +1,6 @@
-import { randomUUID } from "node:crypto";
 import { readVariable, type Env } from "../platform/env.ts";
 import { loginName } from "../platform/paths.ts";
+import { makeRunId } from "../platform/random.ts";
 import { loadUserHash } from "../platform/user-hash.ts";
 
 /** Variables that go with every request. A list, not a prefix: tokens and whatever else a shell holds stay at home. */
@@ -57,6 +57,6 @@ function forwardedVariables(options: CommonBodyOptions): Record<string, string> 
   }
   variables["SKYPILOT_USER_ID"] = loadUserHash(env, options.home);
   variables["SKYPILOT_USER"] = loginName(env);
-  variables["SKYPILOT_USAGE_RUN_ID"] = readVariable(env, "SKYPILOT_USAGE_RUN_ID") ?? randomUUID();
+  variables["SKYPILOT_USAGE_RUN_ID"] = readVariable(env, "SKYPILOT_USAGE_RUN_ID") ?? makeRunId();
   return variables;
 }

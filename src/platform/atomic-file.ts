@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
@@ -12,7 +11,7 @@ export interface AtomicWriteOptions {
 /** Writes a file so that readers see the old or the new content, never a part. The temporary file has the final permissions from the start. */
 export function writeFileAtomic(path: string, content: string | Uint8Array, options: AtomicWriteOptions = {}): void {
   mkdirSync(dirname(path), { recursive: true, mode: options.directoryMode ?? 0o755 });
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
+  const temporary = `${path}.${process.pid}.${process.hrtime.bigint()}.tmp`;
   try {
     writeFileSync(temporary, content, { mode: options.mode ?? 0o644, flag: "wx" });
     renameSync(temporary, path);

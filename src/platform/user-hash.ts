@@ -1,8 +1,8 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { writeFileAtomic } from "./atomic-file.ts";
 import { readVariable, type Env } from "./env.ts";
 import { hostName, loginName, skyPaths } from "./paths.ts";
+import { loadCrypto } from "./random.ts";
 
 const VALID = /^[a-zA-Z0-9][a-zA-Z0-9-]*$/;
 
@@ -35,5 +35,5 @@ export function makeUserHash(user: string, host: string): string {
 }
 
 function md5(text: string): string {
-  return createHash("md5").update(text).digest("hex");
+  return loadCrypto().createHash("md5").update(text).digest("hex");
 }

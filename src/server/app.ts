@@ -1,4 +1,5 @@
 import { Hono, type Context } from "hono";
+import { toStateError } from "../db/errors.ts";
 import { SkyError } from "../shared/errors.ts";
 import { toWireError } from "../shared/wire/error.ts";
 import type { AppDependencies, AppEnv } from "./app-types.ts";
@@ -50,7 +51,8 @@ function headOf(c: Context<AppEnv>): RequestHead {
 }
 
 /** `{"detail", "hint", "code"}` with the error's status; a bug shows no more than its id. */
-function answerError(error: unknown, c: Context<AppEnv>, deps: AppDependencies): Response {
+function answerError(thrown: unknown, c: Context<AppEnv>, deps: AppDependencies): Response {
+  const error = toStateError(thrown, deps.paths.stateFile);
   const requestId = c.get("requestId");
   if (error instanceof InvalidRequestError) {
     return c.json({ detail: error.issues, hint: null, code: error.code }, 422);

@@ -59,9 +59,10 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
     clouds,
     clock,
     locks,
+    agentBundle: parts.agentBundle,
     onError: (clusterName, error) => logger.warn({ err: error, clusterName }, "agent connection"),
   });
-  const config = new ServerConfig(parts.configPath);
+  const config = new ServerConfig(parts.configPath, clock);
   const contextParts = { ...parts, clouds, agents, locks, config };
   const createContext = (run: RunInfo): Promise<OperationContext> => createOperationContext(run, contextParts);
   const operations: Record<string, AnyOperation> = {
@@ -90,7 +91,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   });
   await queue.start();
   await agents.resume();
-  const daemons = startDaemons({ db: database.db, paths, clock, logger, config });
+  const daemons = startDaemons({ db: database.db, paths, clock, logger, config, clouds, agents, locks });
   return {
     handler: getRequestListener(app.fetch, { overrideGlobalObjects: false }),
     close: async (options) => {

@@ -19,7 +19,8 @@ export interface ContextParts {
 }
 
 /** Variables of a client on this machine that say which cloud credentials to use, and whether owners are compared. */
-const CREDENTIAL_VARIABLE = /^(?:AWS_|SKYPILOT_SKIP_CLOUD_IDENTITY_CHECK$|AZURE_|GOOGLE_APPLICATION_CREDENTIALS$|KUBECONFIG$|CLOUDSDK_)/;
+const CREDENTIAL_VARIABLE =
+  /^(?:AWS_|SKYPILOT_SKIP_CLOUD_IDENTITY_CHECK$|AZURE_|GOOGLE_APPLICATION_CREDENTIALS$|KUBECONFIG$|CLOUDSDK_)/;
 
 /** Makes the context of one run. Rejects with InvalidConfigError. */
 export async function createOperationContext(run: RunInfo, parts: ContextParts): Promise<OperationContext> {

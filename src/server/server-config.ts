@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from "node:fs";
+import type { Clock } from "../shared/clock.ts";
 import { InvalidConfigError } from "../shared/errors.ts";
 
 export type Config = Readonly<Record<string, unknown>>;
@@ -6,22 +7,33 @@ export type Config = Readonly<Record<string, unknown>>;
 /** Keys beside those of 0.14.1 that only the server's own file decides: they say who may do what. */
 const SERVER_ONLY = ["auth", "rbac"];
 
+/** A busy server looks at the file no more often than this. */
+const LOOK_MS = 100;
+
 /** Reads the server's config file and reads it again when it changed. A missing file is an empty config. */
 export class ServerConfig {
   readonly #path: string;
+  readonly #clock: Clock;
   #stamp: string | undefined;
   #config: Config = {};
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(path: string) {
+  constructor(path: string, clock: Clock) {
     this.#path = path;
+    this.#clock = clock;
   }
 
   /** Throws InvalidConfigError, with file, line and column. */
   async load(): Promise<Config> {
+    if (this.#clock.now() - this.#lookedAt < LOOK_MS) return this.#config;
     const stamp = stampOf(this.#path);
-    if (stamp === this.#stamp) return this.#config;
+    if (stamp === this.#stamp) {
+      this.#lookedAt = this.#clock.now();
+      return this.#config;
+    }
     this.#config = stamp === undefined ? {} : await readConfig(this.#path);
     this.#stamp = stamp;
+    this.#lookedAt = this.#clock.now();
     return this.#config;
   }
 

@@ -1,10 +1,20 @@
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { AGENT_BUNDLE, Rig, waitUntil } from "./agent-rig.ts";
+import { AGENT_BUNDLE, ranksLines, Rig, waitUntil } from "./agent-rig.ts";
 
 let rig: Rig;
 afterEach(() => rig.stop());
@@ -76,18 +86,30 @@ test("a full disk is said plainly, loses nothing, and everything goes on when th
     await sending.catch(() => undefined);
     expect(readdirSync(join(disk, "home/sky_workdir"))).toEqual([]);
 
-    const jobId = await rig.submit({ run: "echo one; until [ -e go ]; do sleep 0.05; done" });
+    // The rank's own file lies elsewhere, so that it is the agent that finds no space.
+    const raw = join(rig.directory, "raw");
+    mkdirSync(raw);
+    mkdirSync(join(disk, "home/sky_logs/1-task"), { recursive: true });
+    symlinkSync(raw, join(disk, "home/sky_logs/1-task/tasks"));
+    const block = "head -c 20000 /dev/zero | tr '\\0'";
+    const run = `until [ -e go ]; do sleep 0.05; done; ${block} a; echo; sleep 0.3; ${block} b; echo; sleep 0.3; echo end`;
+    const jobId = await rig.submit({ run });
     const followed = rig.logs(jobId);
     await rig.reaches(jobId, "RUNNING");
+    writeFileSync(join(disk, "home/sky_workdir/go.new"), "");
     const filler = join(disk, "filler");
     expect(() => writeFileSync(filler, Buffer.alloc(10_000_000))).toThrow("ENOSPC");
     await expect(rig.submit({ run: "true", envs: { A: "x".repeat(100_000) } })).rejects.toMatchObject({
       agentCode: "NO_SPACE",
     });
-    writeFileSync(join(disk, "home/sky_workdir/go"), "");
+    renameSync(join(disk, "home/sky_workdir/go.new"), join(disk, "home/sky_workdir/go"));
     await waitUntil("the agent to notice", () => rig.head.log().includes("disk full"), 30_000);
     rmSync(filler);
-    expect(await followed).toMatch(/\) one\n$/);
+    expect(ranksLines(await followed)).toEqual([
+      `(task, pid=N) ${"a".repeat(20_000)}`,
+      `(task, pid=N) ${"b".repeat(20_000)}`,
+      "(task, pid=N) end",
+    ]);
     expect((await rig.ends(jobId)).status).toBe("SUCCEEDED");
     await rig.reaches(await rig.submit({ run: "true" }), "SUCCEEDED");
   } finally {

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { plainText } from "./support/plain-text.ts";
 import { expectRefusal } from "./support/refusal.ts";
-import { Sandbox } from "./support/sandbox.ts";
+import { runProgram } from "./support/run-program.ts";
+import { repoRoot, Sandbox } from "./support/sandbox.ts";
 
 describe("bad task files and arguments", () => {
   let sandbox: Sandbox;
@@ -136,12 +137,15 @@ describe("bad task files and arguments", () => {
     expectRefusal(result, { exitCode: 1, message: /4096/u });
   });
 
-  it.runIf(process.getuid?.() !== 0)("an unreadable config file is named", async () => {
-    mkdirSync(join(sandbox.home, ".sky"), { recursive: true });
-    const config = join(sandbox.home, ".sky/config.yaml");
-    writeFileSync(config, "{}");
+  it("an unreadable config file is named", async () => {
+    const config = sandbox.write("unreadable.yaml", "{}");
     chmodSync(config, 0);
-    expectRefusal(await sandbox.sky(["status"]), { exitCode: 1, message: /config\.yaml/u });
+    const env = sandbox.env({ SKYPILOT_GLOBAL_CONFIG: config });
+    // Root reads everything, unless it gives the right to do so away.
+    const asUser = process.getuid?.() === 0 ? ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] : [];
+    const argv = [...asUser, process.execPath, join(repoRoot, "bin/sky.cjs"), "launch", "-y", "--dryrun", "echo hi"];
+    const result = await runProgram(argv, { env, cwd: sandbox.work });
+    expectRefusal(result, { exitCode: 1, message: /unreadable\.yaml/u });
   });
 
   it.each([

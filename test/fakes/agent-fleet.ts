@@ -27,6 +27,8 @@ interface FakeNode {
   /** Agents that run; a second start of a running agent ends at once, as the real one's lock makes it. */
   isRunning: boolean;
   starts: number;
+  /** The program that runs, by its hash. */
+  bundle: string;
 }
 
 /** Jobs and settings of one cluster: what the real head keeps on disk. */
@@ -62,7 +64,7 @@ export class AgentFleet {
   }
 
   node(root: string): FakeNode {
-    const node = this.#nodes.get(root) ?? { root, files: new Map(), isRunning: false, starts: 0 };
+    const node = this.#nodes.get(root) ?? { root, files: new Map(), isRunning: false, starts: 0, bundle: "" };
     this.#nodes.set(root, node);
     return node;
   }
@@ -87,8 +89,15 @@ export class AgentFleet {
     const node = this.node(instance.agentRoot);
     return {
       run: () => Promise.resolve({ exitCode: 0, stdout: "", stderr: "" }),
-      startDetached: () => {
-        if (!node.isRunning) node.starts++;
+      startDetached: (argv) => {
+        if (!node.isRunning) {
+          node.starts++;
+          node.bundle =
+            argv
+              .find((one) => one.endsWith("/agent.cjs"))
+              ?.split("/")
+              .at(-2) ?? "";
+        }
         node.isRunning = true;
         const config = readConfig(node);
         if (config.index > 0)
@@ -133,7 +142,8 @@ export class AgentFleet {
     const nodes = () =>
       Array.from({ length: config.numNodes }, (_, index) => {
         const root = node.root.replace(/\/\d+$/, `/${index}`);
-        return { index, ip: `n${index}`, resources: config.resources, isAlive: this.node(root).isRunning };
+        const { isRunning, bundle } = this.node(root);
+        return { index, ip: `n${index}`, resources: config.resources, isAlive: isRunning, bundle };
       });
     return {
       hello: async ({ protocol }) => ({
@@ -143,7 +153,7 @@ export class AgentFleet {
         clusterName: config.clusterName,
         index: config.index,
         workerPort: 7000,
-        nodes: nodes(),
+        nodes: config.index === 0 ? nodes() : nodes().filter((info) => info.index === config.index),
       }),
       submit: async (params) => submit(head, params),
       queue: async (params) => ({

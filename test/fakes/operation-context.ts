@@ -74,6 +74,7 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
     clouds,
     clock,
     locks,
+    agentBundle: options.agentBundle,
     onError: (_, error) => options.onBackgroundError?.(error),
   });
   return {

@@ -24,7 +24,7 @@ export interface Member {
 
 export function factsOf(config: NodeConfig): MemberFacts {
   const { index, ip, resources, deviceIndices } = config;
-  const bundle = programHash(process.argv[1]);
+  const bundle = programHash(process.argv[1] ?? "");
   return {
     index,
     ip,

@@ -12,7 +12,7 @@ export async function dropStaleTasks(
     stale.map(async (id) => {
       // What a finished script left behind on purpose goes on.
       if (!options.runner.isOver(id)) await options.runner.kill(id, options.graceMs);
-      options.runner.forget(id);
+      await options.runner.forget(id);
     }),
   );
 }

@@ -150,7 +150,7 @@ export class JobQueue {
       const directory = expandHome(logDir, this.#options.paths.home);
       log = RunLog.open({
         path: join(directory, "run.log"),
-        indexPath: join(this.#jobDirectory(jobId), "run.idx"),
+        indexPath: this.#indexPath(jobId),
         readRaw: (task, from, to) => this.#readRaw(job, { task, from, to }),
       });
       this.#logs.set(jobId, log);
@@ -241,7 +241,7 @@ export class JobQueue {
     this.#queued.delete(jobId);
     this.#logs.delete(jobId);
     this.#options.secrets.remove(job.spec.key);
-    rmSync(this.#jobDirectory(jobId), { recursive: true, force: true });
+    rmSync(this.#indexPath(jobId), { force: true });
     for (const { node } of this.#options.runNodes()) {
       node.forgetJob(jobId).catch((error: unknown) => {
         this.#options.log.error("cannot clean up a job", { job: jobId, node: node.index, ...describeError(error) });
@@ -298,17 +298,17 @@ export class JobQueue {
     }
   }
 
-  /** Folders of jobs that ended while the agent could not clean up. */
+  /** Files of jobs that ended while the agent could not clean up. */
   #removeLeftovers(unfinished: ReadonlySet<string>): void {
     const { jobs } = this.#options.paths;
     mkdirSync(jobs, { recursive: true, mode: 0o700 });
     for (const name of readdirSync(jobs)) {
-      if (!unfinished.has(name)) rmSync(join(jobs, name), { recursive: true, force: true });
+      if (!unfinished.has(name.replace(/\..*/, ""))) rmSync(join(jobs, name), { recursive: true, force: true });
     }
   }
 
-  #jobDirectory(jobId: number): string {
-    return join(this.#options.paths.jobs, String(jobId));
+  #indexPath(jobId: number): string {
+    return join(this.#options.paths.jobs, `${jobId}.idx`);
   }
 }
 

@@ -64,7 +64,13 @@ export class LocalNode implements ClusterNode {
   }
 
   async forgetJob(jobId: number): Promise<void> {
-    for (const id of this.#options.runner.list()) if (jobOfTask(id) === jobId) this.#options.runner.forget(id);
+    const { runner } = this.#options;
+    await Promise.all(
+      runner
+        .list()
+        .filter((id) => jobOfTask(id) === jobId)
+        .map((id) => runner.forget(id)),
+    );
   }
 
   async listLogFiles(

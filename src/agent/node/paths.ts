@@ -15,7 +15,7 @@ export interface AgentPaths {
   readonly workerPort: string;
   /** One folder per task: script, pid, exit code. */
   readonly tasks: string;
-  /** One folder per job: secret values, index of run.log. */
+  /** Index of run.log of each job that is not finished. */
   readonly jobs: string;
   readonly jobsDb: string;
   readonly hooks: string;

@@ -97,13 +97,20 @@ describe("sky logs", () => {
       ",
         "out": "├── Waiting
       (t, pid=1) hi
-      ⨯ Job finished (status: FAILED).
+      ✓ Job finished (status: FAILED).
       ",
       }
     `);
     expect(server.bodies("/logs")).toMatchObject([
       { cluster_name: "a", job_id: null, follow: true, tail: 1000, log_offset: -1 },
     ]);
+  });
+
+  test("a job that does not exist", async () => {
+    Object.assign(server.routes, streams(control("<job_finished></job_finished>"), 102));
+    const { code, out, err } = await sky(["logs", "a", "99", "--tail", "5"], { server });
+    expect({ code, out }).toEqual({ code: 102, out: "" });
+    expect(err).toContain("Job 99 not found (see `sky queue`).\n");
   });
 
   test("output of the job passes byte for byte", async () => {

@@ -105,7 +105,7 @@ async function tailJob(client: SkyClient, cluster: string, { args, options }: Pa
     tail = DEFAULT_TAIL;
   }
   const log = client.logs(cluster, jobId, { follow: options.follow, tail: Math.max(0, tail), signal: ctx.signal });
-  return await printJobLog(ctx, log);
+  return await printJobLog(ctx, log, jobId === undefined ? "Job" : `Job ${jobId}`);
 }
 
 async function printStatus(

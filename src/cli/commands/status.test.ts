@@ -13,7 +13,6 @@ beforeEach(async () => {
     routes: {
       "POST /status": gives([]),
       "GET /enabled_clouds": gives(["aws"]),
-      "GET /workspaces": gives({ default: {} }),
       "POST /jobs/queue/v2": fails("ClusterNotUpError", "No in-progress managed jobs."),
       "POST /jobs/pool_status": gives([]),
       "POST /serve/status": gives([]),

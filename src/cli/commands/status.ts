@@ -37,12 +37,7 @@ export async function runStatus({ args, options }: Input<typeof statusSpec>, ctx
     return 0;
   }
   const sections = hasNames ? [] : moreSections(client, options, ctx);
-  const [list, infra, several, ...more] = await Promise.all([
-    records,
-    enabledInfra(client, ctx),
-    hasSeveralWorkspaces(client, ctx),
-    ...sections,
-  ]);
+  const [list, infra, ...more] = await Promise.all([records, enabledInfra(client, ctx), ...sections]);
   await updateSsh(list, ctx, { complete: !hasNames });
   const colors = makeColors(ctx.env, ctx.out.isTTY);
   const title = (text: string): string => (colors.enabled ? `\u001B[1;36m${text}\u001B[0m` : text);
@@ -52,7 +47,7 @@ export async function runStatus({ args, options }: Input<typeof statusSpec>, ctx
     now: ctx.clock.now() / 1000,
     verbose: options.verbose,
     showUser: options.allUsers,
-    showWorkspace: several,
+    showWorkspace: new Set(list.map((record) => record.workspace)).size > 1,
   });
   lines.push(table === "" ? noClusters(args.clusters) : table);
   const hints: string[] = [];
@@ -118,14 +113,6 @@ function autostopHint(records: readonly ClusterRecord[]): string[] {
 async function enabledInfra(client: SkyClient, ctx: Context): Promise<string> {
   const clouds = await client.enabledClouds({ expand: true, signal: ctx.signal });
   return clouds.length === 0 ? "none (run: sky check)" : clouds.join(", ");
-}
-
-async function hasSeveralWorkspaces(client: SkyClient, ctx: Context): Promise<boolean> {
-  const request = submit<Readonly<Record<string, unknown>>>(client.session, "/workspaces", undefined, {
-    name: "sky.workspaces.get",
-    signal: ctx.signal,
-  });
-  return Object.keys(await request).length > 1;
 }
 
 interface Section {

@@ -60,8 +60,14 @@ function requireFree(many: string, one: string, total: number, wanted: number, h
   throw new NoCapacityError(
     `This machine has ${round(total)} ${total === 1 ? one : many}, of which ${round(Math.max(0, free))} ${free === 1 ? "is" : "are"} free` +
       `${holders === "" ? "" : ` (${holders})`}; the cluster needs ${round(wanted)}.`,
-    { hint: "Stop or terminate a cluster (sky stop, sky down), or ask for less." },
+    { hint: makeRoom(held.map((claim) => claim.clusterName)) },
   );
+}
+
+/** `holders`: clusters that have what is missing. */
+function makeRoom(holders: readonly string[]): string {
+  const names = [...new Set(holders)].join(" ");
+  return names === "" ? "Ask for less." : `To make room: sky stop ${names} (or sky down), or ask for less.`;
 }
 
 function round(amount: number): string {
@@ -94,7 +100,7 @@ function noGpus(spec: ClusterSpec, name: string, machine: Machine, held: Readonl
   return new NoCapacityError(
     `This machine has ${own.length} ${name}, of which ${own.length - holders.length} ${own.length - holders.length === 1 ? "is" : "are"} free` +
       `${holders.length === 0 ? "" : ` (${holders.join(", ")})`}; the cluster needs ${wanted}.`,
-    { hint: "Stop or terminate a cluster that holds one (sky stop, sky down)." },
+    { hint: makeRoom(own.flatMap((index) => held.get(index) ?? [])) },
   );
 }
 

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Cloud, CloudContext, ClusterRef, ClusterSpec, Instance, InstanceState } from "../../core/ports/cloud.ts";
 import { nodeEnvironment } from "../../runners/local/environment.ts";
+import { toFileError } from "../../runners/local/file-errors.ts";
 import { createLocalRunner } from "../../runners/local/runner.ts";
 import { readAllocation, readAllocations, writeAllocation, type Allocation, type LocalNode } from "./allocations.ts";
 import { allocateNodes } from "./capacity.ts";
@@ -29,7 +30,9 @@ export function createLocalCloud(options: LocalCloudOptions): Cloud {
   let machine: Promise<Machine> | undefined;
   const probe = (): Promise<Machine> => (machine ??= (options.probe ?? probeMachine)());
   const locked = <T>(context: CloudContext, work: () => T | Promise<T>): Promise<T> =>
-    withFileLock(lockFile, context.signal, work);
+    withFileLock(lockFile, context.signal, work).catch((error: unknown) => {
+      throw toFileError(error, join(options.home, ".sky"));
+    });
 
   return {
     name: "local",

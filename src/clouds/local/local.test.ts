@@ -71,6 +71,9 @@ describe("capacity", () => {
     await expect(run(cloud, "b", cpus(2))).rejects.toThrow(
       "This machine has 4 CPUs, of which 1 is free (a: 3); the cluster needs 2.",
     );
+    await expect(run(cloud, "b", cpus(2))).rejects.toMatchObject({
+      hint: "To make room: sky stop a (or sky down), or ask for less.",
+    });
     await run(cloud, "b", cpus(1));
     const memory = { memory: { amount: 3, orMore: false, perCpu: false } };
     await run(cloud, "c", { ...memory, numNodes: 2 });

@@ -3,17 +3,25 @@ import type { Database } from "../../db/schema.ts";
 import type { AgentEvent } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { findCluster } from "../../db/queries/clusters.ts";
+import { ownCloudContext } from "../clusters/refresh-all.ts";
 import { refreshCluster } from "../clusters/refresh.ts";
 import { moveTo, recordEvent } from "../clusters/transition.ts";
 import type { ClusterLocks } from "../operation.ts";
-import type { CloudContext, CloudRegistry } from "../ports/cloud.ts";
-import { AgentPool } from "./pool.ts";
+import type { CloudRegistry } from "../ports/cloud.ts";
+import { bringUp } from "../provision/bring-up.ts";
+import { ensureClusterToken } from "../provision/cluster-secret.ts";
+import { hasOutdated, readBundle } from "../provision/renew.ts";
+import type { AgentPeer } from "../../shared/agent/peer.ts";
+import { AgentError } from "../../shared/errors.ts";
+import { AgentPool, type MetAgent } from "./pool.ts";
 
 export interface AgentsOptions {
   readonly db: Kysely<Database>;
   readonly clouds: CloudRegistry;
   readonly clock: Clock;
   readonly locks: ClusterLocks;
+  /** Path of the agent's program; agents that run another one are replaced when the server meets them. */
+  readonly agentBundle?: string;
   readonly onError: (clusterName: string, error: unknown) => void;
 }
 
@@ -21,23 +29,49 @@ export interface AgentsOptions {
 export function createAgentPool(options: AgentsOptions): AgentPool {
   const { db, clock } = options;
   const store = { db, clock };
+  const { agentBundle } = options;
   const pool: AgentPool = new AgentPool({
     ...options,
+    ...(agentBundle === undefined ? {} : { renew: (met) => renewAgents(met, agentBundle, options) }),
     onEvent: async (clusterName, event) => applyEvent(clusterName, event, store),
     onLost: async (clusterName) => {
       const row = await findCluster(db, clusterName);
       if (row === undefined) return false;
-      const context: CloudContext = {
-        workspace: row.workspace,
-        config: {},
-        env: {},
-        signal: new AbortController().signal,
-      };
+      const context = ownCloudContext(row, { signal: new AbortController().signal });
       const current = await refreshCluster(clusterName, { ...options, agents: pool }, context);
       return current !== undefined && current.status !== "STOPPED";
     },
   });
   return pool;
+}
+
+/** An upgrade that does not work leaves the agent that there is, as long as that one answers. */
+async function renewAgents(met: MetAgent, agentBundle: string, options: AgentsOptions): Promise<AgentPeer> {
+  const { cluster, agent, hello, dialAgain, signal } = met;
+  const { row } = cluster;
+  try {
+    if (!hasOutdated(hello, readBundle(agentBundle)) || row.secret_path === null) return agent;
+    const cloud = await options.clouds.load(row.cloud);
+    const agents = {
+      connect: (_name: string, wait: { readonly waitMs?: number } = {}) =>
+        agent.isClosed ? dialAgain(wait.waitMs) : Promise.resolve(agent),
+      drop: () => agent.close(),
+    };
+    const token = ensureClusterToken(row.secret_path);
+    const renewed = await bringUp(
+      { cluster, cloud, token },
+      { agents, agentBundle, cloudContext: ownCloudContext(row, { signal }) },
+    );
+    await recordEvent(options, row, { type: "DEBUG", to: row.status, reason: "The agents were upgraded." });
+    return renewed;
+  } catch (error) {
+    if (agent.isClosed || !(error instanceof AgentError)) {
+      agent.close();
+      throw error;
+    }
+    options.onError(row.name, error);
+    return agent;
+  }
 }
 
 async function applyEvent(

@@ -3,12 +3,13 @@ import { findCluster, listClusters } from "../../db/queries/clusters.ts";
 import type { Database } from "../../db/schema.ts";
 import { duplexOverStream } from "../../shared/agent/byte-duplex.ts";
 import { AgentPeer } from "../../shared/agent/peer.ts";
-import { AGENT_PROTOCOL_VERSION, type AgentEvent } from "../../shared/agent/protocol.ts";
+import type { AgentEvent, HelloResult } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { AgentError } from "../../shared/errors.ts";
 import { clusterRef, toCluster, type Cluster } from "../clusters/cluster.ts";
 import type { AgentConnections } from "../operation.ts";
 import type { CloudRegistry } from "../ports/cloud.ts";
+import { greet } from "../provision/renew.ts";
 
 export interface AgentPoolOptions {
   readonly db: Kysely<Database>;
@@ -20,8 +21,23 @@ export interface AgentPoolOptions {
    * The connection ended by itself. Looks at the cluster; answers whether it still runs, so that connecting again makes sense.
    */
   readonly onLost: (clusterName: string) => Promise<boolean>;
+  /**
+   * Replaces the agents when they are of another release, before anybody talks to them. Once for each cluster, so that two
+   * servers of different releases do not replace each other's agents for ever.
+   */
+  readonly renew?: (met: MetAgent) => Promise<AgentPeer>;
   /** A bug or an outage in the background; the pool goes on. */
   readonly onError: (clusterName: string, error: unknown) => void;
+}
+
+/** A head agent that this server talks to for the first time. */
+export interface MetAgent {
+  readonly cluster: Cluster;
+  readonly agent: AgentPeer;
+  readonly hello: HelloResult;
+  /** Connects to the agent that comes after. */
+  readonly dialAgain: (waitMs: number | undefined) => Promise<AgentPeer>;
+  readonly signal: AbortSignal;
 }
 
 interface Entry {
@@ -38,6 +54,8 @@ export class AgentPool implements AgentConnections {
   readonly #entries = new Map<string, Entry>();
   /** Clusters whose connection is being opened again, with how to give that up. */
   readonly #returning = new Map<string, AbortController>();
+  /** Hashes of the clusters whose agents were compared with ours. */
+  readonly #met = new Set<string>();
   readonly #background = new Set<Promise<void>>();
   readonly #closing = new AbortController();
 
@@ -99,14 +117,31 @@ export class AgentPool implements AgentConnections {
     const row = await findCluster(this.#options.db, clusterName);
     if (row === undefined) throw new AgentError(`Cluster '${clusterName}' does not exist.`);
     const cluster = toCluster(row);
+    const { peer, hello } = await this.#greetHead(cluster, options);
+    const { renew } = this.#options;
+    if (renew === undefined || row.status !== "UP" || this.#met.has(row.cluster_hash)) return peer;
+    this.#met.add(row.cluster_hash);
+    const { signal } = this.#signal(options.signal);
+    const dialAgain = async (waitMs: number | undefined): Promise<AgentPeer> => {
+      const wait = waitMs === undefined ? {} : { waitMs };
+      return (await this.#greetHead(cluster, { ...wait, signal })).peer;
+    };
+    return renew({ cluster, agent: peer, hello, dialAgain, signal });
+  }
+
+  async #greetHead(
+    cluster: Cluster,
+    options: { readonly waitMs?: number; readonly signal?: AbortSignal },
+  ): Promise<{ readonly peer: AgentPeer; readonly hello: HelloResult }> {
+    const clusterName = cluster.row.name;
     const duplex = await this.#dial(cluster, options);
     const peer = new AgentPeer(duplexOverStream(duplex), { role: "dialer", clock: this.#options.clock });
     try {
-      const hello = await peer.call("hello", { protocol: AGENT_PROTOCOL_VERSION }, this.#signal(options.signal));
+      const hello = await greet(peer, this.#signal(options.signal).signal);
       if (hello.clusterName !== clusterName || hello.index !== 0) {
         throw new AgentError(`The agent that answers for ${clusterName} belongs to ${hello.clusterName}.`);
       }
-      return peer;
+      return { peer, hello };
     } catch (error) {
       peer.close();
       throw error;

@@ -10,7 +10,7 @@ import { checkFit } from "./plan.ts";
 import { runTimestamp } from "./provision-log.ts";
 import { toHandle } from "./record.ts";
 import { submitJob } from "./submit.ts";
-import { syncWorkdir } from "./sync-files.ts";
+import { requireSources, syncWorkdir } from "./sync-files.ts";
 import { readTask } from "./task-input.ts";
 import { lockCluster } from "./waiting.ts";
 
@@ -38,6 +38,7 @@ async function runExec(body: ExecBody, context: OperationContext): Promise<Launc
     );
   }
   const cluster = await requireUpCluster(context.db, name, "Executing a task");
+  await requireSources({ workdir: task.workdir, fileMounts: {} }, context);
   await checkOwner(cluster, context);
   const candidate = checkFit(cluster, task);
   const resources = task.resources.candidates[candidate];

@@ -151,6 +151,14 @@ describe("files", () => {
     ]);
   });
 
+  test("a missing workdir is named before anything is created", async () => {
+    await expect(launch({ task: taskYaml("workdir: /no/such/dir\nrun: ls") })).rejects.toThrow(
+      "Workdir must be a valid directory (or a symlink to a directory). /no/such/dir not found.",
+    );
+    expect(await world.clusters()).toEqual([]);
+    expect(world.cloud.created).toBe(0);
+  });
+
   test("a missing source is named", async () => {
     const task = taskYaml("file_mounts:\n  /tmp/one: /no/such/file\nrun: ls");
     await expect(launch({ task })).rejects.toThrow(
@@ -175,6 +183,11 @@ describe("a place that refuses", () => {
     );
     expect(await world.clusters()).toEqual([]);
     expect(world.cloud.ledger()).toEqual({});
+  });
+
+  test("leads to what the cloud says can be done about it", async () => {
+    world.cloud.knobs.failBefore.run = [1, 2].map(() => new NoCapacityError("Full.", { hint: "To make room: x" }));
+    await expect(launch()).rejects.toMatchObject({ hint: "To make room: x" });
   });
 
   test("is asked again with --retry-until-up", async () => {
@@ -268,6 +281,9 @@ describe("wrong input", () => {
     await expect(launch({ task })).rejects.toThrow(
       "Task requires AWS which is not enabled. To enable access, change the task infra requirement or run: sky check to ensure the infra is enabled.",
     );
+    await expect(launch({ task })).rejects.toMatchObject({
+      hint: "AWS is not available in this version yet. Enabled here: lambda (e.g. --infra lambda).",
+    });
     world.cloud.knobs.isEnabled = false;
     await expect(launch()).rejects.toThrow("Cloud access is not set up. Run: sky check");
   });

@@ -1,13 +1,14 @@
 import { join } from "node:path";
 import { findCluster, updateCluster } from "../../db/queries/clusters.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import { AGENT_PROTOCOL_VERSION } from "../../shared/agent/protocol.ts";
 import { AgentError, InvalidValueError, ResourcesUnavailableError } from "../../shared/errors.ts";
 import type { Operation, OperationContext } from "../operation.ts";
+import { greet } from "../provision/renew.ts";
 import type { Task } from "../task/task.ts";
 import { applyAutostop, resolveAutostop } from "./autostop-settings.ts";
 import type { LaunchBody } from "./bodies.ts";
 import { clusterRef, cloudContext, toCluster, type Cluster } from "./cluster.ts";
+import { ensureCurrentAgents } from "./current-agents.ts";
 import * as messages from "./messages.ts";
 import { checkClusterName } from "./names.ts";
 import { newPorts, planLaunch, refuseUnsupported, type LaunchPlan } from "./plan.ts";
@@ -16,7 +17,7 @@ import { openRunLog, runLogDir } from "./provision-log.ts";
 import { toHandle, type Handle } from "./record.ts";
 import { prepareResize } from "./resize.ts";
 import { submitJob } from "./submit.ts";
-import { syncFileMounts, syncWorkdir } from "./sync-files.ts";
+import { requireSources, syncFileMounts, syncWorkdir } from "./sync-files.ts";
 import { configHash, readTask, type TaskInput } from "./task-input.ts";
 import { noteProgress } from "./transition.ts";
 import { waitForAutostop, withClusterLock } from "./waiting.ts";
@@ -42,6 +43,7 @@ async function runLaunch(body: LaunchBody, context: OperationContext): Promise<L
   refuseReserved(body, "Launching tasks on it is not allowed.");
   refuseUnsupported(body);
   const input = readTask(body.task, context);
+  await requireSources(input.task, context);
   await waitForAutostop(body.cluster_name, context);
   if (body.dryrun === true) return dryRun(body, input.task, context);
   return withClusterLock(body.cluster_name, context, () => launchLocked(body, input, context));
@@ -163,8 +165,9 @@ async function reuseHealthy(launch: Planned, context: OperationContext): Promise
 async function connectIfComplete(cluster: Cluster, context: OperationContext): Promise<AgentPeer | undefined> {
   try {
     const agent = await context.agents.connect(cluster.row.name, { signal: context.signal });
-    const hello = await agent.call("hello", { protocol: AGENT_PROTOCOL_VERSION }, { signal: context.signal });
-    return hello.nodes.filter((node) => node.isAlive).length >= cluster.row.num_nodes ? agent : undefined;
+    const hello = await greet(agent, context.signal);
+    if (hello.nodes.filter((node) => node.isAlive).length < cluster.row.num_nodes) return undefined;
+    return await ensureCurrentAgents(cluster, agent, context);
   } catch (error) {
     if (error instanceof AgentError) return undefined;
     throw error;

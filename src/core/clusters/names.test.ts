@@ -3,6 +3,36 @@ import { describe, expect, test } from "vitest";
 import { InvalidClusterNameError } from "../../shared/errors.ts";
 import { checkClusterName, nameOnCloud } from "./names.ts";
 
+describe("a name that is refused", () => {
+  function hintFor(name: string): string | undefined {
+    try {
+      checkClusterName(name);
+      return undefined;
+    } catch (error) {
+      return error instanceof InvalidClusterNameError ? error.hint : String(error);
+    }
+  }
+
+  test.each([
+    ["1abc", "c-1abc"],
+    ["my cluster!", "my-cluster"],
+    ["-x-", "x"],
+    ["Müller", "Mu-ller"],
+    ["!!!", "mycluster"],
+  ])("%s comes with %s", (name, suggestion) => {
+    expect(hintFor(name)).toBe(`For example: ${suggestion}`);
+  });
+
+  test("always comes with one that is allowed", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (name) => {
+        const hint = hintFor(name);
+        if (hint !== undefined) expect(hintFor(hint.replace("For example: ", ""))).toBeUndefined();
+      }),
+    );
+  });
+});
+
 describe("nameOnCloud", () => {
   test.each([
     ["t1", 120, "t1-fcd1e5cf"],

@@ -10,7 +10,18 @@ export function checkClusterName(name: string): void {
   if (VALID.test(name)) return;
   throw new InvalidClusterNameError(
     `Cluster name "${name}" is invalid; ensure it is fully matched by regex (e.g., only contains letters, numbers and dash): ${VALID_NAME}`,
+    { hint: `For example: ${suggestName(name)}` },
   );
+}
+
+/** The closest name that is allowed. */
+function suggestName(name: string): string {
+  const inner = name
+    .normalize("NFKD")
+    .replace(/[^-_.a-zA-Z0-9]+/g, "-")
+    .replace(/^[-_.]+|[-_.]+$/g, "");
+  if (inner === "") return "mycluster";
+  return /^[a-zA-Z]/.test(inner) ? inner : `c-${inner}`;
 }
 
 /**

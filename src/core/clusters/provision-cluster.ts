@@ -39,13 +39,14 @@ export interface Provision {
 interface Failure {
   readonly attempt: RankedOffer;
   readonly reason: string;
+  readonly hint?: string;
   /** Another place, or another time, cannot help. */
   readonly isFinal: boolean;
 }
 
 type Outcome =
   | { readonly isDone: true }
-  | { readonly isDone: false; readonly reason: string; readonly isFinal: boolean };
+  | { readonly isDone: false; readonly reason: string; readonly isFinal: boolean; readonly hint?: string };
 
 /**
  * Tries the plan's places in order until the cluster is up. Throws ResourcesUnavailableError with every reason. After any other
@@ -85,7 +86,7 @@ async function tryPlaces(request: Provision, context: OperationContext): Promise
     context.log.line(messages.launchingOn(attempt.displayName, attempt.offer));
     const outcome = await runInstances({ ...request, attempt, index }, { row, cloud }, context);
     if (outcome.isDone) return setUpNodes(request, { row, cloud }, context);
-    failures.push({ attempt, reason: outcome.reason, isFinal: outcome.isFinal });
+    failures.push({ ...outcome, attempt });
     context.log.line(`sky.exceptions.ResourcesUnavailableError: ${outcome.reason}`);
     if (outcome.isFinal) break;
   }
@@ -205,7 +206,9 @@ async function runInstances(request: Attempt, target: Target, context: Operation
       return { isDone: true };
     } catch (error) {
       if (!(error instanceof SkyError)) throw error;
-      return { isDone: false, reason: error.message, isFinal: !(error instanceof NoCapacityError) };
+      const { message: reason, hint } = error;
+      const isFinal = !(error instanceof NoCapacityError);
+      return { isDone: false, reason, isFinal, ...(hint === undefined ? {} : { hint }) };
     }
   });
   if (outcome.isDone) return outcome;
@@ -233,7 +236,7 @@ async function setUpNodes(request: Provision, target: Target, context: Operation
   try {
     await context.effect(effectName(request, "bring-up"), async () => {
       const token = ensureClusterToken(secretPath(context.stateDir, row.cluster_hash));
-      await bringUp({ cluster, cloud, token }, context);
+      await bringUp({ cluster, cloud, token }, { ...context, cloudContext: cloudContext(context) });
     });
   } catch (error) {
     if (context.signal.aborted) throw error;
@@ -299,7 +302,11 @@ async function giveUp(
       `  ${reason}`,
     ]),
   ];
-  return new ResourcesUnavailableError(lines.join("\n"), { noFailover: failures.some((failure) => failure.isFinal) });
+  const hints = [...new Set(failures.flatMap((failure) => failure.hint ?? []))];
+  return new ResourcesUnavailableError(lines.join("\n"), {
+    noFailover: failures.some((failure) => failure.isFinal),
+    ...(hints.length === 0 ? {} : { hint: hints.join("\n") }),
+  });
 }
 
 async function settleFailure(row: ClusterRow, failures: readonly Failure[], context: OperationContext): Promise<void> {

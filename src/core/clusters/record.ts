@@ -62,9 +62,6 @@ const PICKLED_NONE = "gAROLg==";
 /** Phases of INIT in which a request is at work on the cluster. */
 const LAUNCHING = new Set(["provisioning", "runtime_setup"]);
 
-/** What a cluster's `infra` is on the wire. */
-export type WireInfra = (cluster: Cluster) => string;
-
 export function toHandle(cluster: Cluster, wireInfra: string): Handle {
   const { row, instances } = cluster;
   return {

@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import { findCluster, updateCluster, type ClusterRow } from "../../db/queries/clusters.ts";
+import { findRequest, isTerminal } from "../../db/queries/requests.ts";
 import type { Database } from "../../db/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { AgentError } from "../../shared/errors.ts";
@@ -31,18 +32,27 @@ export async function refreshCluster(
 ): Promise<ClusterRow | undefined> {
   const row = await findCluster(context.db, clusterName);
   if (row === undefined || context.locks.holder(clusterName) !== undefined) return row;
+  if (await isWorkedOn(row, context)) return row;
   const id = context.requestId ?? "refresh";
   const release = await context.locks.acquire(clusterName, id, { signal: cloudContext.signal });
   try {
     const current = await findCluster(context.db, clusterName);
     if (current === undefined) return undefined;
-    return await look(current, context, cloudContext);
+    return await refreshLocked(current, context, cloudContext);
   } finally {
     release();
   }
 }
 
-async function look(
+/** After a restart of the server a request that had begun goes on, but may not have its lock back yet. */
+async function isWorkedOn(row: ClusterRow, context: RefreshContext): Promise<boolean> {
+  if (row.busy_request === null || row.busy_request === context.requestId) return false;
+  const request = await findRequest(context.db, row.busy_request);
+  return request !== undefined && !isTerminal(request.status);
+}
+
+/** `refreshCluster` for whoever holds the cluster's lock. */
+export async function refreshLocked(
   row: ClusterRow,
   context: RefreshContext,
   cloudContext: CloudContext,
@@ -105,7 +115,8 @@ async function apply(
     return;
   }
   if (to === row.status && phase === row.phase) {
-    await updateCluster(context.db, row.cluster_hash, { last_event: reason });
+    // Nothing is written when nothing is new: answers that were made of the row stay good.
+    if (row.last_event !== reason) await updateCluster(context.db, row.cluster_hash, { last_event: reason });
     return;
   }
   await moveTo(context, row, { to, phase, reason });

@@ -1,14 +1,16 @@
 import { join } from "node:path";
-import { InvalidValueError } from "../../shared/errors.ts";
+import { ClusterDoesNotExistError, InvalidValueError } from "../../shared/errors.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import { applyAutostop, resolveAutostop } from "./autostop-settings.ts";
 import type { StartBody } from "./bodies.ts";
-import { requireCluster } from "./cluster.ts";
+import { cloudContext, requireCluster, toCluster, type Cluster } from "./cluster.ts";
+import { ensureCurrentAgents } from "./current-agents.ts";
 import { checkOwner } from "./owner.ts";
 import type { LaunchPlan } from "./plan.ts";
 import { provisionCluster } from "./provision-cluster.ts";
 import { openRunLog, runLogDir, runTimestamp } from "./provision-log.ts";
 import { toHandle, type Handle } from "./record.ts";
+import { refreshLocked } from "./refresh.ts";
 import { waitForAutostop, withClusterLock } from "./waiting.ts";
 
 export const startOperation: Operation<StartBody, Handle> = {
@@ -35,8 +37,12 @@ async function startLocked(body: StartBody, context: OperationContext): Promise<
   const cloud = await context.clouds.load(before.row.cloud);
   const wireInfra = cloud.wireInfra(before.row.region, before.row.zone);
   // Journaled, because the row says UP or INIT when the request goes on after a restart.
-  const plan = await context.effect("plan", () => Promise.resolve(planStart(before, cloud.displayName, context)));
+  const plan = await context.effect("plan", async () => {
+    return planStart(await lookAgain(before, context), cloud.displayName, context);
+  });
   if (plan.previousStatus === "UP" && body.force !== true) {
+    const head = await context.agents.connect(name, { signal: context.signal });
+    await ensureCurrentAgents(before, head, context);
     context.log.line(`Cluster ${name} already has status UP.`);
     return toHandle(before, wireInfra);
   }
@@ -54,11 +60,18 @@ async function startLocked(body: StartBody, context: OperationContext): Promise<
   return toHandle(cluster, wireInfra);
 }
 
-function planStart(
-  cluster: Awaited<ReturnType<typeof requireCluster>>,
-  displayName: string,
-  context: OperationContext,
-): LaunchPlan {
+/** A cluster that is up in its row may be off in truth, e.g. after a reboot. */
+async function lookAgain(cluster: Cluster, context: OperationContext): Promise<Cluster> {
+  const { row } = cluster;
+  if (row.status !== "UP") return cluster;
+  const seen = await refreshLocked(row, context, cloudContext(context));
+  if (seen !== undefined) return toCluster(seen);
+  throw new ClusterDoesNotExistError(`Cluster '${row.name}' does not exist any more: all its nodes were terminated.`, {
+    hint: "Launch it again with `sky launch`.",
+  });
+}
+
+function planStart(cluster: Cluster, displayName: string, context: OperationContext): LaunchPlan {
   const { row, offer, ports } = cluster;
   const now = context.clock.now();
   return {
@@ -66,7 +79,8 @@ function planStart(
     clusterHash: row.cluster_hash,
     runTimestamp: runTimestamp(now),
     launchedAt: now,
-    previousStatus: row.status,
+    // Up, but without agents that answer on every node: it has to be set up again.
+    previousStatus: row.status === "UP" && row.phase !== "ready" ? "INIT" : row.status,
     numNodes: row.num_nodes,
     previousNumNodes: row.num_nodes,
     attempts: [{ candidate: 0, offer, displayName }],

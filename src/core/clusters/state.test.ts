@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ClusterStatus } from "../../db/queries/clusters.ts";
 import {
+  AUTOSTOP_GRACE_MS,
   CREATION_GRACE_MS,
   decide,
   mayMove,
@@ -87,6 +88,20 @@ describe("decide", () => {
     ["one stopped", "UP", { instances: nodes("running", "stopped"), agent: "not asked" }, "INIT", "degraded"],
     ["one gone", "UP", { instances: nodes("running", "terminated"), agent: "not asked" }, "INIT", "degraded"],
     ["one pending", "UP", { instances: nodes("running", "pending"), agent: "not asked" }, "INIT", "degraded"],
+    [
+      "one stopped of those that stop",
+      "AUTOSTOPPING",
+      { instances: nodes("running", "stopped"), agent: "not asked" },
+      undefined,
+      "",
+    ],
+    [
+      "one too many",
+      "UP",
+      { instances: nodes("running", "running", "running"), agent: "not asked" },
+      "INIT",
+      "degraded",
+    ],
     ["all gone", "UP", { instances: [], agent: "not asked" }, "TERMINATED", "terminating"],
     ["all gone while young", "INIT", { instances: [], agent: "not asked" }, undefined, ""],
     ["worker lost", "UP", { instances: nodes("running", "running"), agent: "healthy", liveNodes: 1 }, "UP", "degraded"],
@@ -100,6 +115,11 @@ describe("decide", () => {
 
   test("an INIT cluster without instances is gone after the grace", () => {
     expect(decide(facts("INIT"), { instances: [], agent: "not asked" }, CREATION_GRACE_MS)?.to).toBe("TERMINATED");
+  });
+
+  test("a cluster that does not finish stopping itself is abnormal", () => {
+    const seen: Observation = { instances: nodes("running", "stopped"), agent: "not asked" };
+    expect(decide(facts("AUTOSTOPPING"), seen, AUTOSTOP_GRACE_MS)?.to).toBe("INIT");
   });
 
   test("a healthy running cluster never becomes INIT", () => {

@@ -49,6 +49,8 @@ export interface Transition {
 
 /** A cloud may not show an instance yet that was just created. */
 export const CREATION_GRACE_MS = 60_000;
+/** The nodes of a cluster that stops itself do not stop at the same moment. */
+export const AUTOSTOP_GRACE_MS = 600_000;
 
 /** Decides what an observation means. Undefined: nothing to change. */
 export function decide(cluster: ClusterFacts, seen: Observation, now: number): Transition | undefined {
@@ -63,13 +65,21 @@ export function decide(cluster: ClusterFacts, seen: Observation, now: number): T
   }
   const running = live.filter((instance) => instance.state === "running").length;
   if (running === live.length && live.length === cluster.numNodes) return decideRunning(cluster, seen);
-  const reason =
-    live.length < cluster.numNodes
-      ? "one or more nodes terminated"
-      : stopped > 0
-        ? "some but not all nodes are stopped"
-        : `${live.length - running} of ${cluster.numNodes} node(s) in unexpected state`;
-  return abnormal(reason);
+  if (cluster.status === "AUTOSTOPPING" && now - cluster.statusUpdatedAt < AUTOSTOP_GRACE_MS) return undefined;
+  return abnormal(reasonOf({ live: live.length, stopped, running }, cluster.numNodes));
+}
+
+interface Counts {
+  readonly live: number;
+  readonly stopped: number;
+  readonly running: number;
+}
+
+function reasonOf({ live, stopped, running }: Counts, numNodes: number): string {
+  if (live < numNodes) return "one or more nodes terminated";
+  if (live > numNodes) return `${live} nodes carry the cluster's name, of which ${numNodes} were launched`;
+  if (stopped > 0) return "some but not all nodes are stopped";
+  return `${live - running} of ${numNodes} node(s) in unexpected state`;
 }
 
 function decideRunning(cluster: ClusterFacts, seen: Observation): Transition | undefined {

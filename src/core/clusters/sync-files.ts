@@ -21,6 +21,40 @@ export interface FileSync {
   readonly runTimestamp: string;
 }
 
+/**
+ * Looks once for what the task uploads, so that no node is brought up for a path with a typing error. Throws MissingFileError. When
+ * the request goes on after a restart, what was uploaded before may be gone from the client.
+ */
+export async function requireSources(task: Pick<Task, "workdir" | "fileMounts">, context: OperationContext) {
+  if (task.workdir?.kind !== "dir" && Object.keys(task.fileMounts).length === 0) return;
+  await context.effect("check-sources", () => {
+    lookForSources(task, context);
+    return Promise.resolve();
+  });
+}
+
+function lookForSources(task: Pick<Task, "workdir" | "fileMounts">, context: OperationContext): void {
+  const { workdir } = task;
+  if (workdir?.kind === "dir") {
+    const source = context.resolveClientPath(workdir.path);
+    if (statSync(source, { throwIfNoEntry: false })?.isDirectory() !== true) {
+      throw new MissingFileError(
+        `Workdir must be a valid directory (or a symlink to a directory). ${workdir.path} not found.`,
+        { hint: "Check the path; it is looked for on the machine of the client." },
+      );
+    }
+  }
+  for (const path of Object.values(task.fileMounts)) requireMountSource(path, context);
+}
+
+function requireMountSource(path: string, context: OperationContext): string {
+  const source = context.resolveClientPath(path);
+  if (statSync(source, { throwIfNoEntry: false }) !== undefined) return source;
+  throw new MissingFileError(
+    `File mount source '${path}' does not exist locally. To fix: check if it exists, and correct the path.`,
+  );
+}
+
 /** Brings the workdir to every node. The answer goes into the job's metadata. */
 export async function syncWorkdir(
   sync: FileSync,
@@ -111,12 +145,7 @@ export async function syncFileMounts(sync: FileSync, context: OperationContext):
   const log = openSyncLog(sync, "file_mounts.log", context);
   const hint = messages.viewServerLog(`${sync.runTimestamp}/file_mounts.log`);
   for (const [index, [dest, path]] of mounts.entries()) {
-    const source = context.resolveClientPath(path);
-    if (statSync(source, { throwIfNoEntry: false }) === undefined) {
-      throw new MissingFileError(
-        `File mount source '${path}' does not exist locally. To fix: check if it exists, and correct the path.`,
-      );
-    }
+    const source = requireMountSource(path, context);
     context.log.spin(messages.spinner("Syncing file mounts", hint));
     context.log.line(
       `  ${messages.dim(`Syncing (to ${messages.nodesText(sync.cluster.row.num_nodes)}): ${source} -> ${dest}`)}`,

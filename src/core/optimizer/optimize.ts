@@ -47,7 +47,7 @@ export async function rankOffers(task: Task, context: OperationContext): Promise
     rejected: answers.flatMap((answer) => answer.rejected),
     suggestions: [...new Set(answers.flatMap((answer) => answer.suggestions))],
   };
-  if (ranking.offers.length === 0) throw noOffers(task, ranking, clouds);
+  if (ranking.offers.length === 0) throw noOffers(task, ranking, { clouds, supported: context.clouds.names() });
   return ranking;
 }
 
@@ -94,13 +94,21 @@ async function askClouds(question: Question, clouds: readonly Cloud[], context: 
   };
 }
 
-function noOffers(task: Task, ranking: Ranking, clouds: readonly Cloud[]): ResourcesUnavailableError {
+interface Places {
+  readonly clouds: readonly Cloud[];
+  /** Registry keys of what this release knows how to use. */
+  readonly supported: readonly string[];
+}
+
+function noOffers(task: Task, ranking: Ranking, places: Places): ResourcesUnavailableError {
+  const { clouds } = places;
   const keys = task.resources.candidates.map(cloudKeyOf);
   const disabled = [...new Set(keys)].filter((key) => key === undefined || !clouds.some((cloud) => cloud.name === key));
   if (disabled.length > 0 && keys.every((key) => disabled.includes(key)) && !disabled.includes(undefined)) {
     const names = disabled.map((key) => displayNameOf(key ?? ""));
     return new ResourcesUnavailableError(
       `Task requires ${names.join(", ")} which ${names.length === 1 ? "is" : "are"} not enabled. To enable access, change the task infra requirement or run: sky check to ensure the infra is enabled.`,
+      { hint: notEnabledHint(disabled, names, places) },
     );
   }
   const requests = task.resources.candidates.map((resources) => `${task.numNodes}x ${formatResources(resources)}`);
@@ -114,6 +122,19 @@ function noOffers(task: Task, ranking: Ranking, clouds: readonly Cloud[]): Resou
   for (const one of ranking.rejected) lines.push(`- ${one.displayName}: ${one.reason}.`);
   const hint = ["sky gpus list to list available accelerators.", "      sky check to check the enabled clouds."];
   return new ResourcesUnavailableError(lines.join("\n"), { hint: hint.join("\n") });
+}
+
+/** Tells what this release cannot do yet from what only has to be set up. */
+function notEnabledHint(
+  keys: readonly (string | undefined)[],
+  displayNames: readonly string[],
+  { clouds, supported }: Places,
+): string {
+  const enabled = clouds.map((cloud) => cloud.name);
+  const unknown = keys.filter((key) => !supported.includes(key ?? ""));
+  const use = enabled.length === 0 ? "" : ` Enabled here: ${enabled.join(", ")} (e.g. --infra ${enabled[0]}).`;
+  if (unknown.length === 0) return `To see what is missing: sky check ${keys.join(" ")}.${use}`;
+  return `${displayNames.join(", ")} ${displayNames.length === 1 ? "is" : "are"} not available in this version yet.${use}`;
 }
 
 /** The table of considered resources: one row per cloud and instance type, the cheapest place of each. */

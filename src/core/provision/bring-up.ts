@@ -1,15 +1,13 @@
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import type { AgentEvent, HelloResult, NodeConfig } from "../../shared/agent/protocol.ts";
-import { AGENT_PROTOCOL_VERSION } from "../../shared/agent/protocol.ts";
+import type { AgentEvent, NodeConfig } from "../../shared/agent/protocol.ts";
 import { AgentError } from "../../shared/errors.ts";
 import type { Secret } from "../../shared/secret.ts";
-import { clusterRef, cloudContext, type Cluster } from "../clusters/cluster.ts";
-import type { OperationContext } from "../operation.ts";
-import type { Cloud, Instance } from "../ports/cloud.ts";
+import { clusterRef, type Cluster } from "../clusters/cluster.ts";
+import type { AgentConnections } from "../operation.ts";
+import type { Cloud, CloudContext, Instance } from "../ports/cloud.ts";
 import type { Runner } from "../ports/runner.ts";
+import { greet, isOutdated, readBundle, retire, retireOutdatedWorker, type Bundle } from "./renew.ts";
 
 /** How long a started agent may take to answer, and workers to dial in. */
 const AGENT_START_MS = 30_000;
@@ -22,11 +20,21 @@ export interface BringUp {
   readonly onWorkers?: () => void;
 }
 
+/** What bringing up needs of the server. */
+export interface BringUpContext {
+  readonly agents: Pick<AgentConnections, "connect" | "drop">;
+  readonly agentBundle: string;
+  /** With the signal that ends the wait. */
+  readonly cloudContext: CloudContext;
+}
+
 /**
- * Makes sure that an agent runs on every node and that the workers are connected to the head. What runs already is left alone, so
- * a second call is cheap. Returns the connection to the head.
+ * Makes sure that an agent of this release runs on every node and that the workers are connected to the head. An agent of another
+ * release ends and leaves its tasks to the new one. What is right already is left alone, so a second call is cheap. Returns the
+ * connection to the head.
  */
-export async function bringUp(request: BringUp, context: OperationContext): Promise<AgentPeer> {
+export async function bringUp(request: BringUp, context: BringUpContext): Promise<AgentPeer> {
+  const { signal } = context.cloudContext;
   const { cluster } = request;
   const [head, ...workers] = cluster.instances;
   if (head === undefined) throw new AgentError(`Cluster ${cluster.row.name} has no nodes.`);
@@ -34,39 +42,34 @@ export async function bringUp(request: BringUp, context: OperationContext): Prom
   const start = { ...request, bundle };
   const agent = await bringUpHead(start, head, context);
   if (workers.length === 0) return agent;
-  const hello = await greet(agent, context);
-  const isAlive = (index: number): boolean => hello.nodes.some((node) => node.index === index && node.isAlive);
+  const hello = await greet(agent, signal);
+  const isRight = (index: number): boolean =>
+    hello.nodes.some((node) => node.index === index && node.isAlive && !isOutdated(node, bundle));
   request.onWorkers?.();
-  const missing = workers.filter((worker) => !isAlive(worker.index));
+  const missing = workers.filter((worker) => !isRight(worker.index));
   const dialIn = { host: head.internalIp, port: hello.workerPort };
   await Promise.all(missing.map((worker) => startNode(start, { instance: worker, head: dialIn }, context)));
-  if (missing.length > 0) await waitForNodes(agent, cluster.row.num_nodes, context);
+  if (missing.length > 0) await waitForNodes(agent, { count: cluster.row.num_nodes, bundle }, signal);
   return agent;
 }
 
 interface Start extends BringUp {
-  readonly bundle: { readonly path: string; readonly hash: string };
+  readonly bundle: Bundle;
 }
 
-function readBundle(path: string): { readonly path: string; readonly hash: string } {
-  try {
-    return { path, hash: createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 16) };
-  } catch (error) {
-    throw new AgentError(`The node agent is missing: ${path} cannot be read.`, {
-      cause: error,
-      hint: "Run `npm run build` in the checkout, or reinstall the package.",
-    });
-  }
-}
-
-async function bringUpHead(start: Start, head: Instance, context: OperationContext): Promise<AgentPeer> {
+async function bringUpHead(start: Start, head: Instance, context: BringUpContext): Promise<AgentPeer> {
   const { name } = start.cluster.row;
-  const { signal } = context;
+  const { signal } = context.cloudContext;
   const running = await context.agents.connect(name, { signal }).catch((error: unknown) => {
     if (error instanceof AgentError) return undefined;
     throw error;
   });
-  if (running !== undefined) return running;
+  if (running !== undefined) {
+    const { nodes } = await greet(running, signal);
+    if (!nodes.some((node) => node.index === 0 && isOutdated(node, start.bundle))) return running;
+    await retire(running, renewKey(start), signal);
+    context.agents.drop(name);
+  }
   const runner = await startNode(start, { instance: head }, context);
   try {
     return await context.agents.connect(name, { waitMs: AGENT_START_MS, signal });
@@ -90,15 +93,21 @@ function outputFile(instance: Instance): string {
   return join(instance.agentRoot, "agent.out");
 }
 
+function renewKey({ bundle }: Start): string {
+  return `renew-${bundle.hash}`;
+}
+
 /** Places what the node needs and starts its agent, which ends by itself when another one runs there. */
 async function startNode(
   start: Start,
   node: { readonly instance: Instance; readonly head?: { readonly host: string; readonly port: number } },
-  context: OperationContext,
+  context: BringUpContext,
 ): Promise<Runner> {
   const { instance } = node;
   const { cluster, cloud, bundle } = start;
-  const runner = await cloud.runner(instance, clusterRef(cluster.row), cloudContext(context));
+  const { signal } = context.cloudContext;
+  const runner = await cloud.runner(instance, clusterRef(cluster.row), context.cloudContext);
+  if (node.head !== undefined) await retireOutdatedWorker(runner, { instance, bundle, key: renewKey(start) }, signal);
   const program = join(instance.installDir, bundle.hash, "agent.cjs");
   const config = nodeConfig(start, node);
   await runner.upload(
@@ -110,7 +119,7 @@ async function startNode(
         source: { bytes: Buffer.from(`${JSON.stringify(config, null, 2)}\n`) },
       },
     ],
-    { signal: context.signal },
+    { signal },
   );
   const command = [...(await runner.nodeCommand()), program, "daemon", "--root", instance.agentRoot];
   await runner.startDetached(command, { logFile: outputFile(instance) });
@@ -151,25 +160,26 @@ function clusterInfo(start: Start): string {
   return `{${pairs.map(([key, value]) => `${JSON.stringify(key)}: ${JSON.stringify(value)}`).join(", ")}}`;
 }
 
-function greet(agent: AgentPeer, context: OperationContext): Promise<HelloResult> {
-  return agent.call("hello", { protocol: AGENT_PROTOCOL_VERSION }, { signal: context.signal });
+interface Wanted {
+  readonly count: number;
+  readonly bundle: Bundle;
 }
 
 /** Waits for the event of the last missing node. */
-async function waitForNodes(agent: AgentPeer, count: number, context: OperationContext): Promise<void> {
+async function waitForNodes(agent: AgentPeer, wanted: Wanted, signal: AbortSignal): Promise<void> {
   const deadline = AbortSignal.timeout(AGENT_START_MS);
-  const watch = agent.open("watch", { afterSeq: 0 }, { signal: AbortSignal.any([deadline, context.signal]) });
+  const watch = agent.open("watch", { afterSeq: 0 }, { signal: AbortSignal.any([deadline, signal]) });
   try {
     await watch.start;
-    if (await isComplete(agent, count, context)) return;
+    if (await isComplete(agent, wanted, signal)) return;
     for await (const event of watch.events as AsyncIterable<AgentEvent>) {
-      if (event.type === "node" && (await isComplete(agent, count, context))) return;
+      if (event.type === "node" && (await isComplete(agent, wanted, signal))) return;
     }
     throw new AgentError("The head node's agent ended while the workers were connecting.");
   } catch (error) {
-    if (!deadline.aborted || context.signal.aborted) throw error;
-    const { nodes } = await greet(agent, context);
-    const missing = Array.from({ length: count }, (_, index) => index).filter(
+    if (!deadline.aborted || signal.aborted) throw error;
+    const { nodes } = await greet(agent, signal);
+    const missing = Array.from({ length: wanted.count }, (_, index) => index).filter(
       (index) => !nodes.some((node) => node.index === index && node.isAlive),
     );
     throw new AgentError(
@@ -181,7 +191,8 @@ async function waitForNodes(agent: AgentPeer, count: number, context: OperationC
   }
 }
 
-async function isComplete(agent: AgentPeer, count: number, context: OperationContext): Promise<boolean> {
-  const { nodes } = await greet(agent, context);
-  return nodes.filter((node) => node.isAlive).length >= count;
+async function isComplete(agent: AgentPeer, { count, bundle }: Wanted, signal: AbortSignal): Promise<boolean> {
+  const { nodes } = await greet(agent, signal);
+  // A worker that was told to end may be there for another moment.
+  return nodes.filter((node) => node.isAlive && (node.index === 0 || !isOutdated(node, bundle))).length >= count;
 }

@@ -7,6 +7,7 @@ import { dirname } from "node:path";
 import type { Duplex } from "node:stream";
 import { agentSocket } from "../../shared/agent/socket-path.ts";
 import { AgentError } from "../../shared/errors.ts";
+import { toFileError } from "./file-errors.ts";
 import type { RunOptions, RunResult, Runner, UploadFile } from "../../core/ports/runner.ts";
 
 export interface LocalRunnerOptions {
@@ -23,7 +24,9 @@ export function createLocalRunner(node: LocalRunnerOptions): Runner {
     upload: async (files, options) => {
       for (const file of files) {
         options?.signal?.throwIfAborted();
-        await place(file);
+        await place(file).catch((error: unknown) => {
+          throw toFileError(error, dirname(file.dest));
+        });
       }
     },
     connectAgent: (root, options = {}) => connectAgent(root, options),

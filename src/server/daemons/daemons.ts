@@ -1,5 +1,8 @@
 import { rm } from "node:fs/promises";
 import type { Kysely } from "kysely";
+import { REFRESH_EVERY_MS, refreshAllClusters } from "../../core/clusters/refresh-all.ts";
+import type { AgentConnections, ClusterLocks } from "../../core/operation.ts";
+import type { CloudRegistry } from "../../core/ports/cloud.ts";
 import { deleteUnusedValues } from "../../db/queries/request-values.ts";
 import { deleteFinishedBefore, listActiveBlobIds } from "../../db/queries/requests.ts";
 import type { Database } from "../../db/schema.ts";
@@ -20,6 +23,9 @@ export interface DaemonOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly config: ServerConfig;
+  readonly clouds: CloudRegistry;
+  readonly agents: AgentConnections;
+  readonly locks: ClusterLocks;
 }
 
 export interface Daemons {
@@ -30,6 +36,12 @@ export interface Daemons {
 export function startDaemons(options: DaemonOptions): Daemons {
   const stop = new AbortController();
   const loops = [
+    repeat("cluster-refresh", {
+      ...options,
+      everyMs: REFRESH_EVERY_MS,
+      signal: stop.signal,
+      work: () => refreshClusters(options, stop.signal),
+    }),
     repeat("request-gc", { ...options, everyMs: HOUR_MS, signal: stop.signal, work: () => collectRequests(options) }),
     repeat("blob-gc", { ...options, everyMs: HOUR_MS, signal: stop.signal, work: () => collectUploads(options) }),
   ];
@@ -60,6 +72,12 @@ async function repeat(
     }
     await clock.sleep(pauseMs, { signal }).catch(() => undefined);
   }
+}
+
+async function refreshClusters(options: DaemonOptions, signal: AbortSignal): Promise<void> {
+  const onError = (clusterName: string, error: unknown): void =>
+    options.logger.warn({ err: error, clusterName }, "cluster refresh");
+  await refreshAllClusters({ ...options, config: await options.config.load(), onError }, { signal });
 }
 
 /** Deletes requests that ended longer ago than `api_server.requests_retention_hours` (24; negative = never), and their logs. */

@@ -34,19 +34,17 @@ export function toDisplayBody(body: Readonly<Record<string, unknown>>): string {
   return JSON.stringify(shown);
 }
 
-// A value may be quoted in the style of shlex.join, with further quotes inside, so it ends at a space outside of quotes.
-const VALUE = String.raw`(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"])*`;
-const SECRET_OPTION = new RegExp(
-  `((?:^|\\s)--(?:env|secret|token|password)(?:=|\\s+))(['"]?[A-Za-z_][A-Za-z0-9_]*=)?${VALUE}`,
-  "g",
-);
+// A word may be quoted in the style of shlex.join, with further quotes inside, so it ends at a space outside of quotes.
+const WORD = String.raw`(?:'[^']*'|"(?:[^"\\]|\\.)*"|\\.|[^\s'"])+`;
+const SECRET_OPTION = new RegExp(`((?:^|\\s)--(?:env|secret|token|password)(?:=|\\s+))(${WORD})`, "g");
 
-/** Replaces the values of `--env`, `--secret` and `--token` in a command line. */
+/** Replaces the values of `--env`, `--secret`, `--token` and `--password` in a command line. */
 export function redactCommandLine(command: string): string {
-  return command.replace(SECRET_OPTION, (match, option: string, name: string | undefined) => {
-    if (name !== undefined) return `${option}${name.replace(/^['"]/, "")}<redacted>`;
+  return command.replace(SECRET_OPTION, (match, option: string, word: string) => {
+    const isPair = /--(?:env|secret)/.test(option);
+    const name = /^['"]?([A-Za-z_][A-Za-z0-9_]*)=/.exec(word)?.[1];
+    if (isPair && name !== undefined) return `${option}${name}=<redacted>`;
     // `--env NAME` takes the value from the caller's environment: nothing to hide.
-    const rest = match.slice(option.length);
-    return /--(?:env|secret)/.test(option) && /^\w+$/.test(rest) ? match : `${option}<redacted>`;
+    return isPair && /^\w+$/.test(word) ? match : `${option}<redacted>`;
   });
 }

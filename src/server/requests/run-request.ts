@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { createEffect } from "../../core/effect.ts";
 import { finishRequest, setRequestWaiting, type RequestOutcome } from "../../db/queries/requests.ts";
-import { sqliteCode } from "../../db/errors.ts";
+import { sqliteCode, toStateError } from "../../db/errors.ts";
 import { RequestCancelledError, SkyError } from "../../shared/errors.ts";
 import type { FinishedCache, FinishedEntry } from "./finished-cache.ts";
 import type { LiveRequest } from "./live-request.ts";
@@ -43,8 +43,9 @@ export async function runRequest(live: LiveRequest, options: RunDependencies): P
     const result = await live.operation.run(live.input.body as never, context);
     outcome = succeeded(result, options.clock.now());
     if (result instanceof JsonText) source = result;
-  } catch (error) {
+  } catch (thrown) {
     if (signal.reason instanceof LeaseLostError) return undefined;
+    const error = toStateError(thrown, "the server's state");
     reportBug(error, signal, { requestId, report: options.onInternalError });
     outcome = outcomeOfError(error, { requestId, finishedAt: options.clock.now(), abortReason: signal.reason });
   }

@@ -103,6 +103,7 @@ export const operationRoutes: readonly OperationRoute[] = [
 
 /** Endpoints of the protocol that this release does not serve: `[method, path, wire name]`. */
 export const unsupportedRoutes: readonly (readonly ["GET" | "POST", string, string])[] = [
+  ["POST", "/hook_logs", "hook_logs"],
   ["POST", "/storage/delete", "storage_delete"],
   ["POST", "/jobs/launch", "jobs.launch"],
   ["POST", "/jobs/cancel", "jobs.cancel"],

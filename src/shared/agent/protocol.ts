@@ -40,6 +40,8 @@ export interface NodeInfo {
   readonly ip: string;
   readonly resources: NodeResources;
   readonly isAlive: boolean;
+  /** First 16 hex digits of the SHA-256 of the program that the node's agent runs; absent from agents that do not tell. */
+  readonly bundle?: string;
 }
 
 /** `<root>/node.json` (0600), written by the server before the agent starts; the agent's whole configuration. */
@@ -76,7 +78,7 @@ export interface HelloResult {
   readonly index: number;
   /** Port on which the head takes workers in; 0 on a worker. */
   readonly workerPort: number;
-  /** Nodes that are connected to the head, the head included. */
+  /** Nodes that are connected to the head, the head included; of a worker itself. */
   readonly nodes: readonly NodeInfo[];
 }
 

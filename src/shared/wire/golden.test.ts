@@ -38,7 +38,7 @@ test("every recorded operation body passes its schema with nothing lost that an 
     }
     checked += 1;
   }
-  expect(checked).toBeGreaterThan(20);
+  expect(checked).toBeGreaterThan(15);
 });
 
 test("every recorded endpoint is served", () => {

@@ -43,7 +43,8 @@ function isArray(value: object): value is readonly PickleValue[] {
 }
 
 function writeNumber(value: number, out: number[]): void {
-  if (!Number.isInteger(value) || Object.is(value, -0)) {
+  // Beyond 2^53 a number is a float that happens to have no fraction.
+  if (!Number.isSafeInteger(value) || Object.is(value, -0)) {
     out.push(0x47, ...bytesOf(8, (view) => view.setFloat64(0, value)));
   } else if (value >= 0 && value <= 0xff) {
     out.push(0x4b, value);

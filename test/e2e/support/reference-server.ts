@@ -81,7 +81,7 @@ export class ReferenceServer {
   /** Resident memory of the server's processes together, in bytes. */
   async residentBytes(): Promise<number> {
     const { stdout } = await this.run(["ps", "-e", "-o", "rss=,args="]);
-    const lines = stdout.split("\n").filter((line) => /python|sky/u.test(line) && !/bash -c|ps -e/u.test(line));
+    const lines = stdout.split("\n").filter((line) => /python|sky/iu.test(line) && !/bash -c|ps -e/u.test(line));
     return lines.reduce((sum, line) => sum + Number(line.trim().split(/\s+/u)[0] ?? 0) * 1024, 0);
   }
 

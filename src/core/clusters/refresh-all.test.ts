@@ -1,0 +1,105 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { createFakeWorld, taskYaml, type FakeWorld } from "../../../test/fakes/fake-world.ts";
+import { updateCluster } from "../../db/queries/clusters.ts";
+import { OperationFailedError } from "../../shared/errors.ts";
+import { launchOperation } from "./launch.ts";
+import { refreshAllClusters } from "./refresh-all.ts";
+import { startOperation } from "./start.ts";
+
+let world: FakeWorld;
+const errors: string[] = [];
+
+beforeEach(async () => {
+  world = await createFakeWorld();
+  errors.length = 0;
+});
+
+afterEach(async () => {
+  await world.close();
+  expect(world.backgroundErrors).toEqual([]);
+});
+
+function launch(name: string, nodes = 1) {
+  return world.run(launchOperation, { task: taskYaml(`num_nodes: ${nodes}\nrun: echo hi`), cluster_name: name });
+}
+
+async function refresh(): Promise<void> {
+  const context = await world.server().context("refresh");
+  const onError = (name: string, error: unknown): void => void errors.push(`${name}: ${String(error)}`);
+  const { db, clock, clouds, agents, locks, signal } = context;
+  await refreshAllClusters({ db, clock, clouds, agents, locks, onError }, { signal });
+}
+
+/** Switches nodes off or away, with what runs on them. */
+function setStates(name: string, states: readonly ("running" | "stopped" | "terminated")[]): void {
+  states.forEach((state, index) => {
+    world.cloud.setState(`${name}-0a1b2c3d`, index, state);
+    if (state !== "running") world.fleet.kill(`/fake/${name}-0a1b2c3d/${index}`);
+  });
+}
+
+async function statuses(): Promise<Record<string, string>> {
+  return Object.fromEntries((await world.clusters()).map((row) => [row.name, `${row.status} ${row.phase}`]));
+}
+
+test("every cluster follows what happened while no server looked", async () => {
+  for (const name of ["up", "off", "gone"]) await launch(name);
+  await launch("half", 2);
+  await world.server().close();
+  setStates("off", ["stopped"]);
+  setStates("gone", ["terminated"]);
+  setStates("half", ["running", "terminated"]);
+  await world.restart();
+  await refresh();
+  expect(await statuses()).toEqual({ up: "UP ready", off: "STOPPED ready", half: "INIT degraded" });
+  expect((await world.cluster("half"))?.last_event).toBe(
+    "Cluster is abnormal because one or more nodes terminated. Transitioned to INIT (details: cluster is unhealthy).",
+  );
+  expect(errors).toEqual([]);
+});
+
+test("one that cannot be asked about stays as it is, and the others go on", async () => {
+  await launch("a");
+  await launch("b");
+  setStates("a", ["stopped"]);
+  setStates("b", ["stopped"]);
+  world.cloud.knobs.failBefore.query = [new OperationFailedError("Throttled.")];
+  await refresh();
+  expect(errors).toHaveLength(1);
+  expect(Object.values(await statuses()).toSorted()).toEqual(["STOPPED ready", "UP ready"]);
+  await refresh();
+  expect(await statuses()).toEqual({ a: "STOPPED ready", b: "STOPPED ready" });
+});
+
+test("one whose launch goes on after a restart is left to it", async () => {
+  await launch("a");
+  const row = await world.cluster("a");
+  const { requestId } = await world.server().context("launching");
+  await updateCluster(world.database.db, row?.cluster_hash ?? "", { busy_request: requestId });
+  setStates("a", ["stopped"]);
+  await refresh();
+  expect(await statuses()).toEqual({ a: "UP ready" });
+});
+
+test("looking again writes nothing when nothing is new", async () => {
+  await launch("a");
+  await refresh();
+  const before = await world.cluster("a");
+  await refresh();
+  expect(await world.cluster("a")).toEqual(before);
+});
+
+test("start looks first: what is off is started, what does not answer is set up again, what is gone is named", async () => {
+  await launch("a");
+  setStates("a", ["stopped"]);
+  await world.run(startOperation, { cluster_name: "a" });
+  expect(await statuses()).toEqual({ a: "UP ready" });
+  world.fleet.kill("/fake/a-0a1b2c3d/0");
+  await world.run(startOperation, { cluster_name: "a" });
+  expect(world.fleet.running()).toHaveLength(1);
+  expect(await statuses()).toEqual({ a: "UP ready" });
+  setStates("a", ["terminated"]);
+  await expect(world.run(startOperation, { cluster_name: "a" })).rejects.toThrow(
+    "Cluster 'a' does not exist any more: all its nodes were terminated.",
+  );
+});

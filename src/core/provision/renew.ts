@@ -1,0 +1,90 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { duplexOverStream } from "../../shared/agent/byte-duplex.ts";
+import { AgentPeer } from "../../shared/agent/peer.ts";
+import { AGENT_PROTOCOL_VERSION, type HelloResult, type NodeInfo } from "../../shared/agent/protocol.ts";
+import { AgentError } from "../../shared/errors.ts";
+import type { Instance } from "../ports/cloud.ts";
+import type { Runner } from "../ports/runner.ts";
+
+/** How long an agent may take to end; it waits for nothing. */
+const LEAVE_MS = 15_000;
+
+export interface Bundle {
+  readonly path: string;
+  /** 16 hex digits of the SHA-256. */
+  readonly hash: string;
+}
+
+/** Throws AgentError when it is not there. */
+export function readBundle(path: string): Bundle {
+  try {
+    return { path, hash: createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 16) };
+  } catch (error) {
+    throw new AgentError(`The node agent is missing: ${path} cannot be read.`, {
+      cause: error,
+      hint: "Run `npm run build` in the checkout, or reinstall the package.",
+    });
+  }
+}
+
+/** Whether the node's agent runs another program than ours. An agent that does not tell is an old one. */
+export function isOutdated(node: NodeInfo | undefined, bundle: Bundle): boolean {
+  return node?.bundle !== bundle.hash;
+}
+
+/** Whether some connected node runs another program than ours. */
+export function hasOutdated(hello: HelloResult, bundle: Bundle): boolean {
+  return hello.nodes.some((node) => node.isAlive && isOutdated(node, bundle));
+}
+
+export function greet(agent: AgentPeer, signal: AbortSignal): Promise<HelloResult> {
+  return agent.call("hello", { protocol: AGENT_PROTOCOL_VERSION }, { signal });
+}
+
+/** Ends an agent and leaves its tasks running, for the next one to take over. Resolves when its place is free. */
+export async function retire(agent: AgentPeer, key: string, signal: AbortSignal): Promise<void> {
+  const deadline = AbortSignal.timeout(LEAVE_MS);
+  const limit = AbortSignal.any([signal, deadline]);
+  try {
+    await agent.call("shutdown", { key, jobs: "keep" }, { signal: limit });
+    await closedBefore(agent, limit);
+  } catch (error) {
+    if (agent.isClosed) return;
+    if (!deadline.aborted || signal.aborted) throw error;
+    throw new AgentError(`The agent did not make room for its successor within ${LEAVE_MS / 1000} seconds.`, {
+      cause: error,
+    });
+  }
+}
+
+function closedBefore(agent: AgentPeer, limit: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onLimit = (): void => reject(limit.reason as Error);
+    limit.addEventListener("abort", onLimit, { once: true });
+    void agent.closed.then(() => {
+      limit.removeEventListener("abort", onLimit);
+      resolve();
+    });
+  });
+}
+
+/** Ends the agent of a worker if it runs another program than ours; one that runs ours, or none, is left alone. */
+export async function retireOutdatedWorker(
+  runner: Runner,
+  node: { readonly instance: Instance; readonly bundle: Bundle; readonly key: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const duplex = await runner.connectAgent(node.instance.agentRoot, { signal }).catch((error: unknown) => {
+    if (error instanceof AgentError) return undefined;
+    throw error;
+  });
+  if (duplex === undefined) return;
+  const agent = new AgentPeer(duplexOverStream(duplex), { role: "dialer" });
+  try {
+    const hello = await greet(agent, signal);
+    if (isOutdated(hello.nodes[0], node.bundle)) await retire(agent, node.key, signal);
+  } finally {
+    agent.close();
+  }
+}
