@@ -50,6 +50,8 @@ export interface TestContextOptions {
   readonly passFailpoint?: PassFailpoint;
   readonly cancelOthers?: (clusterName: string) => Promise<readonly string[]>;
   readonly user?: string;
+  readonly config?: OperationContext["config"];
+  readonly isLocalClient?: boolean;
 }
 
 export interface TestServerOptions {
@@ -101,7 +103,8 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
           clock,
           ...(passFailpoint === undefined ? {} : { passFailpoint }),
         }),
-        config: {},
+        config: request.config ?? {},
+        isLocalClient: request.isLocalClient ?? false,
         clientEnv: {},
         stateDir: join(home, ".sky", "ts"),
         resolveClientPath: (path) => path,

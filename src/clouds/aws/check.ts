@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import type { Capability, CheckResult, CloudContext, CredentialSummary } from "../../core/ports/cloud.ts";
 import { SkyError } from "../../shared/errors.ts";
+import { renderTimeLeft } from "../../shared/time-left.ts";
 import type { AuthSession, AwsAuth } from "./auth/auth-session.ts";
 import { renderIdentity } from "./auth/identity.ts";
 import { isObject } from "./auth/json.ts";
@@ -156,7 +157,9 @@ export function describeCredentials(
 ): readonly string[] {
   const machine = now.isLocalClient ? `this machine (${hostname()})` : `the API server (${hostname()})`;
   const left =
-    summary.expiresAtMs === undefined ? "do not expire" : `expire in ${renderLeft(summary.expiresAtMs - now.nowMs)}`;
+    summary.expiresAtMs === undefined
+      ? "do not expire"
+      : `expire in ${renderTimeLeft(summary.expiresAtMs - now.nowMs)}`;
   return [
     `Credentials: ${summary.kind}, ${left}`,
     `Source: ${summary.source}`,
@@ -164,12 +167,4 @@ export function describeCredentials(
     `Region: ${summary.region ?? "us-east-1 (none is set)"}`,
     `Machine: credentials of ${machine}`,
   ];
-}
-
-/** `7h32m`, `12m`, `45s`. */
-export function renderLeft(ms: number): string {
-  const seconds = Math.max(0, Math.floor(ms / 1000));
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
-  if (hours > 0) return `${hours}h${minutes}m`;
-  return minutes > 0 ? `${minutes}m` : `${seconds}s`;
 }

@@ -1,4 +1,4 @@
-import type { Cloud, CloudContext, Offer } from "../../core/ports/cloud.ts";
+import type { Cloud, CloudContext, CredentialSummary, Offer } from "../../core/ports/cloud.ts";
 import { systemClock, type Clock } from "../../shared/clock.ts";
 import { NotAvailableYetError } from "../../shared/errors.ts";
 import { AwsAuth } from "./auth/auth-session.ts";
@@ -33,10 +33,12 @@ export function createAwsCloud(options: {
     wireInfra: (region, zone) => ["aws", region, zone ?? ""].filter((part) => part !== "").join("/"),
     power: "poweroff",
     hasNodes: false,
+    checksOverNetwork: true,
     maxNameLength: 248,
     check: (context) => checkAws(auth, context),
     identity: async (context) => stableIdentity(await auth.open(context).identity()),
     credentials: (context) => summarize(auth, context),
+    knownCredentials: (context) => known(auth, context),
     offers: () => Promise.resolve({ offers: noOffers, rejected: [{ what: "AWS", reason: NOT_YET }], suggestions: [] }),
     run: notYet,
     query: notYet,
@@ -57,6 +59,16 @@ async function summarize(auth: AwsAuth, context: CloudContext): ReturnType<NonNu
     return await auth.open(context).summary();
   } catch (error) {
     if (error instanceof AwsAuthError && error.failure === "no-credentials") return null;
+    throw error;
+  }
+}
+
+/** Credentials that cannot even be found have no time left to show; `check` says why. */
+function known(auth: AwsAuth, context: CloudContext): CredentialSummary | undefined {
+  try {
+    return auth.open(context).known();
+  } catch (error) {
+    if (error instanceof AwsAuthError) return undefined;
     throw error;
   }
 }

@@ -6,6 +6,7 @@ import type {
   CloudContext,
   ClusterRef,
   ClusterSpec,
+  CredentialSummary,
   Instance,
   InstanceState,
   OfferRequest,
@@ -31,6 +32,8 @@ export interface FakeCloudKnobs {
   failAfter: Partial<Record<FakeMethod, Error[]>>;
   identity: readonly string[] | null;
   isEnabled: boolean;
+  /** When the credentials end; undefined = they do not. */
+  expiresAtMs: number | undefined;
 }
 
 export type FakeMethod = "run" | "query" | "stop" | "terminate" | "openPorts";
@@ -65,6 +68,10 @@ export class FakeCloud implements Cloud {
   readonly #options: FakeCloudOptions;
   readonly #clusters = new Map<string, FakeInstance[]>();
   readonly #ports = new Map<string, readonly string[]>();
+  /** May be set before the cloud is used. */
+  checksOverNetwork = false;
+  /** Workspaces that were checked, in order. */
+  readonly checked: string[] = [];
   #created = 0;
 
   constructor(options: FakeCloudOptions) {
@@ -80,13 +87,15 @@ export class FakeCloud implements Cloud {
       failAfter: {},
       identity: null,
       isEnabled: true,
+      expiresAtMs: undefined,
       ...options.knobs,
     };
   }
 
   readonly wireInfra = (region: string): string => `${this.name}/${region}`;
 
-  check(): Promise<CheckResult> {
+  check(context: CloudContext): Promise<CheckResult> {
+    this.checked.push(context.workspace);
     if (this.knobs.isEnabled) return Promise.resolve({ enabled: ["compute"], reasons: [], details: [] });
     const reasons = [{ capabilities: ["compute" as const], text: "The fake cloud is off." }];
     return Promise.resolve({ enabled: [], reasons, details: [] });
@@ -94,6 +103,15 @@ export class FakeCloud implements Cloud {
 
   identity(): Promise<readonly string[] | null> {
     return Promise.resolve(this.knobs.identity);
+  }
+
+  credentials(): Promise<CredentialSummary | null> {
+    return Promise.resolve(this.knownCredentials());
+  }
+
+  knownCredentials(): CredentialSummary {
+    const { expiresAtMs } = this.knobs;
+    return { kind: "sso", source: "fake", profile: "dev", ...(expiresAtMs === undefined ? {} : { expiresAtMs }) };
   }
 
   offers(request: OfferRequest): Promise<OfferSet> {

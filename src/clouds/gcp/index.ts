@@ -30,6 +30,7 @@ export function createGcpCloud(options: {
     wireInfra: (region, zone) => ["gcp", region, zone ?? ""].filter((part) => part !== "").join("/"),
     power: "poweroff",
     hasNodes: false,
+    checksOverNetwork: true,
     maxNameLength: 35,
     check: (context) => checkGcp(environmentOf(context), { clock, signal: context.signal }),
     identity: async (context) => {

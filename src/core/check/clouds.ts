@@ -1,3 +1,4 @@
+import { readEnabledClouds, storeEnabledClouds } from "../../db/queries/enabled-clouds.ts";
 import { NoCloudAccessError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import type { Capability, CheckResult, Cloud, CloudContext } from "../ports/cloud.ts";
@@ -41,14 +42,54 @@ export function displayNameOf(key: string): string {
   return key === "local" ? "Local" : (KNOWN_CLOUDS[key] ?? key);
 }
 
-/** Checks clouds side by side; `names` absent: every one that the server's config allows. */
+export interface WhichClouds {
+  /** Absent: every one that the server's config allows. */
+  readonly names?: readonly string[];
+  readonly workspace?: string;
+  /** Only those that can run nodes. */
+  readonly withNodes?: boolean;
+}
+
+/** Asks clouds side by side, and keeps the answers for launches and lists. */
 export async function checkClouds(
   context: OperationContext,
-  options: { readonly names?: readonly string[]; readonly workspace?: string; readonly withNodes?: boolean } = {},
+  options: WhichClouds = {},
+): Promise<readonly CheckedCloud[]> {
+  return askClouds(await allowedOnes(context, options), context, options);
+}
+
+/**
+ * What is on, without asking any service again: clouds that check over the network are on when their last check said so. One that
+ * was never checked is off, or is checked now when `asks` says so.
+ */
+export async function enabledClouds(
+  context: OperationContext,
+  options: WhichClouds & { readonly asks?: (name: string, last: readonly string[] | undefined) => boolean } = {},
+): Promise<readonly { readonly cloud: Cloud; readonly enabled: readonly string[] }[]> {
+  const clouds = await allowedOnes(context, options);
+  const stored = await readEnabledClouds(context.db, options.workspace ?? context.caller.workspace);
+  const isAsked = (cloud: Cloud): boolean =>
+    cloud.checksOverNetwork !== true || (options.asks?.(cloud.name, stored[cloud.name]) ?? false);
+  const asked = await askClouds(clouds.filter(isAsked), context, options);
+  return clouds.map((cloud) => ({
+    cloud,
+    enabled: asked.find((one) => one.cloud === cloud)?.result.enabled ?? stored[cloud.name] ?? [],
+  }));
+}
+
+async function allowedOnes(context: OperationContext, options: WhichClouds): Promise<readonly Cloud[]> {
+  const excluded = excludedClouds(context, options.workspace ?? context.caller.workspace);
+  const names = context.clouds.names().filter((name) => !excluded.has(name) && (options.names?.includes(name) ?? true));
+  const loaded = await Promise.all(names.map((name) => context.clouds.load(name)));
+  return loaded.filter((cloud) => options.withNodes !== true || cloud.hasNodes !== false);
+}
+
+async function askClouds(
+  clouds: readonly Cloud[],
+  context: OperationContext,
+  options: WhichClouds,
 ): Promise<readonly CheckedCloud[]> {
   const workspace = options.workspace ?? context.caller.workspace;
-  const allowed = allowedClouds(context, workspace);
-  const names = context.clouds.names().filter((name) => allowed(name) && (options.names?.includes(name) ?? true));
   const cloudContext: CloudContext = {
     workspace,
     config: context.config,
@@ -56,34 +97,55 @@ export async function checkClouds(
     isLocalClient: context.isLocalClient ?? false,
     signal: context.signal,
   };
-  const loaded = await Promise.all(names.map((name) => context.clouds.load(name)));
-  const clouds = loaded.filter((cloud) => options.withNodes !== true || cloud.hasNodes !== false);
-  return Promise.all(clouds.map(async (cloud) => ({ cloud, result: await cloud.check(cloudContext) })));
+  const checked = await Promise.all(clouds.map(async (cloud) => ({ cloud, result: await cloud.check(cloudContext) })));
+  const kept = checked.filter(({ cloud }) => cloud.checksOverNetwork === true);
+  if (kept.length > 0) {
+    const answers = Object.fromEntries(kept.map(({ cloud, result }) => [cloud.name, result.enabled]));
+    await storeEnabledClouds(context.db, workspace, { clouds: answers, atMs: context.clock.now() });
+  }
+  return checked;
 }
 
-/** The clouds that tasks may use. Throws NoCloudAccessError when there is none. */
-export async function requireEnabledClouds(context: OperationContext): Promise<readonly Cloud[]> {
-  const clouds = (await checkClouds(context, { withNodes: true })).filter(({ result }) =>
-    result.enabled.includes("compute"),
-  );
-  if (clouds.length === 0) throw new NoCloudAccessError("Cloud access is not set up. Run: sky check");
-  return clouds.map(({ cloud }) => cloud);
+/**
+ * The clouds that tasks may use. Of clouds in `wanted` a refusal is not taken from memory: the user may have repaired it since.
+ * Throws NoCloudAccessError when there is none.
+ */
+export async function requireEnabledClouds(
+  context: OperationContext,
+  wanted: readonly (string | undefined)[] = [],
+): Promise<readonly Cloud[]> {
+  const clouds = await enabledClouds(context, {
+    withNodes: true,
+    asks: (name, last) => last === undefined || (!last.includes("compute") && wanted.includes(name)),
+  });
+  const usable = clouds.filter(({ enabled }) => enabled.includes("compute"));
+  if (usable.length === 0) throw new NoCloudAccessError("Cloud access is not set up. Run: sky check");
+  return usable.map(({ cloud }) => cloud);
 }
 
 export function capabilitiesText(capabilities: readonly Capability[]): string {
   return `[${[...capabilities].sort().join(", ")}]`;
 }
 
-/** `allowed_clouds` and the workspace's `<cloud>.disabled`, as the config has them. This machine is always allowed. */
-function allowedClouds(context: OperationContext, workspace: string): (name: string) => boolean {
+/** Why the config keeps a cloud out. */
+export type Exclusion = "allowed_clouds" | "workspace";
+
+/** Clouds that `allowed_clouds` leaves out or the workspace's `<cloud>.disabled` turns off. This machine is always allowed. */
+export function excludedClouds(context: OperationContext, workspace: string): ReadonlyMap<string, Exclusion> {
   const list = context.config["allowed_clouds"];
   const names = Array.isArray(list) ? list.map((name) => String(name).toLowerCase()) : undefined;
-  const workspaces = asRecord(context.config["workspaces"]);
-  const own = asRecord(workspaces[workspace]);
-  return (name) => {
-    if (names !== undefined && !names.includes(name) && name !== "local") return false;
-    return asRecord(own[name])["disabled"] !== true;
-  };
+  const own = asRecord(asRecord(context.config["workspaces"])[workspace]);
+  const excluded = new Map<string, Exclusion>();
+  for (const name of context.clouds.names()) {
+    if (names !== undefined && !names.includes(name) && name !== "local") excluded.set(name, "allowed_clouds");
+    else if (asRecord(own[name])["disabled"] === true) excluded.set(name, "workspace");
+  }
+  return excluded;
+}
+
+/** Every workspace that the config knows, `default` among them, in alphabetical order. */
+export function workspaceNames(context: OperationContext): readonly string[] {
+  return [...new Set(["default", ...Object.keys(asRecord(context.config["workspaces"]))])].sort();
 }
 
 function asRecord(value: unknown): Readonly<Record<string, unknown>> {

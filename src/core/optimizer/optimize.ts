@@ -36,8 +36,8 @@ export interface Ranking {
  * and ResourcesUnavailableError when nothing fits.
  */
 export async function rankOffers(task: Task, context: OperationContext): Promise<Ranking> {
-  const clouds = await requireEnabledClouds(context);
   const { candidates, kind } = task.resources;
+  const clouds = await requireEnabledClouds(context, candidates.map(cloudKeyOf));
   const answers = await Promise.all(
     candidates.map((resources, candidate) => askClouds({ task, resources, candidate }, clouds, context)),
   );

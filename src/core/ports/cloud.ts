@@ -141,6 +141,8 @@ export interface Cloud {
   readonly power: "leave" | "poweroff";
   /** False for a cloud that can be checked but cannot run nodes yet; launches leave it out. */
   readonly hasNodes?: boolean;
+  /** Whether `check` asks a service: launches and lists then go by its last answer. */
+  readonly checksOverNetwork?: boolean;
   readonly maxNameLength: number;
   check(context: CloudContext): Promise<CheckResult>;
   /** Stable identity (account + user or role), null where a cloud has none. */
@@ -158,6 +160,8 @@ export interface Cloud {
   readonly openPorts?: (cluster: ClusterRef, ports: readonly string[], context: CloudContext) => Promise<void>;
   /** The credentials in use, null when there are none; throws when they cannot be had. */
   readonly credentials?: (context: CloudContext) => Promise<CredentialSummary | null>;
+  /** What is known of the credentials in use without asking anybody; undefined = not loaded in this process. */
+  readonly knownCredentials?: (context: CloudContext) => CredentialSummary | undefined;
   /** Commands that only this cloud has, by name: `sky <cloud> <name>`. */
   readonly commands?: Readonly<Record<string, CloudCommand>>;
   /** How to reach an instance. */

@@ -44,6 +44,8 @@ export interface AuthSession {
   /** Asks STS when the last answer is older than 5 minutes, or with `isFresh` in any case. */
   identity(options?: { readonly isFresh?: boolean }): Promise<CallerIdentity>;
   summary(): Promise<CredentialSummary>;
+  /** The summary of what is in memory; undefined when nothing was loaded yet. Asks nobody. */
+  known(): CredentialSummary | undefined;
 }
 
 /** Credentials and identities of every request of this server, each found with that request's own variables. */
@@ -99,6 +101,10 @@ export class AwsAuth {
       credentials,
       identity: (wish) => this.#identity(source, load, { credentials, isFresh: wish?.isFresh ?? false }),
       summary: async () => summarize(source, await credentials(), { profile, region }),
+      known: () => {
+        const held = this.#cache.peek(source, scopeOf(load));
+        return held === undefined ? undefined : summarize(source, held, { profile, region });
+      },
     };
   }
 
@@ -128,7 +134,7 @@ export class AwsAuth {
   }
 
   async #load(source: Source, input: ResolveInput, context: LoadContext): Promise<Credentials> {
-    const scope = [context.environment.home, context.region, context.endpoint("sts", context.region)].join("\n");
+    const scope = scopeOf(context);
     const shared: LoadContext = {
       ...context,
       signal: AbortSignal.timeout(LOAD_TIMEOUT_MS),
@@ -171,6 +177,10 @@ function configuredProfileOf(context: Pick<CloudContext, "config" | "workspace">
   const section = isObject(own) && isObject(own["aws"]) ? own["aws"] : undefined;
   const general = context.config["aws"];
   return textField(section, "profile") ?? textField(isObject(general) ? general : undefined, "profile");
+}
+
+function scopeOf({ environment, region, endpoint }: LoadContext): string {
+  return [environment.home, region, endpoint("sts", region)].join("\n");
 }
 
 function toSdk(credentials: Credentials): Awaited<ReturnType<AwsSession["credentials"]>> {

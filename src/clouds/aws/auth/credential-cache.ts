@@ -44,6 +44,11 @@ export class CredentialCache {
     }
   }
 
+  /** What is held already, also when it has ended; undefined = nothing was loaded. */
+  peek(source: Source, scope: string): Credentials | undefined {
+    return this.#entries.get(fingerprint(source, scope))?.credentials;
+  }
+
   /** Drops everything, so that the next call asks again. */
   clear(): void {
     this.#entries.clear();
