@@ -3,6 +3,7 @@ import type { Request } from "./request.ts";
 import type { SkyClient } from "./sky-client.ts";
 import { prepareTask, type TaskInput } from "./task-document.ts";
 import type {
+  CloudSession,
   ClusterHandle,
   ClusterRecord,
   CostRecord,
@@ -295,4 +296,9 @@ export function check(client: SkyClient, options: CheckOptions): Request<Enabled
 export function enabledClouds(client: SkyClient, options: EnabledCloudsOptions): Request<readonly string[]> {
   const query = { workspace: options.workspace, expand: options.expand === true ? "True" : undefined };
   return submit(client.session, "/enabled_clouds", undefined, { name: "sky.enabled_clouds", query, ...options });
+}
+
+/** Cloud credentials in use that end. A server of the original does not know of it. */
+export function cloudSessions(client: SkyClient, options: WaitOptions): Request<readonly CloudSession[]> {
+  return submit(client.session, "/cloud_sessions", client.body({}), { name: "sky.cloud_sessions", ...options });
 }

@@ -15,7 +15,7 @@ import { Request } from "./request.ts";
 import { commonBody } from "./request-body.ts";
 import { Session } from "./session.ts";
 import type { TaskInput } from "./task-document.ts";
-import type { ClusterHandle, ClusterRecord, CostRecord, JobRecord, JobStatus } from "./wire-types.ts";
+import type { CloudSession, ClusterHandle, ClusterRecord, CostRecord, JobRecord, JobStatus } from "./wire-types.ts";
 
 /** The client's merged config, and the files that it came from. */
 export interface ClientConfig {
@@ -160,6 +160,10 @@ export class SkyClient implements AsyncDisposable {
 
   enabledClouds(options: clusters.EnabledCloudsOptions = {}): Request<readonly string[]> {
     return clusters.enabledClouds(this, options);
+  }
+
+  cloudSessions(options: WaitOptions = {}): Request<readonly CloudSession[]> {
+    return clusters.cloudSessions(this, options);
   }
 
   /** The log of a job; without an id, of the latest one. */

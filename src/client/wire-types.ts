@@ -130,3 +130,13 @@ export interface CostRecord {
   readonly cost_per_hour?: number | null;
   readonly [field: string]: unknown;
 }
+
+/** Cloud credentials in use that end. */
+export interface CloudSession {
+  /** As tables show it. */
+  readonly cloud: string;
+  readonly kind: string;
+  readonly profile: string | null;
+  /** Seconds since the epoch. */
+  readonly expires_at: number;
+}

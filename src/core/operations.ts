@@ -1,5 +1,6 @@
 import { checkOperation, enabledCloudsOperation } from "./check/check.ts";
 import { cloudCommandOperation } from "./check/cloud-command.ts";
+import { cloudSessionsOperation } from "./check/sessions.ts";
 import { autostopOperation } from "./clusters/autostop.ts";
 import { costReportOperation } from "./clusters/cost-report.ts";
 import { downloadLogsOperation } from "./clusters/download-logs.ts";
@@ -32,6 +33,7 @@ export const operations = {
   cluster_events: clusterEventsOperation,
   check: checkOperation,
   enabled_clouds: enabledCloudsOperation,
+  cloud_sessions: cloudSessionsOperation,
   cloud_command: cloudCommandOperation,
   optimize: optimizeOperation,
   download_logs: downloadLogsOperation,

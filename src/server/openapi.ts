@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ApiCancelResult } from "../shared/wire/api-cancel.ts";
 import { CheckResult } from "../shared/wire/check.ts";
 import { SKYPILOT_VERSION } from "../shared/wire/body-fields.ts";
+import { CloudSessionsResult } from "../shared/wire/cloud-sessions.ts";
 import { CostRecord } from "../shared/wire/cost-report.ts";
 import { DownloadBody } from "../shared/wire/download.ts";
 import { DownloadLogsResult } from "../shared/wire/download-logs.ts";
@@ -27,6 +28,7 @@ type Json = Readonly<Record<string, unknown>>;
 const results: Readonly<Record<string, z.ZodType>> = {
   api_cancel: ApiCancelResult,
   check: CheckResult,
+  cloud_sessions: CloudSessionsResult,
   cost_report: z.array(CostRecord),
   download_logs: DownloadLogsResult,
   enabled_clouds: EnabledCloudsResult,

@@ -45,6 +45,19 @@ describe("sky status", () => {
     `);
   });
 
+  test("ends with the time that is left of logins in use", async () => {
+    const session = { cloud: "AWS", kind: "sso", profile: "dev", expires_at: NOW + 3600 + 12 * 60 + 30 };
+    server.routes["POST /cloud_sessions"] = gives([session, { ...session, profile: null, expires_at: NOW - 1 }]);
+    const { out } = await sky(["status"], { server, now: NOW });
+    expect(out).toContain("\n\n* AWS session of profile 'dev' ends in 1h12m\n* AWS session has ended\n");
+  });
+
+  test("does not ask for logins where only this machine is used", async () => {
+    server.routes["GET /enabled_clouds"] = gives(["ssh/local"]);
+    expect((await sky(["status"], { server, now: NOW })).code).toBe(0);
+    expect(server.calls.map(({ path }) => path)).not.toContain("/cloud_sessions");
+  });
+
   test("lists clusters with every kind of status and autostop", async () => {
     server.routes["POST /status"] = gives([
       clusterRecord({ name: "mycluster", status: "INIT", init_kind: "launching", handle: null }),

@@ -9,6 +9,7 @@ import {
   SkyError,
   UsageError,
 } from "../../shared/errors.ts";
+import { renderTimeLeft } from "../../shared/time-left.ts";
 import type { Context } from "../context.ts";
 import { follow } from "../follow.ts";
 import type { Input } from "../parser/spec.ts";
@@ -37,11 +38,21 @@ export async function runStatus({ args, options }: Input<typeof statusSpec>, ctx
     return 0;
   }
   const sections = hasNames ? [] : moreSections(client, options, ctx);
-  const [list, infra, ...more] = await Promise.all([records, enabledInfra(client, ctx), ...sections]);
+  const infras = enabledInfra(client, ctx);
+  const [list, infra, left, ...more] = await Promise.all([
+    records,
+    infras,
+    sessionsOf(infras, client, ctx),
+    ...sections,
+  ]);
   await updateSsh(list, ctx, { complete: !hasNames });
   const colors = makeColors(ctx.env, ctx.out.isTTY);
   const title = (text: string): string => (colors.enabled ? `\u001B[1;36m${text}\u001B[0m` : text);
-  const lines = [`Enabled Infra: ${infra}`, "", title("Clusters")];
+  const lines = [
+    `Enabled Infra: ${infra.length === 0 ? "none (run: sky check)" : infra.join(", ")}`,
+    "",
+    title("Clusters"),
+  ];
   const table = renderClusters(list, {
     colors,
     now: ctx.clock.now() / 1000,
@@ -56,7 +67,7 @@ export async function runStatus({ args, options }: Input<typeof statusSpec>, ctx
     lines.push("", title(section.title), section.text);
     hints.push(...section.hints);
   }
-  hints.push(...autostopHint(list));
+  hints.push(...autostopHint(list), ...left);
   if (hints.length > 0) lines.push("", ...hints.map((hint) => `* ${hint}`));
   ctx.out.write(`${lines.join("\n")}\n`);
   const missing = missingNames(args.clusters, list);
@@ -110,9 +121,26 @@ function autostopHint(records: readonly ClusterRecord[]): string[] {
   return [`${subject} auto{stop,down} scheduled. Refresh statuses with: sky status --refresh`];
 }
 
-async function enabledInfra(client: SkyClient, ctx: Context): Promise<string> {
-  const clouds = await client.enabledClouds({ expand: true, signal: ctx.signal });
-  return clouds.length === 0 ? "none (run: sky check)" : clouds.join(", ");
+async function enabledInfra(client: SkyClient, ctx: Context): Promise<readonly string[]> {
+  return await client.enabledClouds({ expand: true, signal: ctx.signal });
+}
+
+/** Infra whose credentials never end. */
+const WITHOUT_SESSION = /^(?:local|ssh|kubernetes|k8s)(?:\/|$)/u;
+
+/** The time that is left of the logins in use; a server of the original does not tell. */
+async function sessionsOf(
+  infras: Promise<readonly string[]>,
+  client: SkyClient,
+  ctx: Context,
+): Promise<readonly string[]> {
+  if ((await infras).every((infra) => WITHOUT_SESSION.test(infra)) || !client.session.isOurServer) return [];
+  const { value: sessions = [] } = await attempt(client.cloudSessions({ signal: ctx.signal }));
+  return sessions.map((session) => {
+    const who = `${session.cloud} session${session.profile === null ? "" : ` of profile '${session.profile}'`}`;
+    const leftMs = session.expires_at * 1000 - ctx.clock.now();
+    return leftMs <= 0 ? `${who} has ended` : `${who} ends in ${renderTimeLeft(leftMs)}`;
+  });
 }
 
 interface Section {

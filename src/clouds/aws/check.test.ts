@@ -555,3 +555,32 @@ it("loads only the wanted capabilities", async () => {
   expect(result.enabled).toEqual(["storage"]);
   expect(aws.count("DescribeRegions")).toBe(0);
 });
+
+describe("credentials that are known", () => {
+  it("are those of the last load, and AWS is not asked", async () => {
+    const keys = aws.issue({ userId: "AROAX:s", account: "123456789012", arn: "arn:aws:sts::1:assumed-role/r/s" });
+    home.write(".aws/config", `[profile dev]\ncredential_process = cat ${home.path}/keys.json\n`);
+    home.write(
+      "keys.json",
+      JSON.stringify({
+        Version: 1,
+        AccessKeyId: keys.id,
+        SecretAccessKey: keys.secret,
+        SessionToken: keys.token,
+        Expiration: keys.expires,
+      }),
+    );
+    const cloud = open();
+    const request = context({ env: { AWS_PROFILE: "dev" } });
+    expect(cloud.knownCredentials?.(request)).toBeUndefined();
+    await cloud.credentials?.(request);
+    const calls = aws.calls.length;
+    expect(cloud.knownCredentials?.(request)).toMatchObject({
+      kind: "custom-process",
+      profile: "dev",
+      expiresAtMs: Date.parse(keys.expires),
+    });
+    expect(aws.calls).toHaveLength(calls);
+    expect(cloud.knownCredentials?.(context({ env: { AWS_PROFILE: "missing" } }))).toBeUndefined();
+  });
+});

@@ -1,4 +1,5 @@
 import { ClusterNotUpError, NotSupportedError } from "../../shared/errors.ts";
+import { warnAboutSession } from "../check/sessions.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { LifecycleHook } from "../task/task.ts";
 import { applyAutostop } from "./autostop-settings.ts";
@@ -48,6 +49,7 @@ async function runAutostop(body: AutostopBody, context: OperationContext): Promi
   };
   const hooks = hooksOf(body);
   await applyAutostop({ cluster, agent, ...(hooks === undefined ? {} : { hooks }) }, wanted, context);
+  await warnAboutSession(cluster, { ...wanted, startsJob: false }, context);
   return null;
 }
 

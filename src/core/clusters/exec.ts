@@ -1,5 +1,6 @@
 import { findCluster } from "../../db/queries/clusters.ts";
 import { ClusterNotUpError, InvalidValueError } from "../../shared/errors.ts";
+import { warnAboutSession } from "../check/sessions.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { ExecBody } from "./bodies.ts";
 import { requireUpCluster } from "./cluster.ts";
@@ -48,6 +49,8 @@ async function runExec(body: ExecBody, context: OperationContext): Promise<Launc
   const timestamp = await context.effect("begin", () => Promise.resolve(runTimestamp(context.clock.now())));
   if (task.workdir !== undefined) context.log.line(messages.step("Syncing files."));
   const metadata = await syncWorkdir({ cluster, agent, task, runTimestamp: timestamp }, context);
+  const { autostop, to_down: down } = cluster.row;
+  await warnAboutSession(cluster, { idleMinutes: autostop, down: down !== 0, startsJob: true }, context);
   const jobId = await submitJob(
     {
       cluster,

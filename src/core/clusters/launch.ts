@@ -3,6 +3,7 @@ import { findCluster, updateCluster } from "../../db/queries/clusters.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import { AgentError, InvalidValueError, ResourcesUnavailableError } from "../../shared/errors.ts";
 import type { Operation, OperationContext } from "../operation.ts";
+import { warnAboutSession } from "../check/sessions.ts";
 import { greet } from "../provision/renew.ts";
 import type { Task } from "../task/task.ts";
 import { applyAutostop, resolveAutostop } from "./autostop-settings.ts";
@@ -197,9 +198,9 @@ async function runStages(launch: Staged, context: OperationContext): Promise<Lau
   const metadata = await syncFiles(launch, context);
   const withSetup = await decideSetup(launch, context);
   const autostop = resolveAutostop(body, resources.autostop);
+  const { row } = cluster;
+  const stored = { idleMinutes: row.autostop, down: row.to_down !== 0, waitFor: row.wait_for as "jobs" };
   if (autostop !== undefined || task.hooks.length > 0) {
-    const { row } = cluster;
-    const stored = { idleMinutes: row.autostop, down: row.to_down !== 0, waitFor: row.wait_for as "jobs" };
     await applyAutostop({ cluster, agent, hooks: task.hooks }, autostop ?? stored, context);
     if (body.down === true && autostop !== undefined) {
       context.log.line(
@@ -207,6 +208,7 @@ async function runStages(launch: Staged, context: OperationContext): Promise<Lau
       );
     }
   }
+  await warnAboutSession(cluster, { ...(autostop ?? stored), startsJob: true }, context);
   const command = body.entrypoint_command;
   const jobId = await submitJob(
     { cluster, agent, task, resources, runTimestamp, withSetup, isExec: false, metadata, command },

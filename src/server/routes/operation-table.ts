@@ -53,6 +53,10 @@ const onCluster = { clusterField: "cluster_name" } as const;
 export const operationRoutes: readonly OperationRoute[] = [
   post("/check", CheckBody, { operation: "check", summary: "Check which infra can be used." }),
   post("/cloud_command", CloudCommandBody, { operation: "cloud_command", summary: "Run a command of one cloud." }),
+  post("/cloud_sessions", CommonBody, {
+    operation: "cloud_sessions",
+    summary: "List cloud credentials in use that end, from the server's memory.",
+  }),
   get("/enabled_clouds", EnabledCloudsBody, { operation: "enabled_clouds", summary: "List enabled clouds." }),
   get("/enabled_clouds/batch", EnabledCloudsBatchBody, {
     operation: "enabled_clouds_batch",
