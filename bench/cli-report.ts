@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
+import type { AwsCheck } from "./aws-check.ts";
 import type { Figure } from "./cli-figures.ts";
 import { renderFigures } from "./cli-figures.ts";
 import type { FirstLines } from "./cli-first-line.ts";
@@ -145,6 +146,15 @@ function jobFigures(jobs: JobRun): Figure[] {
   ];
 }
 
+function awsFigures({ ours, original }: AwsCheck): Figure[] {
+  const medians = { ours: ours?.medianMs, original: original?.medianMs };
+  const what = "`sky check aws`, warm server, moto";
+  return [
+    { what, unit: "ms", target: { kind: "at-most", value: 600 }, ...medians },
+    { what: "the same, against the original", unit: "ms", target: { kind: "times-faster", factor: 5 }, ...medians },
+  ];
+}
+
 export interface JobRun {
   readonly firstLines: FirstLines;
   readonly jobsPerSecond: number;
@@ -156,11 +166,17 @@ export interface Run {
   readonly empty: Sides<Measured>;
   readonly full: Sides<MeasuredFull>;
   readonly jobs: JobRun;
+  readonly awsCheck: AwsCheck;
 }
 
 /** Every figure of a run, in the order of the table. */
 export function figuresOf(run: Run): Figure[] {
-  return [...commandFigures(run.empty, run.full), ...serverFigures(run.empty, run.full), ...jobFigures(run.jobs)];
+  return [
+    ...commandFigures(run.empty, run.full),
+    ...awsFigures(run.awsCheck),
+    ...serverFigures(run.empty, run.full),
+    ...jobFigures(run.jobs),
+  ];
 }
 
 function machine(): string {
@@ -193,6 +209,8 @@ ${renderFigures(figuresOf(run))}
 * Load: a process of its own (\`bench/reference-load.ts\`) with keep-alive connections, one request in flight on each; the
   health figures by \`wrk -t1\`. A request
   of the status figures is \`POST /status\`, then \`GET /api/get\`; the database is the one that each product uses by default.
+* \`sky check aws\`: keys of a profile whose endpoint is a \`moto_server\` on the same machine, each side with its own. Left out
+  where there is none (PATH, or \`SKYPILOT_MOTO_SERVER\`). By itself: \`npm run build && node bench/aws-check.ts\`.
 * 1,000 clusters: rows in the product's own database, listed in full. Ours are copies of a cluster that was really launched.
 * First output line: from starting the command until the job's first line is in its output, on a new cluster each time.
 * 500 followers: the latency of \`/api/health\`, asked every 5 ms meanwhile, bounds the lag of the server's event loop from above.
@@ -201,8 +219,8 @@ ${renderFigures(figuresOf(run))}
 ## Repeat it
 
 \`\`\`
-python3 -m venv ref && ref/bin/pip install 'skypilot[aws]==0.14.1'
-SKY_REFERENCE_PYTHON=$PWD/ref/bin/python npm run bench
+python3 -m venv ref && ref/bin/pip install 'skypilot[aws]==0.14.1' 'moto[server]==5.2.5'
+SKY_REFERENCE_PYTHON=$PWD/ref/bin/python SKYPILOT_MOTO_SERVER=$PWD/ref/bin/moto_server npm run bench
 \`\`\`
 
 As root (for the namespaces) and on an idle machine. \`npm run bench -- --no-original\` measures only this product,

@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { findReference, type Reference } from "../test/e2e/support/reference.ts";
+import { measureAwsCheck } from "./aws-check.ts";
 import { measureFirstLines } from "./cli-first-line.ts";
 import { figuresOf, renderReport, type JobRun, type Run } from "./cli-report.ts";
 import { renderFigures } from "./cli-figures.ts";
@@ -107,7 +108,9 @@ const effort: Effort = {
 };
 const ours = await measureOurs(effort);
 const original = reference === undefined ? undefined : await measureOriginal(reference, effort);
+say("aws check");
 const run: Run = {
+  awsCheck: await measureAwsCheck(reference, effort),
   empty: { ours: ours.empty, original: original?.empty },
   full: { ours: ours.full, original: original?.full },
   jobs: ours.jobs,

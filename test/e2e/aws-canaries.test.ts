@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { FakeAws } from "../support/aws/fake-aws.ts";
@@ -127,11 +127,10 @@ it("leaves no secret anywhere, whatever the credentials are", { timeout: 240_000
   expect(await useEverywhere({ AWS_PROFILE: "sso" })).toContain("enabled");
   await sky("api status -a");
 
-  const secrets = [
-    ...[EXTERNAL_ID, MFA_CODE, WRONG_CODE, STATIC_SECRET, WRONG_SECRET, PROCESS_SECRET, WEB_TOKEN],
-    ...[ENDED_TOKEN, REFRESH_TOKEN, "canary-session", "canary-secret", "canary-sso", "canary-again", "canary-hush"],
-    ...["canary-unknown-token", aws.ssoToken],
-  ];
+  const inputs = [EXTERNAL_ID, MFA_CODE, WRONG_CODE, STATIC_SECRET, WRONG_SECRET, PROCESS_SECRET, WEB_TOKEN];
+  // What the test server gives out begins with these.
+  const issued = ["canary-session", "canary-secret", "canary-sso", "canary-again", "canary-hush"];
+  const secrets = [...inputs, ENDED_TOKEN, REFRESH_TOKEN, "canary-unknown-token", ...issued, aws.ssoToken];
   const isOwnFile = (path: string): boolean => path.startsWith(join(sandbox.home, ".aws/"));
   const files = filesBelow(sandbox.root, isOwnFile);
   expect([...files.keys()].some((path) => path.endsWith("-wal"))).toBe(true);
@@ -149,7 +148,6 @@ it("leaves no secret anywhere, whatever the credentials are", { timeout: 240_000
     return new RegExp(`(?<![\\da-f])${secret}(?![\\da-f])`, "u").test(places.get(place) ?? "");
   });
   expect(hits).toEqual([]);
-  expect(existsSync(join(sandbox.root, "tmp"))).toBe(true);
 });
 
 it("would find them", () => {
