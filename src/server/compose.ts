@@ -2,6 +2,7 @@ import { getRequestListener } from "@hono/node-server";
 import { createCloudRegistry } from "../clouds/registry.ts";
 import { createAgentPool } from "../core/agents/events.ts";
 import { createClusterLocks } from "../core/clusters/lock.ts";
+import { createSharedClusterLocks } from "../core/clusters/shared-lock.ts";
 import type { PassFailpoint } from "../core/effect.ts";
 import type { OperationContext } from "../core/operation.ts";
 import { operations as coreOperations } from "../core/operations.ts";
@@ -53,7 +54,16 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   const onInternalError = (error: unknown, requestId: string): void =>
     logger.error({ err: error, requestId }, "internal error");
   const clouds = createCloudRegistry({ home: paths.home, env: parts.env });
-  const locks = createClusterLocks();
+  const sharedLocks =
+    database.kind === "postgres"
+      ? createSharedClusterLocks({
+          db: database.db,
+          owner: parts.owner,
+          clock,
+          onError: (error) => logger.warn({ err: error }, "cluster locks"),
+        })
+      : undefined;
+  const locks = sharedLocks ?? createClusterLocks();
   const agents = createAgentPool({
     db: database.db,
     clouds,
@@ -99,6 +109,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
       stopping.abort();
       await daemons.close();
       await agents.close();
+      await sharedLocks?.close();
     },
   };
 }
