@@ -2,7 +2,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest
 import { databaseKinds, openTestDatabase, POSTGRES_START_MS } from "../../../test/fakes/databases.ts";
 import type { OpenDatabase } from "../../db/database.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { createSharedClusterLocks, LOCK_LEASE_MS, type SharedClusterLocks } from "./shared-lock.ts";
+import { LOCK_LEASE_MS, SharedClusterLocks } from "./shared-lock.ts";
 
 describe.each(databaseKinds)("cluster locks of two servers on %s", (kind) => {
   let database: OpenDatabase;
@@ -21,7 +21,7 @@ describe.each(databaseKinds)("cluster locks of two servers on %s", (kind) => {
     },
   };
   const open = (owner: string): SharedClusterLocks =>
-    createSharedClusterLocks({ db: database.db, owner, clock, onError: (error) => errors.push(error) });
+    new SharedClusterLocks({ db: database.db, owner, clock, onError: (error) => errors.push(error) });
 
   beforeAll(async () => {
     await (await openTestDatabase(kind)).close();

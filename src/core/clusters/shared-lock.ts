@@ -24,91 +24,113 @@ export interface SharedLockOptions {
   readonly onError: (error: unknown) => void;
 }
 
-export interface SharedClusterLocks extends ClusterLocks {
-  /** Resolves when every lock that was released is free for other servers. */
-  close(): Promise<void>;
-}
-
 /**
  * One writer per cluster among all servers that share a database: a lease row per cluster, behind the queue within this server. A server
  * that stalls for longer than the lease loses it together with its requests' leases, and then `effect()` refuses to act.
  */
-export function createSharedClusterLocks(options: SharedLockOptions): SharedClusterLocks {
-  const { db, owner, clock, onError } = options;
-  const local = createClusterLocks();
-  const held = new Set<string>();
-  const background = new Set<Promise<void>>();
-  let timer: NodeJS.Timeout | undefined;
+export class SharedClusterLocks implements ClusterLocks {
+  readonly #options: SharedLockOptions;
+  readonly #local = createClusterLocks();
+  readonly #held = new Set<string>();
+  readonly #background = new Set<Promise<void>>();
+  #timer: NodeJS.Timeout | undefined;
 
-  const inBackground = (work: Promise<void>): void => {
-    const task: Promise<void> = work.catch(onError).finally(() => background.delete(task));
-    background.add(task);
-  };
-  const extend = (): void => inBackground(extendClusterLocks(db, owner, clock.now() + LOCK_LEASE_MS));
-  const keep = (name: string): void => {
-    held.add(name);
-    timer ??= setInterval(extend, EXTEND_MS).unref();
-  };
-  const letGo = (name: string): void => {
-    held.delete(name);
-    if (held.size > 0) return;
-    clearInterval(timer);
-    timer = undefined;
-  };
-  /** Undefined when it is ours now; else the request that has it. */
-  const take = async (name: string, requestId: string): Promise<string | undefined> => {
+  constructor(options: SharedLockOptions) {
+    this.#options = options;
+  }
+
+  async findHolder(name: string): Promise<string | undefined> {
+    const { db, clock } = this.#options;
+    return (await this.#local.findHolder(name)) ?? (await findClusterLock(db, name, clock.now()))?.holder;
+  }
+
+  async acquire(
+    name: string,
+    requestId: string,
+    wait: { readonly onBlocked?: (holderRequestId: string) => void; readonly signal?: AbortSignal } = {},
+  ): Promise<() => void> {
+    const releaseLocal = await this.#local.acquire(name, requestId, wait);
+    try {
+      await this.#takeLease(name, requestId, wait);
+    } catch (error) {
+      releaseLocal();
+      throw error;
+    }
+    return this.#releaseOf(name, releaseLocal);
+  }
+
+  async tryAcquire(name: string, requestId: string): Promise<(() => void) | undefined> {
+    const releaseLocal = await this.#local.tryAcquire(name, requestId);
+    if (releaseLocal === undefined) return undefined;
+    let isOurs = false;
+    try {
+      isOurs = (await this.#tryLease(name, requestId)).isOurs;
+    } finally {
+      if (!isOurs) releaseLocal();
+    }
+    return isOurs ? this.#releaseOf(name, releaseLocal) : undefined;
+  }
+
+  /** Resolves when every lock that was released is free for other servers. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.all(this.#background);
+  }
+
+  async #takeLease(
+    name: string,
+    requestId: string,
+    wait: { readonly onBlocked?: (holderRequestId: string) => void; readonly signal?: AbortSignal },
+  ): Promise<void> {
+    const { signal, onBlocked } = wait;
+    let isTold = false;
+    for (;;) {
+      const { isOurs, holder } = await this.#tryLease(name, requestId);
+      if (isOurs) return;
+      if (!isTold && holder !== undefined) {
+        isTold = true;
+        onBlocked?.(holder);
+      }
+      await this.#options.clock.sleep(RETRY_MS, signal === undefined ? {} : { signal });
+    }
+  }
+
+  /** `holder`: undefined also when it became free at this moment, so that the next try may get it. */
+  async #tryLease(
+    name: string,
+    requestId: string,
+  ): Promise<{ readonly isOurs: boolean; readonly holder: string | undefined }> {
+    const { db, owner, clock } = this.#options;
     const now = clock.now();
-    const lock = { name, holder: requestId, owner, expires_at: now + LOCK_LEASE_MS };
-    const row = await takeClusterLock(db, lock, now);
-    // Nobody's at the second look: it became free in between, and the next try gets it.
-    if (row === undefined) return "";
-    return row.owner === owner ? undefined : row.holder;
-  };
-  const releaseOf = (name: string, releaseLocal: () => void): (() => void) => {
+    const row = await takeClusterLock(db, { name, holder: requestId, owner, expires_at: now + LOCK_LEASE_MS }, now);
+    return { isOurs: row?.owner === owner, holder: row?.holder };
+  }
+
+  #releaseOf(name: string, releaseLocal: () => void): () => void {
+    const { db, owner } = this.#options;
+    this.#held.add(name);
+    this.#timer ??= setInterval(() => this.#extend(), EXTEND_MS).unref();
     let isReleased = false;
-    keep(name);
     return () => {
       if (isReleased) return;
       isReleased = true;
-      letGo(name);
-      // A lock that cannot be deleted runs out; within this server the next one may take it at once.
-      inBackground(dropClusterLock(db, name, owner).finally(releaseLocal));
-    };
-  };
-
-  return {
-    findHolder: async (name) =>
-      (await local.findHolder(name)) ?? (await findClusterLock(db, name, clock.now()))?.holder,
-    acquire: async (name, requestId, wait = {}) => {
-      const releaseLocal = await local.acquire(name, requestId, wait);
-      try {
-        let isTold = false;
-        for (;;) {
-          const holder = await take(name, requestId);
-          if (holder === undefined) return releaseOf(name, releaseLocal);
-          if (!isTold && holder !== "") wait.onBlocked?.(holder);
-          isTold ||= holder !== "";
-          await clock.sleep(RETRY_MS, wait.signal === undefined ? {} : { signal: wait.signal });
-        }
-      } catch (error) {
-        releaseLocal();
-        throw error;
+      this.#held.delete(name);
+      if (this.#held.size === 0) {
+        clearInterval(this.#timer);
+        this.#timer = undefined;
       }
-    },
-    tryAcquire: async (name, requestId) => {
-      const releaseLocal = await local.tryAcquire(name, requestId);
-      if (releaseLocal === undefined) return undefined;
-      const holder = await take(name, requestId).catch((error: unknown) => {
-        releaseLocal();
-        throw error;
-      });
-      if (holder === undefined) return releaseOf(name, releaseLocal);
-      releaseLocal();
-      return undefined;
-    },
-    close: async () => {
-      clearInterval(timer);
-      await Promise.all(background);
-    },
-  };
+      // A lock that cannot be deleted runs out; within this server the next one may take it at once.
+      this.#run(dropClusterLock(db, name, owner).finally(releaseLocal));
+    };
+  }
+
+  #extend(): void {
+    const { db, owner, clock } = this.#options;
+    this.#run(extendClusterLocks(db, owner, clock.now() + LOCK_LEASE_MS));
+  }
+
+  #run(work: Promise<void>): void {
+    const task: Promise<void> = work.catch(this.#options.onError).finally(() => this.#background.delete(task));
+    this.#background.add(task);
+  }
 }
