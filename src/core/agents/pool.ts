@@ -48,7 +48,11 @@ interface Entry {
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 30_000;
 
-/** One connection per cluster to its head agent, opened on demand, followed and opened again while the cluster runs. */
+/**
+ * One connection per cluster to its head agent, opened on demand, followed and opened again while the cluster runs. It stays when nobody
+ * uses it: it brings what must not wait for the next look (the cluster stops itself, a node or the agent is lost), and the look
+ * of each minute goes over it, so closing it would only mean a new handshake each minute. Stopped and removed clusters have none.
+ */
 export class AgentPool implements AgentConnections {
   readonly #options: AgentPoolOptions;
   readonly #entries = new Map<string, Entry>();
