@@ -8,7 +8,7 @@ function outcomeOn(infra: string | undefined): LaunchOutcome {
     jobId: 1,
     cluster: { cluster_name: "c", ...(launched === undefined ? {} : { launched_resources: launched }) },
     credentials: undefined,
-  } as LaunchOutcome;
+  };
 }
 
 describe("hasSsh", () => {
