@@ -1,9 +1,12 @@
 import type { Context } from "./context.ts";
+import type { LaunchOutcome } from "../client/cluster-verbs.ts";
 import { makeColors } from "./render/colors.ts";
 
 export interface UsefulCommandsOptions {
   readonly cluster: string;
   readonly jobId: number | null;
+  /** False for a cluster on this very machine, which no ssh leads to. */
+  readonly hasSsh: boolean;
   /** The cluster's page, for a server that others use too. */
   readonly dashboardUrl: string | undefined;
 }
@@ -28,13 +31,18 @@ export function renderUsefulCommands(ctx: Context, options: UsefulCommandsOption
   lines.push(
     ...tree(colors.dim, [
       ...dashboard,
-      `To log into the head VM:\t${colors.bold(`ssh ${cluster}`)}`,
+      ...(options.hasSsh ? [`To log into the head VM:\t${colors.bold(`ssh ${cluster}`)}`] : []),
       `To submit a job:\t\t${colors.bold(`sky exec ${cluster} yaml_file`)}`,
       `To stop the cluster:\t${colors.bold(`sky stop ${cluster}`)}`,
       `To teardown the cluster:\t${colors.bold(`sky down ${cluster}`)}`,
     ]),
   );
   return `${lines.join("\n")}\n`;
+}
+
+/** Whether `ssh <cluster>` can work: clusters on this machine are directories, not hosts. */
+export function hasSsh(outcome: LaunchOutcome): boolean {
+  return outcome.cluster?.launched_resources?.["infra"] !== "ssh/local";
 }
 
 function tree(dim: (text: string) => string, items: readonly string[]): string[] {

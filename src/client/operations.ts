@@ -51,16 +51,15 @@ async function send(
   const answer =
     body === undefined
       ? await session.call("GET", path, { ...call, repeatable: true })
-      : await session.call("POST", path, { ...call, ...keyed(session, path), json: body });
+      : await session.call("POST", path, { ...call, ...keyed(path), json: body });
   discard(answer);
   return requestIdOf(answer.headers, session.endpoint.url);
 }
 
-function keyed(session: Session, path: string): CallOptions {
+function keyed(path: string): CallOptions {
   if (!WITH_KEY.has(path)) return { repeatable: !path.includes("launch") };
   const headers = { "X-SkyPilot-Idempotency-Key": loadCrypto().randomUUID() };
-  // Another server would start the operation twice if a lost answer made us send it again.
-  return { headers, repeatable: session.isOurServer };
+  return { headers, repeatable: "keyed" };
 }
 
 /** The request id that an answer carries. */

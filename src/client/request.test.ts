@@ -184,6 +184,26 @@ describe("the result of a request", () => {
     await client.close();
   });
 
+  test("so is the very first call, when the server turns out to know the key; another server's is not", async () => {
+    for (const isOurs of [true, false]) {
+      let calls = 0;
+      const client = await serve({
+        "/api/health": (_request, response) =>
+          void response.writeHead(200, isOurs ? { "X-SkyPilot-Server": "ts" } : {}).end("{}"),
+        "/down": (request, response, nth) => {
+          calls = nth;
+          if (nth === 1) response.destroy();
+          else accept("r1")(request, response, nth);
+        },
+      });
+      const id = client.down("c").id;
+      if (isOurs) expect(await id).toBe("r1");
+      else await expect(id).rejects.toThrow("Could not connect to SkyPilot API server");
+      expect(calls).toBe(isOurs ? 2 : 1);
+      await client.close();
+    }
+  });
+
   test("a busy server is asked again", async () => {
     const client = await serve({
       "/check": (request, response, nth) => {

@@ -30,8 +30,8 @@ export interface SessionOptions {
 export interface CallOptions extends SendOptions {
   /** A busy server (503) is asked again (true unless said otherwise). */
   readonly retryBusy?: boolean;
-  /** The call may be sent again when the connection broke and the answer is unknown. */
-  readonly repeatable?: boolean;
+  /** Whether the call may be sent again when the connection broke and the answer is unknown; `keyed`: if the server knows the key. */
+  readonly repeatable?: boolean | "keyed";
   /** The caller reconnects on its own: socket errors are thrown as they are and no server is started. */
   readonly direct?: boolean;
 }
@@ -137,7 +137,7 @@ export class Session {
   }
 
   async #connected(method: "GET" | "POST", path: string, options: CallOptions): Promise<Answer> {
-    let left = options.repeatable === true ? RECONNECT_ATTEMPTS : 0;
+    let left = (options.repeatable ?? false) === false ? 0 : RECONNECT_ATTEMPTS;
     while (true) {
       try {
         return await this.transport.send(method, path, { timeoutMs: ANSWER_TIMEOUT_MS, ...options });
@@ -147,11 +147,19 @@ export class Session {
           if (!this.endpoint.local || left < 0) throw this.unreachable(error);
           await this.startServer(options.signal);
           left -= 1;
-        } else if (left > 0 && isConnectionLost(error)) {
+        } else if (left > 0 && isConnectionLost(error) && (await this.#mayRepeat(options))) {
           left -= 1;
         } else throw this.unreachable(error);
       }
     }
+  }
+
+  /** Another server would start the operation twice; which one this is shows any answer, of a restarted server too. */
+  async #mayRepeat(options: CallOptions): Promise<boolean> {
+    if (options.repeatable !== "keyed" || this.isOurServer) return true;
+    const signal = options.signal === undefined ? {} : { signal: options.signal };
+    discard(await this.raw("GET", "/api/health", { repeatable: true, ...signal }));
+    return this.isOurServer;
   }
 
   /** Starts the local server, once however many calls find it missing. */

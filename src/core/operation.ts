@@ -83,8 +83,10 @@ export interface ClusterLocks {
     requestId: string,
     options?: { readonly onBlocked?: (holderRequestId: string) => void; readonly signal?: AbortSignal },
   ): Promise<() => void>;
+  /** The same, but undefined at once when somebody else holds the cluster. */
+  tryAcquire(clusterName: string, requestId: string): Promise<(() => void) | undefined>;
   /** The request that holds the cluster at this moment. */
-  holder(clusterName: string): string | undefined;
+  findHolder(clusterName: string): Promise<string | undefined>;
 }
 
 export interface RequestControl {

@@ -37,6 +37,7 @@ const rows = {
   },
   request_values: { hash: "text", value: "text", created_at: "number" },
   table_versions: { name: "text", version: "number" },
+  cluster_locks: { name: "text", holder: "text", owner: "text", expires_at: "number" },
   effects: {
     request_id: "text",
     name: "text",
@@ -123,6 +124,7 @@ const PRIMARY_KEYS: Readonly<Record<string, readonly string[]>> = {
   requests: ["request_id"],
   request_values: ["hash"],
   table_versions: ["name"],
+  cluster_locks: ["name"],
   clusters: ["name"],
   cluster_history: ["cluster_hash"],
   cluster_events: ["id"],

@@ -109,6 +109,16 @@ export interface ClustersTable {
   busy_request: string | null;
 }
 
+/** Who works on a cluster among servers that share the database; absent rows are free. */
+export interface ClusterLocksTable {
+  name: string;
+  /** The request. */
+  holder: string;
+  /** The server. */
+  owner: string;
+  expires_at: number;
+}
+
 export interface ClusterHistoryTable {
   cluster_hash: string;
   name: string;
@@ -164,6 +174,7 @@ export interface Database {
   table_versions: TableVersionsTable;
   effects: EffectsTable;
   clusters: ClustersTable;
+  cluster_locks: ClusterLocksTable;
   cluster_history: ClusterHistoryTable;
   cluster_events: ClusterEventsTable;
   users: UsersTable;

@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Kysely } from "kysely";
 import type { OperationContext } from "../core/operation.ts";
 import type { Database } from "../db/schema.ts";
@@ -32,6 +32,6 @@ export interface AppDependencies {
 
 export interface AppEnv {
   /** Node's own objects; absent when a test calls the application without a socket. */
-  Bindings: { outgoing?: ServerResponse };
+  Bindings: { incoming?: IncomingMessage; outgoing?: ServerResponse };
   Variables: { requestId: string };
 }

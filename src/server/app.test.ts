@@ -21,6 +21,11 @@ async function launchSteps(_body: never, context: OperationContext): Promise<num
   return 7;
 }
 
+function showHook(body: { readonly event: string; readonly tail: number }, context: OperationContext): Promise<number> {
+  context.log.line(`${body.event} ${body.tail}`);
+  return Promise.resolve(102);
+}
+
 beforeEach(async () => {
   gate = Promise.withResolvers();
   database = await openTestDatabase("sqlite");
@@ -29,6 +34,7 @@ beforeEach(async () => {
     limits: { long: 1, short: 2 },
     operations: {
       launch: testOperation("launch", launchSteps),
+      hook_logs: testOperation("hook_logs", showHook, { schedule: "short", isResumable: false }),
       status: testOperation("status", () => Promise.resolve([]), { schedule: "short", isResumable: false }),
     },
   });
@@ -334,4 +340,12 @@ test("the OpenAPI document covers every route of the application", async () => {
       path === "/*" || /^\/(?:$|dashboard|api\/(?:completion|plugins)|ssh_node_pools|openapi|users\/)/.test(path);
     if (!isSpecial) expect(Object.keys(document.paths), path).toContain(path);
   }
+});
+
+test("the log of a hook is the log of its request, and its exit code the result", async () => {
+  const body = { cluster_name: "c1", event: "stop", tail: 5 };
+  const id = requestIdOf(await server.post("/hook_logs", body));
+  expect(await (await server.get(`/api/stream?request_id=${id}&format=plain`)).text()).toBe("stop 5\n");
+  expect(await (await server.get(`/api/get?request_id=${id}`)).json()).toMatchObject({ return_value: "102" });
+  expect((await server.post("/hook_logs", { ...body, event: "reboot" })).status).toBe(422);
 });

@@ -4,7 +4,7 @@ import { SkyError } from "../shared/errors.ts";
 import { toWireError } from "../shared/wire/error.ts";
 import type { AppDependencies, AppEnv } from "./app-types.ts";
 import { checkRequest, isAuthorized, UNAUTHORIZED, type RequestHead } from "./guard.ts";
-import { standardHeaders } from "./health.ts";
+import { nodeHead, standardHeaders } from "./health.ts";
 import { addApiGet } from "./routes/api-get.ts";
 import { addApiStatus } from "./routes/api-status.ts";
 import { addApiStream } from "./routes/api-stream.ts";
@@ -27,7 +27,7 @@ export function createApp(deps: AppDependencies): Hono<AppEnv> {
     const refusal = checkRequest(head, deps.policy) ?? (isAuthorized(head, deps.policy) ? undefined : UNAUTHORIZED);
     if (refusal === undefined) await next();
     else c.res = c.json(refusal.body, refusal.status);
-    for (const [name, value] of Object.entries(standardHeaders(c.get("requestId")))) c.res.headers.set(name, value);
+    setHeaders(c, standardHeaders(c.get("requestId")));
   });
   addApiGet(app, deps);
   addApiStream(app, deps);
@@ -46,7 +46,19 @@ export function createApp(deps: AppDependencies): Hono<AppEnv> {
   return app;
 }
 
+/** Node's own response takes headers at a tenth of the cost of a Response's. */
+function setHeaders(c: Context<AppEnv>, headers: Readonly<Record<string, string>>): void {
+  const outgoing = c.env?.outgoing;
+  if (outgoing?.headersSent === true) return;
+  for (const [name, value] of Object.entries(headers)) {
+    if (outgoing === undefined) c.res.headers.set(name, value);
+    else outgoing.setHeader(name, value);
+  }
+}
+
 function headOf(c: Context<AppEnv>): RequestHead {
+  const incoming = c.env?.incoming;
+  if (incoming !== undefined) return nodeHead(incoming, c.req.path);
   return { method: c.req.method, path: c.req.path, header: (name) => c.req.header(name) };
 }
 

@@ -19,6 +19,7 @@ export function cachedStatus(status: AnyOperation): AnyOperation {
   const kept = new Map<string, Kept>();
   return {
     ...status,
+    isReadOnly: true,
     run: async (body: never, context) => {
       const key = cacheKey(body, context);
       if (key === undefined) return status.run(body, context);

@@ -2,8 +2,9 @@ import { getRequestListener } from "@hono/node-server";
 import { createCloudRegistry } from "../clouds/registry.ts";
 import { createAgentPool } from "../core/agents/events.ts";
 import { createClusterLocks } from "../core/clusters/lock.ts";
+import { SharedClusterLocks } from "../core/clusters/shared-lock.ts";
 import type { PassFailpoint } from "../core/effect.ts";
-import type { OperationContext } from "../core/operation.ts";
+import type { ClusterLocks, OperationContext } from "../core/operation.ts";
 import { operations as coreOperations } from "../core/operations.ts";
 import type { OpenDatabase } from "../db/database.ts";
 import type { Logger } from "../platform/logger.ts";
@@ -53,7 +54,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   const onInternalError = (error: unknown, requestId: string): void =>
     logger.error({ err: error, requestId }, "internal error");
   const clouds = createCloudRegistry({ home: paths.home, env: parts.env });
-  const locks = createClusterLocks();
+  const { locks, close: closeLocks } = openLocks(parts);
   const agents = createAgentPool({
     db: database.db,
     clouds,
@@ -99,8 +100,18 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
       stopping.abort();
       await daemons.close();
       await agents.close();
+      await closeLocks();
     },
   };
+}
+
+/** With SQLite no other server can use the state; with Postgres several may. */
+function openLocks(parts: ServerParts): { readonly locks: ClusterLocks; readonly close: () => Promise<void> } {
+  const { database, owner, clock, logger } = parts;
+  if (database.kind === "sqlite") return { locks: createClusterLocks(), close: () => Promise.resolve() };
+  const onError = (error: unknown): void => logger.warn({ err: error }, "cluster locks");
+  const locks = new SharedClusterLocks({ db: database.db, owner, clock, onError });
+  return { locks, close: () => locks.close() };
 }
 
 /** The queue looks operations up by the name that the row keeps. */

@@ -5,7 +5,7 @@ import {
   MIN_COMPATIBLE_API_VERSION,
   MIN_COMPATIBLE_VERSION,
   SKYPILOT_VERSION,
-} from "../shared/wire/body-fields.ts";
+} from "../shared/wire/api-version.ts";
 
 export interface AccessPolicy {
   /** Listens on loopback only: anonymous, so browsers must be kept out by Host and Origin. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { randomUUID } from "node:crypto";
 import { HEADER } from "../shared/wire/headers.ts";
-import { API_VERSION, SKYPILOT_COMMIT, SKYPILOT_VERSION } from "../shared/wire/body-fields.ts";
+import { API_VERSION, SKYPILOT_COMMIT, SKYPILOT_VERSION } from "../shared/wire/api-version.ts";
 import type { HealthResult } from "../shared/wire/health.ts";
 import { checkRequest, isAuthorized, type AccessPolicy, type Refusal, type RequestHead } from "./guard.ts";
 

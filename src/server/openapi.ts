@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ApiCancelResult } from "../shared/wire/api-cancel.ts";
 import { CheckResult } from "../shared/wire/check.ts";
-import { SKYPILOT_VERSION } from "../shared/wire/body-fields.ts";
+import { SKYPILOT_VERSION } from "../shared/wire/api-version.ts";
 import { CloudSessionsResult } from "../shared/wire/cloud-sessions.ts";
 import { CostRecord } from "../shared/wire/cost-report.ts";
 import { DownloadBody } from "../shared/wire/download.ts";

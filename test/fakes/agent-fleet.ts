@@ -27,8 +27,8 @@ interface FakeNode {
   /** Agents that run; a second start of a running agent ends at once, as the real one's lock makes it. */
   isRunning: boolean;
   starts: number;
-  /** The program that runs, by its hash. */
-  bundle: string;
+  /** The program that runs, by its hash; undefined: an agent that does not tell. */
+  bundle: string | undefined;
 }
 
 /** Jobs and settings of one cluster: what the real head keeps on disk. */
@@ -143,7 +143,13 @@ export class AgentFleet {
       Array.from({ length: config.numNodes }, (_, index) => {
         const root = node.root.replace(/\/\d+$/, `/${index}`);
         const { isRunning, bundle } = this.node(root);
-        return { index, ip: `n${index}`, resources: config.resources, isAlive: isRunning, bundle };
+        return {
+          index,
+          ip: `n${index}`,
+          resources: config.resources,
+          isAlive: isRunning,
+          ...(bundle === undefined ? {} : { bundle }),
+        };
       });
     return {
       hello: async ({ protocol }) => ({

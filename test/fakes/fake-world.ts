@@ -5,11 +5,12 @@ import { FakeCloud, type FakeCloudKnobs } from "../../src/clouds/fake/index.ts";
 import type { PassFailpoint } from "../../src/core/effect.ts";
 import type { Operation, OperationContext } from "../../src/core/operation.ts";
 import type { CloudRegistry } from "../../src/core/ports/cloud.ts";
-import { openDatabase, type OpenDatabase } from "../../src/db/database.ts";
+import type { DatabaseKind, OpenDatabase } from "../../src/db/database.ts";
 import { findCluster, listClusters, type ClusterRow } from "../../src/db/queries/clusters.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import { AgentFleet } from "./agent-fleet.ts";
+import { openTestDatabase } from "./databases.ts";
 import { createTestServer, type MemoryLog, type TestContextOptions, type TestServer } from "./operation-context.ts";
 
 /** Time that passes at once when somebody sleeps. */
@@ -35,6 +36,8 @@ export interface FakeWorld {
   /** Errors of the server's background work, which no test expects. */
   readonly backgroundErrors: unknown[];
   server(): TestServer;
+  /** One more server on the same database. */
+  another(owner: string): Promise<TestServer>;
   /** Drops everything that a process has in memory. */
   restart(): Promise<void>;
   run<Body, Result>(
@@ -47,7 +50,14 @@ export interface FakeWorld {
   close(): Promise<void>;
 }
 
-export async function createFakeWorld(knobs: Partial<FakeCloudKnobs> = {}): Promise<FakeWorld> {
+export interface FakeWorldOptions {
+  readonly kind?: DatabaseKind;
+}
+
+export async function createFakeWorld(
+  knobs: Partial<FakeCloudKnobs> = {},
+  options: FakeWorldOptions = {},
+): Promise<FakeWorld> {
   const fleet = new AgentFleet();
   const cloud = new FakeCloud({
     name: "lambda",
@@ -59,11 +69,12 @@ export async function createFakeWorld(knobs: Partial<FakeCloudKnobs> = {}): Prom
   const home = mkdtempSync(join(tmpdir(), "world-"));
   const agentBundle = join(home, "agent.cjs");
   writeFileSync(agentBundle, "// a stand-in for the agent");
-  const database = await openDatabase({ sqlite: ":memory:" });
+  const database = await openTestDatabase(options.kind ?? "sqlite");
   const backgroundErrors: unknown[] = [];
   const clock = hurriedClock();
-  const start = (): Promise<TestServer> =>
+  const start = (owner?: string): Promise<TestServer> =>
     createTestServer({
+      ...(owner === undefined ? {} : { owner }),
       clouds: () => clouds,
       agentBundle,
       home,
@@ -71,7 +82,8 @@ export async function createFakeWorld(knobs: Partial<FakeCloudKnobs> = {}): Prom
       clock,
       onBackgroundError: (error) => backgroundErrors.push(error),
     });
-  let server = await start();
+  const isShared = options.kind === "postgres";
+  let server = await start(isShared ? "server-1" : undefined);
   let count = 0;
   return {
     cloud,
@@ -82,8 +94,9 @@ export async function createFakeWorld(knobs: Partial<FakeCloudKnobs> = {}): Prom
     server: () => server,
     restart: async () => {
       await server.close();
-      server = await start();
+      server = await start(isShared ? "server-1" : undefined);
     },
+    another: (owner) => start(owner),
     run: async (operation, body, options = {}) => {
       count += 1;
       const context = await server.context(options.requestId ?? `request-${count}`, options);

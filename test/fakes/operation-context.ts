@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createAgentPool } from "../../src/core/agents/events.ts";
 import { createClusterLocks } from "../../src/core/clusters/lock.ts";
+import { SharedClusterLocks } from "../../src/core/clusters/shared-lock.ts";
 import { createEffect, type PassFailpoint } from "../../src/core/effect.ts";
 import type { AgentConnections, OperationContext, RequestLog } from "../../src/core/operation.ts";
 import type { CloudRegistry } from "../../src/core/ports/cloud.ts";
@@ -61,6 +62,8 @@ export interface TestServerOptions {
   /** An existing home, which `close` leaves in place. */
   readonly home?: string;
   readonly database?: OpenDatabase;
+  /** Names a server that shares its database with others. */
+  readonly owner?: string;
   readonly onBackgroundError?: (error: unknown) => void;
 }
 
@@ -70,7 +73,16 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
   const database = options.database ?? (await openDatabase({ sqlite: ":memory:" }));
   const clock = options.clock ?? systemClock;
   const clouds = options.clouds(home);
-  const locks = createClusterLocks();
+  const shared =
+    options.owner === undefined
+      ? undefined
+      : new SharedClusterLocks({
+          db: database.db,
+          owner: options.owner,
+          clock: systemClock,
+          onError: (error) => options.onBackgroundError?.(error),
+        });
+  const locks = shared ?? createClusterLocks();
   const agents = createAgentPool({
     db: database.db,
     clouds,
@@ -120,6 +132,7 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
     },
     close: async () => {
       await agents.close();
+      await shared?.close();
       if (options.database === undefined) await database.close();
       if (options.home === undefined) rmSync(home, { recursive: true, force: true });
     },

@@ -149,7 +149,7 @@ function toContext(run: RunInfo, options: { readonly paths: ServerPaths; readonl
     stateDir: options.paths.root,
     resolveClientPath: (path) => path,
     agents: { connect: missing, drop: missing, close: () => Promise.resolve() },
-    locks: { acquire: missing, holder: () => undefined },
+    locks: { acquire: missing, tryAcquire: missing, findHolder: () => Promise.resolve(undefined) },
     requests: run.requests,
     home: options.paths.home,
     agentBundle: "",

@@ -186,7 +186,7 @@ export class JobQueue {
     const job = this.#options.store.find(jobId);
     if (job === undefined) return;
     const setupNodes = nodes.filter((node) => node.isAlive).map((node) => node.index);
-    const placement = { grants, setupNodes };
+    const placement = { grants, setupNodes, clusterNodes: this.#options.config.numNodes };
     const to = job.spec.setup === undefined ? "RUNNING" : "SETTING_UP";
     if (!this.#move(jobId, "PENDING", to, { placement })) return;
     this.#options.onActivity();
@@ -288,7 +288,7 @@ export class JobQueue {
     job: StoredJob,
     range: { readonly task: string; readonly from: number; readonly to: number },
   ): Promise<Uint8Array | undefined> {
-    const place = findTaskLog(job, range.task, this.#options.config.numNodes);
+    const place = findTaskLog(job, range.task, job.placement?.clusterNodes ?? this.#options.config.numNodes);
     const node = this.#options.runNodes()[place.node]?.node;
     try {
       return await node?.readRange(place.logPath, range.from, range.to);

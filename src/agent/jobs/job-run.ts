@@ -281,7 +281,7 @@ export class JobRun {
   }
 
   #planRanks(): PlannedTask[] {
-    const { job, placement, nodes, config } = this.#options;
+    const { job, placement, nodes } = this.#options;
     const { run } = job.spec;
     if (run === undefined) return [];
     const nodeIps = placement.grants.map((grant) => nodes[grant.node]?.ip ?? "");
@@ -290,7 +290,7 @@ export class JobRun {
       if (node === undefined) return [];
       const { deviceIndices } = node;
       const env = runEnv(this.#envOptions(), { rank, nodeIps, grant, deviceIndices });
-      const file = rankLogName(rank, grant.node, config.numNodes);
+      const file = rankLogName(rank, grant.node, this.#clusterNodes);
       const spec = { id: rankTaskId(this.jobId, rank), script: run, env, logPath: `${this.#logDir()}/tasks/${file}` };
       return [{ node, spec, prefix: (pid) => rankPrefix(rank, this.#prefixOptions(node, pid)) }];
     });
@@ -302,9 +302,13 @@ export class JobRun {
   }
 
   #prefixOptions(node: RunNode, pid: number): Parameters<typeof setupPrefix>[0] {
-    const { job, config } = this.#options;
     const { index } = node.node;
-    return { taskName: job.record.name, numNodes: config.numNodes, node: { index, ip: node.ip }, pid };
+    return { taskName: this.#options.job.record.name, numNodes: this.#clusterNodes, node: { index, ip: node.ip }, pid };
+  }
+
+  get #clusterNodes(): number {
+    const { placement, config } = this.#options;
+    return placement.clusterNodes ?? config.numNodes;
   }
 
   #logDir(): string {

@@ -20,6 +20,8 @@ export interface JobPlacement {
   readonly grants: readonly Grant[];
   /** Nodes that run the setup. */
   readonly setupNodes: readonly number[];
+  /** Nodes of the cluster when the job got its own: names of files and prefixes go by it, also after the cluster grew. */
+  readonly clusterNodes?: number;
 }
 
 const SCHEMA = `

@@ -8,7 +8,7 @@ import { follow, printSubmitted } from "../follow.ts";
 import { printJobLog } from "../job-log.ts";
 import type { Input } from "../parser/spec.ts";
 import type { execSpec } from "../specs/launch.ts";
-import { renderUsefulCommands } from "../useful-commands.ts";
+import { hasSsh, renderUsefulCommands } from "../useful-commands.ts";
 import { saveSshAccess } from "../ssh-access.ts";
 import { printEntrypoint, reservedFor, uploadProgress } from "./launch.ts";
 
@@ -37,7 +37,7 @@ export async function runExec({ args, options }: Input<typeof execSpec>, ctx: Co
   if (jobId !== null && !options.detachRun) {
     return await printJobLog(ctx, client.logs(cluster, jobId, { signal: ctx.signal }));
   }
-  ctx.out.write(renderUsefulCommands(ctx, { cluster, jobId, dashboardUrl: undefined }));
+  ctx.out.write(renderUsefulCommands(ctx, { cluster, jobId, hasSsh: hasSsh(outcome), dashboardUrl: undefined }));
   return 0;
 }
 

@@ -15,7 +15,7 @@ import { makeColors } from "../render/colors.ts";
 import { Spinner } from "../render/spinner.ts";
 import type { launchSpec } from "../specs/launch.ts";
 import { saveSshAccess } from "../ssh-access.ts";
-import { renderUsefulCommands } from "../useful-commands.ts";
+import { hasSsh, renderUsefulCommands } from "../useful-commands.ts";
 import { fetchClusters } from "./cluster-names.ts";
 
 type Options = Input<typeof launchSpec>["options"];
@@ -191,7 +191,7 @@ async function finish(
   const isFollowed = jobId !== null && !detach;
   const exitCode = isFollowed ? await printJobLog(ctx, client.logs(name, jobId, { signal: ctx.signal })) : 0;
   const dashboardUrl = client.endpoint.local ? undefined : `${client.endpoint.url}/dashboard/clusters/${name}`;
-  ctx.out.write(renderUsefulCommands(ctx, { cluster: name, jobId, dashboardUrl }));
+  ctx.out.write(renderUsefulCommands(ctx, { cluster: name, jobId, hasSsh: hasSsh(outcome), dashboardUrl }));
   return exitCode;
 }
 

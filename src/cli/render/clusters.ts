@@ -56,7 +56,8 @@ export function infraOf(record: ClusterRecord): string {
   const parts = infraParts(record);
   const place = parts.zone ?? parts.region;
   if (parts.cloud === undefined) return "-";
-  return place === undefined ? parts.cloud : `${parts.cloud} (${place})`;
+  // This machine has one region, named as the cloud is.
+  return place === undefined || place === parts.cloud.toLowerCase() ? parts.cloud : `${parts.cloud} (${place})`;
 }
 
 function infraParts(record: ClusterRecord): { cloud?: string; region?: string; zone?: string } {

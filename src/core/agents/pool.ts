@@ -10,6 +10,7 @@ import { clusterRef, toCluster, type Cluster } from "../clusters/cluster.ts";
 import type { AgentConnections } from "../operation.ts";
 import type { CloudRegistry } from "../ports/cloud.ts";
 import { greet } from "../provision/renew.ts";
+import { Slots } from "./slots.ts";
 
 export interface AgentPoolOptions {
   readonly db: Kysely<Database>;
@@ -47,8 +48,14 @@ interface Entry {
 
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 30_000;
+/** Clusters that are connected to again at once. Requests do not wait for these: they connect by themselves. */
+const RETURNS_AT_ONCE = 8;
 
-/** One connection per cluster to its head agent, opened on demand, followed and opened again while the cluster runs. */
+/**
+ * One connection per cluster to its head agent, opened on demand, followed and opened again while the cluster runs. It stays when nobody
+ * uses it: it brings what must not wait for the next look (the cluster stops itself, a node or the agent is lost), and the look
+ * of each minute goes over it, so closing it would only mean a new handshake each minute. Stopped and removed clusters have none.
+ */
 export class AgentPool implements AgentConnections {
   readonly #options: AgentPoolOptions;
   readonly #entries = new Map<string, Entry>();
@@ -56,6 +63,7 @@ export class AgentPool implements AgentConnections {
   readonly #returning = new Map<string, AbortController>();
   /** Hashes of the clusters whose agents were compared with ours. */
   readonly #met = new Set<string>();
+  readonly #slots = new Slots(RETURNS_AT_ONCE);
   readonly #background = new Set<Promise<void>>();
   readonly #closing = new AbortController();
 
@@ -192,19 +200,25 @@ export class AgentPool implements AgentConnections {
   async #reconnect(clusterName: string, signal: AbortSignal): Promise<void> {
     try {
       for (let waitMs = FIRST_RETRY_MS; !signal.aborted; waitMs = Math.min(LAST_RETRY_MS, waitMs * 2)) {
-        const isConnected = await this.connect(clusterName, { signal }).then(
-          () => true,
-          (error: unknown) => {
-            if (!(error instanceof AgentError) && !signal.aborted) this.#options.onError(clusterName, error);
-            return false;
-          },
-        );
-        if (isConnected || signal.aborted || !(await this.#options.onLost(clusterName))) return;
+        if (!(await this.#slots.run(() => this.#isToRetry(clusterName, signal)))) return;
         await this.#options.clock.sleep(waitMs, { signal }).catch(() => undefined);
       }
     } finally {
       this.#returning.delete(clusterName);
     }
+  }
+
+  /** One attempt to connect; whether there has to be another. */
+  async #isToRetry(clusterName: string, signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return false;
+    const isConnected = await this.connect(clusterName, { signal }).then(
+      () => true,
+      (error: unknown) => {
+        if (!(error instanceof AgentError) && !signal.aborted) this.#options.onError(clusterName, error);
+        return false;
+      },
+    );
+    return !isConnected && !signal.aborted && (await this.#options.onLost(clusterName));
   }
 
   #run(clusterName: string, work: Promise<void>): void {

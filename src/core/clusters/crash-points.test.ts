@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { crashAt, CrashError, createFakeWorld, taskYaml, type FakeWorld } from "../../../test/fakes/fake-world.ts";
@@ -94,6 +94,19 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     check: async () => {
       await checkUp(2);
       expect(world.fleet.head(nameOnCloud).jobs[0]?.status).toBe("FAILED_DRIVER");
+    },
+  },
+  "launch on agents of another release": {
+    prepare: async () => {
+      await launchFirst();
+      appendFileSync(join(world.home, "agent.cjs"), "// newer\n");
+    },
+    run: operation(launchOperation, { task: taskYaml("num_nodes: 2\nrun: second"), cluster_name: "c1" }),
+    check: async () => {
+      await checkUp(2);
+      expect(world.fleet.head(nameOnCloud).jobs.map((job) => job.status)).toEqual(["RUNNING", "RUNNING"]);
+      const nodes = [0, 1].map((index) => world.fleet.node(`/fake/${nameOnCloud}/${index}`));
+      expect(nodes.map((node) => node.starts)).toEqual([2, 2]);
     },
   },
   start: { prepare: stopFirst, run: operation(startOperation, { cluster_name: "c1" }), check: () => checkUp(1) },

@@ -1,4 +1,4 @@
-import { appendFileSync } from "node:fs";
+import { appendFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createFakeWorld, taskYaml, type FakeWorld } from "../../../test/fakes/fake-world.ts";
@@ -72,6 +72,25 @@ describe("agents of another release", () => {
     await agent.closed;
     await world.run(queueOperation, { cluster_name: "c1" });
     expect(node?.starts).toBe(2);
+  });
+
+  test("that do not tell what they run are replaced", async () => {
+    await launch();
+    const [node] = agents(1);
+    if (node !== undefined) node.bundle = undefined;
+    await launch();
+    expect(node?.starts).toBe(2);
+  });
+
+  test("are used as they are when the upgrade cannot be done", async () => {
+    await launch();
+    rmSync(join(world.home, "agent.cjs"));
+    await world.restart();
+    const { result } = await world.run(queueOperation, { cluster_name: "c1" });
+    expect(result.map((job) => job.status)).toEqual(["RUNNING"]);
+    expect(world.backgroundErrors.splice(0).map(String)).toEqual([
+      expect.stringContaining("The node agent is missing"),
+    ]);
   });
 
   test("stay when they are the same", async () => {

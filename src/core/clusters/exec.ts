@@ -32,7 +32,7 @@ async function runExec(body: ExecBody, context: OperationContext): Promise<Launc
     return { job_id: null, handle: null };
   }
   // Whoever launches or starts the cluster goes first; jobs do not wait for each other.
-  if (context.locks.holder(name) !== undefined) (await lockCluster(name, context))();
+  if ((await context.locks.findHolder(name)) !== undefined) (await lockCluster(name, context))();
   if ((await findCluster(context.db, name))?.status === "AUTOSTOPPING") {
     throw new ClusterNotUpError(
       `Cannot execute on cluster '${name}': cluster is autostopping. Please wait for autostop to complete, then use \`sky start ${name}\` to restart.`,

@@ -25,8 +25,10 @@ export function createClusterLocks(): ClusterLocks {
     waiter.grant();
   };
 
-  return {
-    holder: (clusterName) => held.get(clusterName)?.holder,
+  const locks: ClusterLocks = {
+    findHolder: (clusterName) => Promise.resolve(held.get(clusterName)?.holder),
+    tryAcquire: (clusterName, requestId) =>
+      held.has(clusterName) ? Promise.resolve(undefined) : locks.acquire(clusterName, requestId),
     acquire: (clusterName, requestId, options = {}) => {
       const { signal } = options;
       if (signal?.aborted) return Promise.reject(signal.reason as Error);
@@ -54,6 +56,7 @@ export function createClusterLocks(): ClusterLocks {
       });
     },
   };
+  return locks;
 }
 
 function releaseOnce(release: () => void): () => void {

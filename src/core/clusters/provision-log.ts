@@ -5,6 +5,7 @@ import { findClusterHistoryByName } from "../../db/queries/clusters-history.ts";
 import { findCluster } from "../../db/queries/clusters.ts";
 import type { Database } from "../../db/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { OperationFailedError } from "../../shared/errors.ts";
 
 /** `sky-` and the local time to the microsecond: names the logs of one run. */
 export function runTimestamp(now: number): string {
@@ -29,7 +30,14 @@ export interface RunLog {
 
 /** A log file of a run, with a time before each line. */
 export function openRunLog(path: string, clock: Clock): RunLog {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new OperationFailedError(`The log directory ${dirname(path)} cannot be made.`, {
+      cause: error,
+      hint: "Make the home directory of the API server's user writable, and free space on its disk.",
+    });
+  }
   return {
     path,
     write: (text) => {

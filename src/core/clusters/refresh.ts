@@ -31,10 +31,11 @@ export async function refreshCluster(
   cloudContext: CloudContext,
 ): Promise<ClusterRow | undefined> {
   const row = await findCluster(context.db, clusterName);
-  if (row === undefined || context.locks.holder(clusterName) !== undefined) return row;
+  if (row === undefined) return undefined;
   if (await isWorkedOn(row, context)) return row;
   const id = context.requestId ?? "refresh";
-  const release = await context.locks.acquire(clusterName, id, { signal: cloudContext.signal });
+  const release = await context.locks.tryAcquire(clusterName, id);
+  if (release === undefined) return row;
   try {
     const current = await findCluster(context.db, clusterName);
     if (current === undefined) return undefined;

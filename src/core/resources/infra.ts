@@ -1,5 +1,6 @@
 /** `infra: aws/us-east-1/us-east-1a`: where a task may run. */
 
+import { closestWord } from "../../shared/config/closest.ts";
 import type { Infra } from "./resources.ts";
 
 const ALIASES: Readonly<Record<string, string>> = { k8s: "kubernetes" };
@@ -36,6 +37,17 @@ const DISPLAY: Readonly<Record<string, string>> = {
 
 export function displayCloud(cloud: string): string {
   return DISPLAY[cloud] ?? cloud;
+}
+
+/** What to write instead of an infra that no cloud is called by; undefined when its cloud is known. */
+export function suggestInfra(text: string): string | undefined {
+  const [name = "", ...rest] = text.trim().toLowerCase().split("/");
+  if (name === "local" && rest.length > 0) return "This machine is `infra: local`, without a region.";
+  const known = [...Object.keys(DISPLAY), ...Object.keys(ALIASES)];
+  if (name === "*" || known.includes(name)) return undefined;
+  const close = closestWord(name, known);
+  if (close !== undefined) return `Did you mean \`infra: ${[close, ...rest].join("/")}\`?`;
+  return "This machine is `infra: local`; `sky check` lists what else can be used.";
 }
 
 /** Lower case, aliases resolved; undefined for `*`. */

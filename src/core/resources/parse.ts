@@ -21,6 +21,7 @@ import { parseAccelerators, type AcceleratorChoice } from "./accelerators.ts";
 import { checkAgainstCatalog } from "./catalog-checks.ts";
 import { buildCandidate, type CandidateContext } from "./candidate.ts";
 import { formatResources } from "./format.ts";
+import { suggestInfra } from "./infra.ts";
 import type { AcceleratorRequest, ResourceChoice, Resources } from "./resources.ts";
 
 export interface ResourcesContext extends CandidateContext {
@@ -45,9 +46,21 @@ export function parseResources(node: YamlNode | undefined, context: ResourcesCon
       { ...context, node: child(written, "hooks"), path: ["resources", "hooks"] },
     );
   const block = resolveAliases(written);
-  checkSchema(block, RESOURCES_SCHEMA, { prefix: PREFIX, file: context.file, at: ["resources"] });
+  checkBlock(block, context);
   const { choice, hook } = expand(block, context);
   return hook === undefined ? { choice } : { choice, autostopHook: hook };
+}
+
+/** The original's message shows a pattern; the hint says what was meant. */
+function checkBlock(block: YamlMapping, context: ResourcesContext): void {
+  try {
+    checkSchema(block, RESOURCES_SCHEMA, { prefix: PREFIX, file: context.file, at: ["resources"] });
+  } catch (error) {
+    const infra = child(block, "infra");
+    const hint = infra !== undefined && isString(infra) ? suggestInfra(infra.value) : undefined;
+    if (!(error instanceof InvalidConfigError) || hint === undefined) throw error;
+    throw new InvalidConfigError(error.message, { cause: error, hint });
+  }
 }
 
 /** `gpus` is another name of `accelerators`, also in the candidates. */

@@ -182,6 +182,24 @@ describe("ports", () => {
   });
 });
 
+describe("an infra that nobody knows", () => {
+  it.each([
+    ["awss", "Did you mean `infra: aws`?"],
+    ["gpc/us-central1", "Did you mean `infra: gcp/us-central1`?"],
+    ["loca", "Did you mean `infra: local`?"],
+    ["local/here", "This machine is `infra: local`, without a region."],
+    ["moonbase", "This machine is `infra: local`; `sky check` lists what else can be used."],
+  ])("%s comes with a hint", (infra, hint) => {
+    let seen: unknown;
+    try {
+      parseResources(nodeOf({ infra }));
+    } catch (error) {
+      seen = error;
+    }
+    expect(seen).toMatchObject({ hint, message: expect.stringContaining("Check problematic field(s): $.infra") });
+  });
+});
+
 describe("infra", () => {
   const part = fc.constantFrom("*", "a", "us-east-1", "b2");
 

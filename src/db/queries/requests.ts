@@ -1,4 +1,4 @@
-import type { Insertable, Kysely, Selectable, Updateable } from "kysely";
+import type { CompiledQuery, Insertable, Kysely, Selectable, Updateable } from "kysely";
 import type { Database, RequestsTable } from "../schema.ts";
 
 export type RequestRow = Selectable<RequestsTable>;
@@ -20,6 +20,50 @@ export async function insertRequest(db: Kysely<Database>, row: NewRequest): Prom
     .onConflict((conflict) => conflict.column("request_id").doNothing())
     .executeTakeFirst();
   return result.numInsertedOrUpdatedRows === 1n;
+}
+
+/** The columns of a new request; every row of one statement has all of them. */
+const COLUMNS = [
+  "request_id",
+  "operation",
+  "name",
+  "status",
+  "schedule_type",
+  "user_id",
+  "user_name",
+  "cluster_name",
+  "body",
+  "sealed_body",
+  "return_value",
+  "return_hash",
+  "error",
+  "status_msg",
+  "should_retry",
+  "file_mounts_blob_id",
+  "created_at",
+  "finished_at",
+  "lease_owner",
+  "lease_token",
+  "lease_expires_at",
+  "cancel_requested",
+  "attempts",
+] as const satisfies readonly (keyof NewRequest)[];
+
+const compiledInserts = new WeakMap<Kysely<Database>, Map<number, CompiledQuery>>();
+
+/** Adds requests with ids of our own in one statement. Building its text costs more than running it, so the text is kept. */
+export async function insertRequests(db: Kysely<Database>, rows: readonly NewRequest[]): Promise<void> {
+  const values = rows.map((row) => Object.fromEntries(COLUMNS.map((column) => [column, row[column] ?? null])));
+  const compiled = compiledInserts.get(db) ?? new Map<number, CompiledQuery>();
+  compiledInserts.set(db, compiled);
+  const query =
+    compiled.get(rows.length) ??
+    db
+      .insertInto("requests")
+      .values(values as unknown as NewRequest[])
+      .compile();
+  compiled.set(rows.length, query);
+  await db.executeQuery({ ...query, parameters: values.flatMap((row) => COLUMNS.map((column) => row[column])) });
 }
 
 export async function findRequest(db: Kysely<Database>, requestId: string): Promise<RequestRow | undefined> {

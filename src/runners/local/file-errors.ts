@@ -6,7 +6,12 @@ import { OperationFailedError } from "../../shared/errors.ts";
  */
 export function toFileError(error: unknown, place: string): Error {
   if (!(error instanceof Error)) return new Error(String(error));
-  const { code, path = place } = error as NodeJS.ErrnoException;
+  // A copy's error names its source first.
+  const {
+    code,
+    path: source = place,
+    dest: path = source,
+  } = error as NodeJS.ErrnoException & { readonly dest?: string };
   switch (code) {
     case "EACCES":
     case "EPERM":

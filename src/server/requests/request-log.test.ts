@@ -1,4 +1,13 @@
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
@@ -184,4 +193,26 @@ test("control lines survive rendering and reading", () => {
       },
     ),
   );
+});
+
+test("a disk that fills up in the middle of a line loses and repeats no byte", () => {
+  let room = 7;
+  const log = new RequestLogFile(path, {
+    isResumed: false,
+    onGrow: () => undefined,
+    writeBytes: (fd, bytes) => {
+      if (room === 0) throw Object.assign(new Error("no space left on device"), { code: "ENOSPC" });
+      const written = writeSync(fd, bytes, 0, Math.min(room, bytes.length));
+      room -= written;
+      return written;
+    },
+  });
+  // The seventh byte is the first one of the two of an é.
+  log.line("abcdefé one");
+  expect(readFileSync(path)).toHaveLength(7);
+  log.line("two");
+  room = Number.POSITIVE_INFINITY;
+  log.line("three");
+  log.close();
+  expect(lines()).toEqual(["abcdefé one", "two", "three"]);
 });

@@ -16,8 +16,9 @@ type Entry = { readonly kind: "line" | "spin" | "end"; readonly text: string };
 export class RequestLogFile implements RequestLog {
   readonly #path: string;
   readonly #onGrow: () => void;
+  readonly #writeBytes: (fd: number, bytes: Uint8Array) => number;
   #fd: number | undefined;
-  #backlog = "";
+  #backlog: Buffer = Buffer.alloc(0);
   #spinner: string | undefined;
   #replay: readonly Entry[] = [];
   #lineCursor = 0;
@@ -25,8 +26,17 @@ export class RequestLogFile implements RequestLog {
   /** Text of a last line that a crash cut off before its newline. */
   #partial = "";
 
-  constructor(path: string, options: { readonly isResumed: boolean; readonly onGrow: () => void }) {
+  constructor(
+    path: string,
+    options: {
+      readonly isResumed: boolean;
+      readonly onGrow: () => void;
+      /** Writes what it can and returns how many bytes that was, as `writeSync` does. */
+      readonly writeBytes?: (fd: number, bytes: Uint8Array) => number;
+    },
+  ) {
     this.#path = path;
+    this.#writeBytes = options.writeBytes ?? writeSync;
     this.#onGrow = options.onGrow;
     if (options.isResumed) this.#load();
   }
@@ -85,19 +95,21 @@ export class RequestLogFile implements RequestLog {
   }
 
   #write(text: string): void {
-    this.#backlog += text;
+    const bytes = Buffer.from(text);
+    this.#backlog = this.#backlog.length === 0 ? bytes : Buffer.concat([this.#backlog, bytes]);
+    const before = this.#backlog.length;
     try {
       this.#fd ??= this.#open();
-      const bytes = Buffer.from(this.#backlog);
-      let written = 0;
-      while (written < bytes.length) written += writeSync(this.#fd, bytes, written);
-      this.#backlog = "";
-      this.#onGrow();
+      // What is in the file leaves the backlog at once: a disk may fill up in the middle.
+      while (this.#backlog.length > 0) {
+        this.#backlog = this.#backlog.subarray(this.#writeBytes(this.#fd, this.#backlog));
+      }
     } catch (error) {
       // A full disk must not fail the operation, whose own state is elsewhere; the lines follow when there is room again.
       if (!isNoSpace(error)) throw error;
-      if (this.#backlog.length > MAX_BACKLOG) this.#backlog = this.#backlog.slice(0, MAX_BACKLOG);
     }
+    if (this.#backlog.length < before) this.#onGrow();
+    if (this.#backlog.length > MAX_BACKLOG) this.#backlog = this.#backlog.subarray(0, MAX_BACKLOG);
   }
 
   #open(): number {

@@ -17,6 +17,7 @@ import {
 import { PermissionDeniedError, RequestCancelledError, RequestInterruptedError } from "../../shared/errors.ts";
 import { toDisplayBody } from "./display-body.ts";
 import { FinishedCache, type FinishedEntry } from "./finished-cache.ts";
+import { InsertBatch, type PendingInsert } from "./insert-batch.ts";
 import type { LiveRequest } from "./live-request.ts";
 import { orAborted } from "./or-aborted.ts";
 import { cancelled, failed, interruptedByRestart, LeaseLostError } from "./outcome.ts";
@@ -41,6 +42,7 @@ export class RequestQueue {
   readonly #options: RunDependencies;
   readonly #live = new Map<string, LiveRequest>();
   readonly #finished = new FinishedCache(FINISHED_CACHE_BYTES);
+  readonly #inserts: InsertBatch;
   readonly #reserved = { long: 0, short: 0 };
   /** Whether rows may wait for a slot. */
   readonly #hasBacklog = { long: true, short: true };
@@ -50,6 +52,7 @@ export class RequestQueue {
   readonly #closing = new AbortController();
 
   constructor(options: QueueOptions) {
+    this.#inserts = new InsertBatch(options.database.db);
     this.#options = {
       ...options,
       finished: this.#finished,
@@ -81,6 +84,11 @@ export class RequestQueue {
     // Only what may have to run again is worth a sealed body and a disk sync.
     const isKept = operation.isResumable || !runsNow;
     const row = this.#newRow(submission, { runsNow, isKept });
+    if (!isKept && operation.isReadOnly === true && schedule === "short" && !submission.isRepeatable) {
+      const insertion = this.#inserts.add(row);
+      this.#launch(fullRow(row), submission, insertion);
+      return insertion.stored;
+    }
     if (runsNow) this.#reserved[schedule] += 1;
     try {
       if (!(await this.#insert(row, { isDurable: isKept }))) return await this.#checkRepeated(submission);
@@ -288,7 +296,7 @@ export class RequestQueue {
     return this.#options.limits[schedule] - used;
   }
 
-  #launch(row: RequestRow, input: RequestInput): void {
+  #launch(row: RequestRow, input: RequestInput, insertion?: PendingInsert): void {
     const operation = this.#options.operations[row.operation];
     if (operation === undefined) throw new RangeError(`No operation is named ${row.operation}.`);
     const live: LiveRequest = {
@@ -296,6 +304,7 @@ export class RequestQueue {
       operation,
       input,
       controller: new AbortController(),
+      insertion,
       done: Promise.resolve(undefined),
     };
     this.#live.set(row.request_id, live);

@@ -104,10 +104,12 @@ export async function storeOutcome(
   const write = async (): Promise<boolean> => {
     const { columns, escaped } = await options.results.keep(text, options.source);
     kept = escaped;
-    return finishRequest(options.database.db, requestId, {
-      leaseToken: live.row.lease_token,
-      outcome: { ...outcome, ...columns },
-    });
+    const end = { ...outcome, ...columns };
+    if (live.insertion?.finish(end) === true) {
+      await live.insertion.stored;
+      return true;
+    }
+    return finishRequest(options.database.db, requestId, { leaseToken: live.row.lease_token, outcome: end });
   };
   try {
     if (!(await write())) return undefined;

@@ -11,7 +11,10 @@ import type { RequestEvents } from "./request-events.ts";
 import type { Sealer } from "./sealer.ts";
 
 /** An operation whose body type the queue does not know; the route has validated the body with the schema that belongs to it. */
-export type AnyOperation = Operation<never, unknown>;
+export type AnyOperation = Operation<never, unknown> & {
+  /** Under the short schedule it only reads our own state, so that it may begin before its row is stored. */
+  readonly isReadOnly?: boolean;
+};
 
 export type OperationBody = Readonly<Partial<CommonBody> & Record<string, unknown>>;
 
@@ -31,6 +34,8 @@ export interface RequestInput {
 
 export interface Submission extends RequestInput {
   readonly requestId: string;
+  /** Whether the client chose the id, so that it may be known already. */
+  readonly isRepeatable: boolean;
   readonly operation: AnyOperation;
   readonly schedule: ScheduleType;
   readonly clusterName: string | null;

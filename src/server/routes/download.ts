@@ -21,7 +21,7 @@ class FolderNotFoundError extends SkyError {
 /** `POST /download`: a zip of folders that `download_logs` collected for this user. */
 export function addDownload(app: Hono<AppEnv>, deps: AppDependencies): void {
   app.post("/download", async (c) => {
-    const body = parseInput(DownloadBody, await readJson(c.req.raw), { where: "body" });
+    const body = parseInput(DownloadBody, await readJson(c.req.raw, c.env?.incoming), { where: "body" });
     const { userId } = await deps.users.identify(body.env_vars);
     const isByItem = c.req.query("relative") === "items";
     const sources = body.folder_paths.map((given): ZipSource => {

@@ -40,7 +40,7 @@ export function addLogs(app: Hono<AppEnv>, deps: AppDependencies): void {
         operation: "logs",
         clusterField: "cluster_name",
       },
-      input: await readJson(c.req.raw),
+      input: await readJson(c.req.raw, c.env?.incoming),
       deps: { ...deps, operations },
     });
     c.set("requestId", submission.requestId);

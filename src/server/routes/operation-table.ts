@@ -15,6 +15,7 @@ import { EndpointsBody } from "../../shared/wire/endpoints.ts";
 import { ExecBody } from "../../shared/wire/exec.ts";
 import { JobStatusBody } from "../../shared/wire/job-status.ts";
 import { JobsQueueBody, PoolStatusBody } from "../../shared/wire/jobs.ts";
+import { HookLogsBody } from "../../shared/wire/hook-logs.ts";
 import { LaunchBody } from "../../shared/wire/launch.ts";
 import { ListAcceleratorsBody } from "../../shared/wire/list-accelerators.ts";
 import { QueueBody } from "../../shared/wire/queue.ts";
@@ -83,6 +84,7 @@ export const operationRoutes: readonly OperationRoute[] = [
     summary: "Collect logs of jobs on the server.",
     ...onCluster,
   }),
+  post("/hook_logs", HookLogsBody, { operation: "hook_logs", summary: "Log of a life-cycle hook.", ...onCluster }),
   post("/endpoints", EndpointsBody, {
     operation: "endpoints",
     summary: "Addresses of a cluster's open ports.",
@@ -107,7 +109,6 @@ export const operationRoutes: readonly OperationRoute[] = [
 
 /** Endpoints of the protocol that this release does not serve: `[method, path, wire name]`. */
 export const unsupportedRoutes: readonly (readonly ["GET" | "POST", string, string])[] = [
-  ["POST", "/hook_logs", "hook_logs"],
   ["POST", "/storage/delete", "storage_delete"],
   ["POST", "/jobs/launch", "jobs.launch"],
   ["POST", "/jobs/cancel", "jobs.cancel"],

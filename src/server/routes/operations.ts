@@ -7,6 +7,7 @@ import type { AppDependencies, AppEnv } from "../app-types.ts";
 import { readJson } from "../read-body.ts";
 import { redactCommandLine } from "../requests/display-body.ts";
 import type { OperationBody, Submission } from "../requests/types.ts";
+import { sendJson } from "../send-json.ts";
 import { parseInput } from "../validation.ts";
 import { operationRoutes, unsupportedRoutes, type OperationRoute } from "./operation-table.ts";
 
@@ -22,11 +23,11 @@ export function addOperationRoutes(app: Hono<AppEnv>, deps: AppDependencies): vo
 
 function addRoute(app: Hono<AppEnv>, route: OperationRoute, deps: AppDependencies): void {
   app.on(route.method, route.path, async (c) => {
-    const input = route.method === "GET" ? fromQuery(c) : await readJson(c.req.raw);
+    const input = route.method === "GET" ? fromQuery(c) : await readJson(c.req.raw, c.env?.incoming);
     const submission = await makeSubmission(c, { route, input, deps });
     await deps.queue.submit(submission);
     c.set("requestId", submission.requestId);
-    return c.body("null", 200, { "content-type": "application/json" });
+    return sendJson(c, { status: 200, parts: ["null"] });
   });
 }
 
@@ -44,8 +45,10 @@ export async function makeSubmission(
   // The command line is stored and shown in many places; it must not carry secrets into any of them.
   const body = { ...parsed, entrypoint_command: redactCommandLine(parsed.entrypoint_command) };
   const cluster = route.clusterField === undefined ? undefined : body[route.clusterField as keyof typeof body];
+  const key = idempotencyKey(c);
   return {
-    requestId: idempotencyKey(c) ?? c.get("requestId"),
+    requestId: key ?? c.get("requestId"),
+    isRepeatable: key !== undefined,
     operation,
     body,
     schedule: route.schedule?.(body) ?? operation.schedule,

@@ -25,7 +25,7 @@ class ProvisionLogMissingError extends SkyError {
 /** `POST /provision_logs`: the log of the launch or start that works on a cluster, or of the last one. */
 export function addProvisionLogs(app: Hono<AppEnv>, deps: AppDependencies): void {
   app.post("/provision_logs", async (c) => {
-    const body = parseInput(ProvisionLogsBody, await readJson(c.req.raw), { where: "body" });
+    const body = parseInput(ProvisionLogsBody, await readJson(c.req.raw, c.env?.incoming), { where: "body" });
     const path = await locateLog(body.cluster_name, deps);
     const follow = !/^(?:false|0|no|off)$/i.test(c.req.query("follow") ?? "true");
     const tail = Number(c.req.query("tail") ?? 0);

@@ -26,7 +26,7 @@ export function addUserRoutes(app: Hono<AppEnv>, deps: AppDependencies): void {
   app.get("/users/service-account-tokens", (c) => c.json([]));
   app.get("/users/me/workspace", async (c) => c.json(await myWorkspace(deps)));
   app.post("/users/me/workspace", async (c) => {
-    const body = parseInput(WorkspaceChoice, await readJson(c.req.raw), { where: "body" });
+    const body = parseInput(WorkspaceChoice, await readJson(c.req.raw, c.env?.incoming), { where: "body" });
     await deps.users.remember(deps.self);
     const workspace = body.workspace ?? body.preferred_workspace ?? null;
     await setPreferredWorkspace(deps.db, deps.self.userId, { workspace });

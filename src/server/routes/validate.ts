@@ -9,7 +9,7 @@ import { parseInput } from "../validation.ts";
 /** `POST /validate`: `null`, or 400 with the error as plain data. */
 export function addValidate(app: Hono<AppEnv>, deps: AppDependencies): void {
   app.post("/validate", async (c) => {
-    const body = parseInput(ValidateBody, await readJson(c.req.raw), { where: "body" });
+    const body = parseInput(ValidateBody, await readJson(c.req.raw, c.env?.incoming), { where: "body" });
     const [{ parseTaskYaml }, { validateDag }] = await Promise.all([
       import("../../core/task/parse.ts"),
       import("../../core/task/validate.ts"),
