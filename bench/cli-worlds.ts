@@ -1,3 +1,4 @@
+import { SERVER_NODE_FLAGS } from "../src/platform/server-flags.ts";
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { connect } from "node:net";
@@ -45,7 +46,7 @@ export class OurServer {
     const log = openSync(join(sandbox.root, "server.log"), "a");
     const entry = join(repoRoot, "dist/server/main.mjs");
     const started = performance.now();
-    const child = spawn(process.execPath, [entry, "--host=127.0.0.1", `--port=${sandbox.port}`], {
+    const child = spawn(process.execPath, [...SERVER_NODE_FLAGS, entry, "--host=127.0.0.1", `--port=${sandbox.port}`], {
       env: sandbox.env(),
       cwd: sandbox.home,
       stdio: ["ignore", log, log],

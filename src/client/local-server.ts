@@ -7,6 +7,7 @@ import { skyPaths, type SkyPaths } from "../platform/paths.ts";
 import { isAlive } from "../platform/process-identity.ts";
 import type { Clock } from "../shared/clock.ts";
 import { ApiServerConnectionError } from "../shared/errors.ts";
+import { SERVER_NODE_FLAGS } from "../platform/server-flags.ts";
 
 export interface LocalServerOptions {
   readonly env: Env;
@@ -92,6 +93,7 @@ async function spawnServer(options: LocalServerOptions, paths: SkyPaths, deadlin
   let ended: string | undefined;
   try {
     const args = [
+      ...SERVER_NODE_FLAGS,
       entry,
       `--host=${options.host ?? "127.0.0.1"}`,
       `--port=${options.port}`,
