@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { parseTable, plainText } from "./support/plain-text.ts";
@@ -35,8 +35,7 @@ describeWithReference("the official CLI on our server, as on another machine", (
   beforeAll(async () => {
     sandbox = await Sandbox.create();
     client = new OfficialClient(sandbox, reference, { remote: true });
-    const mark = sandbox.root.split("/").at(-1) ?? "";
-    sandbox.write("task.yaml", TASK.replaceAll("SANDBOX", mark));
+    sandbox.write("task.yaml", TASK.replaceAll("/tmp/SANDBOX", sandbox.root));
     sandbox.write("input.txt", "the input\n");
     sandbox.write("mounted/a.txt", "mounted file");
     sandbox.write("project/main.txt", "main ünïcode\n");
@@ -48,6 +47,8 @@ describeWithReference("the official CLI on our server, as on another machine", (
 
   afterAll(async () => {
     await sandbox?.dispose();
+    // A mount below /tmp goes to this machine's /tmp: the nodes of local clusters share it.
+    rmSync(`${sandbox?.root}-mount`, { recursive: true, force: true });
   });
 
   async function sky(...args: string[]): Promise<RunResult & { readonly text: string }> {
