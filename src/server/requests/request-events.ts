@@ -1,3 +1,8 @@
+export interface RequestChanges {
+  next(options: { readonly signal: AbortSignal; readonly timeoutMs: number }): Promise<void>;
+  close(): void;
+}
+
 /** Tells those who wait on a request that its log grew or its state changed. Level-triggered: look again after every wake-up. */
 export class RequestEvents {
   readonly #listeners = new Map<string, Set<() => void>>();
@@ -36,6 +41,34 @@ export class RequestEvents {
       signal.addEventListener("abort", abort, { once: true });
       if (signal.aborted) abort();
     });
+  }
+
+  /**
+   * Watches a request: `next` also resolves for an event that came since the last one was taken, so that none is missed while its
+   * reader looks at the state. It resolves, too, after the time and when the signal aborts.
+   */
+  watch(requestId: string): RequestChanges {
+    let isChanged = false;
+    let wake: (() => void) | undefined;
+    const unsubscribe = this.subscribe(requestId, () => {
+      isChanged = true;
+      wake?.();
+    });
+    return {
+      next: async ({ signal, timeoutMs }) => {
+        if (!isChanged && !signal.aborted) {
+          const woken = Promise.withResolvers<void>();
+          const timer = setTimeout(woken.resolve, Math.max(0, timeoutMs));
+          wake = () => woken.resolve();
+          signal.addEventListener("abort", wake, { once: true });
+          await woken.promise;
+          clearTimeout(timer);
+          signal.removeEventListener("abort", wake);
+        }
+        isChanged = false;
+      },
+      close: unsubscribe,
+    };
   }
 
   /** Number of requests that somebody waits on. */

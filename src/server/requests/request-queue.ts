@@ -165,7 +165,8 @@ export class RequestQueue {
         this.#finished.set(requestId, entry);
         return entry;
       }
-      if (!this.#live.has(requestId)) {
+      // The request may have ended while its row was read.
+      if (!this.#live.has(requestId) && this.#finished.get(requestId) === undefined) {
         const { events } = this.#options;
         await events.next(requestId, {
           signal: options.signal,

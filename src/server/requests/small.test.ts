@@ -131,3 +131,18 @@ test("events reach those who listen at that moment, and leave nothing behind", a
   await expect(events.next("r1", { signal: stop.signal })).rejects.toThrow("enough");
   expect(events.size).toBe(0);
 });
+
+test("an event between two looks at a request is not missed", async () => {
+  const events = new RequestEvents();
+  const changes = events.watch("a");
+  const { signal } = new AbortController();
+  events.notify("a");
+  // Taken at once: an hour would outlast the test.
+  await changes.next({ signal, timeoutMs: 3_600_000 });
+  const later = changes.next({ signal, timeoutMs: 3_600_000 });
+  events.notify("a");
+  await later;
+  await changes.next({ signal: AbortSignal.abort(), timeoutMs: 3_600_000 });
+  changes.close();
+  expect(events.size).toBe(0);
+});

@@ -39,15 +39,20 @@ export async function* streamRequest(options: RequestStreamOptions): AsyncGenera
     yield* showWaiting(row, { ...options, signal });
   }
   const isEnded = (): Promise<boolean> => hasEnded(requestId, deps);
-  yield* followFile({
-    path,
-    offset: start,
-    isComplete: options.follow ? isEnded : () => true,
-    waitForChange: (timeoutMs) => waitForChange(requestId, { deps, signal, timeoutMs }),
-    heartbeatMs: options.follow ? HEARTBEAT_MS : undefined,
-    now: () => deps.clock.now(),
-    signal,
-  });
+  const changes = deps.events.watch(requestId);
+  try {
+    yield* followFile({
+      path,
+      offset: start,
+      isComplete: options.follow ? isEnded : () => true,
+      waitForChange: (timeoutMs) => changes.next({ signal, timeoutMs: patience(requestId, { deps, timeoutMs }) }),
+      heartbeatMs: options.follow ? HEARTBEAT_MS : undefined,
+      now: () => deps.clock.now(),
+      signal,
+    });
+  } finally {
+    changes.close();
+  }
   if (deps.stopping.aborted && !options.signal.aborted) yield* endForRestart(row, deps);
 }
 
@@ -107,8 +112,14 @@ function waitForChange(
   },
 ): Promise<void> {
   const { deps, signal } = options;
-  // Events of another process do not reach us, so its requests are looked at now and then.
-  const isOurs = deps.queue.findLive(requestId) !== undefined;
-  const timeoutMs = isOurs ? options.timeoutMs : Math.min(options.timeoutMs, REMOTE_POLL_MS);
-  return deps.events.next(requestId, { signal, timeoutMs }).catch(() => undefined);
+  return deps.events.next(requestId, { signal, timeoutMs: patience(requestId, options) }).catch(() => undefined);
+}
+
+/** How long to wait for an event. Events of another process do not reach us, so its requests are looked at now and then. */
+function patience(
+  requestId: string,
+  options: { readonly deps: RequestStreamOptions["deps"]; readonly timeoutMs: number },
+): number {
+  const isOurs = options.deps.queue.findLive(requestId) !== undefined;
+  return isOurs ? options.timeoutMs : Math.min(options.timeoutMs, REMOTE_POLL_MS);
 }
