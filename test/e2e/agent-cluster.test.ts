@@ -57,13 +57,11 @@ test("when a rank fails the others get TERM and time to clean up, then the end",
     gracePeriodSeconds: 1,
     run: `case $SKYPILOT_NODE_RANK in
 0) trap 'echo saved; exit 0' TERM; touch ready; while :; do sleep 0.05; done ;;
-1) until [ -e go ]; do sleep 0.05; done; exit 3 ;;
+1) touch ready; until [ -e go ]; do sleep 0.05; done; exit 3 ;;
 2) trap '' TERM; touch ready; while :; do sleep 0.05; done ;;
 esac`,
   });
-  await waitUntil("both ranks", () =>
-    [0, 2].every((index) => existsSync(join(rig.nodes[index]?.home ?? "", "sky_workdir/ready"))),
-  );
+  await waitUntil("all ranks", () => rig.nodes.every((node) => existsSync(join(node.home, "sky_workdir/ready"))));
   writeFileSync(join(rig.nodes[1]?.home ?? "", "sky_workdir/go"), "");
   const log = await rig.logs(jobId);
   expect(log).toContain("saved\n");
