@@ -1,5 +1,6 @@
 export interface RequestChanges {
-  next(options: { readonly signal: AbortSignal; readonly timeoutMs: number }): Promise<void>;
+  /** Without `timeoutMs` it waits as long as it takes. */
+  next(options: { readonly signal: AbortSignal; readonly timeoutMs?: number }): Promise<void>;
   close(): void;
 }
 
@@ -24,25 +25,6 @@ export class RequestEvents {
     };
   }
 
-  /** Resolves at the next event of a request, or after the time. Rejects with the signal's reason. */
-  next(requestId: string, options: { readonly signal: AbortSignal; readonly timeoutMs?: number }): Promise<void> {
-    const { signal, timeoutMs } = options;
-    return new Promise((resolve, reject) => {
-      const settle = (end: () => void) => (): void => {
-        clearTimeout(timer);
-        unsubscribe();
-        signal.removeEventListener("abort", abort);
-        end();
-      };
-      const finish = settle(resolve);
-      const abort = settle(() => reject(signal.reason as Error));
-      const timer = timeoutMs === undefined ? undefined : setTimeout(finish, Math.max(0, timeoutMs));
-      const unsubscribe = this.subscribe(requestId, finish);
-      signal.addEventListener("abort", abort, { once: true });
-      if (signal.aborted) abort();
-    });
-  }
-
   /**
    * Watches a request: `next` also resolves for an event that came since the last one was taken, so that none is missed while its
    * reader looks at the state. It resolves, too, after the time and when the signal aborts.
@@ -58,7 +40,7 @@ export class RequestEvents {
       next: async ({ signal, timeoutMs }) => {
         if (!isChanged && !signal.aborted) {
           const woken = Promise.withResolvers<void>();
-          const timer = setTimeout(woken.resolve, Math.max(0, timeoutMs));
+          const timer = timeoutMs === undefined ? undefined : setTimeout(woken.resolve, Math.max(0, timeoutMs));
           wake = () => woken.resolve();
           signal.addEventListener("abort", wake, { once: true });
           await woken.promise;
@@ -69,6 +51,28 @@ export class RequestEvents {
       },
       close: unsubscribe,
     };
+  }
+
+  /**
+   * Looks at a request until there is something to see: again after every event, one that came during the look included, and
+   * every `timeoutMs`. Rejects with the signal's reason.
+   */
+  async until<T>(
+    requestId: string,
+    look: () => Promise<T | undefined>,
+    options: { readonly signal: AbortSignal; readonly timeoutMs?: number },
+  ): Promise<T> {
+    const changes = this.watch(requestId);
+    try {
+      for (;;) {
+        options.signal.throwIfAborted();
+        const seen = await look();
+        if (seen !== undefined) return seen;
+        await changes.next(options);
+      }
+    } finally {
+      changes.close();
+    }
   }
 
   /** Number of requests that somebody waits on. */

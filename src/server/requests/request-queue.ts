@@ -150,30 +150,34 @@ export class RequestQueue {
 
   /** Resolves when the request has ended. Undefined when there is no such request. Rejects with the signal's reason. */
   async wait(requestId: string, options: { readonly signal: AbortSignal }): Promise<FinishedEntry | undefined> {
-    for (;;) {
-      const finished = this.#finished.get(requestId);
-      if (finished !== undefined) return finished;
-      const live = this.#live.get(requestId);
-      if (live !== undefined) {
-        const entry = await orAborted(live.done, options.signal);
-        if (entry !== undefined) return entry;
-      }
-      const row = await findRequest(this.#options.database.db, requestId);
-      if (row === undefined) return undefined;
-      if (isTerminal(row.status)) {
-        const entry = toFinishedEntry(row, await this.#options.results.load(row));
-        this.#finished.set(requestId, entry);
-        return entry;
-      }
-      // The request may have ended while its row was read.
-      if (!this.#live.has(requestId) && this.#finished.get(requestId) === undefined) {
-        const { events } = this.#options;
-        await events.next(requestId, {
-          signal: options.signal,
-          ...(this.#isShared ? { timeoutMs: REMOTE_POLL_MS } : {}),
-        });
-      }
+    const finished = this.#finished.get(requestId);
+    if (finished !== undefined) return finished;
+    const { signal } = options;
+    const { entry } = await this.#options.events.until(requestId, () => this.#findEnd(requestId, signal), {
+      signal,
+      ...(this.#isShared ? { timeoutMs: REMOTE_POLL_MS } : {}),
+    });
+    return entry;
+  }
+
+  /** How a request has ended, without an entry when there is none of that id; undefined = it has not ended. */
+  async #findEnd(
+    requestId: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly entry: FinishedEntry | undefined } | undefined> {
+    const finished = this.#finished.get(requestId);
+    if (finished !== undefined) return { entry: finished };
+    const live = this.#live.get(requestId);
+    if (live !== undefined) {
+      const entry = await orAborted(live.done, signal);
+      if (entry !== undefined) return { entry };
     }
+    const row = await findRequest(this.#options.database.db, requestId);
+    if (row === undefined) return { entry: undefined };
+    if (!isTerminal(row.status)) return undefined;
+    const entry = toFinishedEntry(row, await this.#options.results.load(row));
+    this.#finished.set(requestId, entry);
+    return { entry };
   }
 
   /** Cancels requests and resolves with the ids of those that were active, once they have ended (or after 30 s). */

@@ -119,17 +119,50 @@ test("events reach those who listen at that moment, and leave nothing behind", a
   const events = new RequestEvents();
   events.notify("r1");
   const stop = new AbortController();
-  const next = events.next("r1", { signal: stop.signal });
+  const changes = events.watch("r1");
+  const next = changes.next({ signal: stop.signal });
   expect(events.size).toBe(1);
   events.notify("r2");
   events.notify("r1");
   await next;
-  await events.next("r1", { signal: stop.signal, timeoutMs: 0 });
-  const aborted = events.next("r1", { signal: stop.signal });
-  stop.abort(new Error("enough"));
-  await expect(aborted).rejects.toThrow("enough");
-  await expect(events.next("r1", { signal: stop.signal })).rejects.toThrow("enough");
+  await changes.next({ signal: stop.signal, timeoutMs: 0 });
+  changes.close();
   expect(events.size).toBe(0);
+});
+
+test("a look that ends too late to see an event is repeated", async () => {
+  const events = new RequestEvents();
+  let looks = 0;
+  const { signal } = new AbortController();
+  const seen = await events.until(
+    "r1",
+    () => {
+      looks += 1;
+      if (looks === 2) return Promise.resolve("the end");
+      // The request ends while its row is being read.
+      events.notify("r1");
+      return Promise.resolve(undefined);
+    },
+    { signal },
+  );
+  expect([seen, looks, events.size]).toEqual(["the end", 2, 0]);
+});
+
+test("looking ends with the signal, and when the time is over it looks again", async () => {
+  const events = new RequestEvents();
+  const stop = new AbortController();
+  let looks = 0;
+  const looking = events.until(
+    "r1",
+    () => {
+      looks += 1;
+      if (looks === 3) stop.abort(new Error("enough"));
+      return Promise.resolve(undefined);
+    },
+    { signal: stop.signal, timeoutMs: 0 },
+  );
+  await expect(looking).rejects.toThrow("enough");
+  expect([looks, events.size]).toEqual([3, 0]);
 });
 
 test("an event between two looks at a request is not missed", async () => {

@@ -67,21 +67,26 @@ async function* showWaiting(row: RequestRow, options: RequestStreamOptions): Asy
   const { deps, signal } = options;
   const requestId = row.request_id;
   const patienceMs = row.schedule_type === "short" ? SHORT_PATIENCE_MS : 0;
-  let current = await currentState(requestId, deps);
   let shown: string | undefined;
-  while (isWaiting(current) && !signal.aborted) {
-    if (deps.clock.now() - row.created_at >= patienceMs) {
-      if (shown === undefined) {
-        const message = `[dim]Checking request: ${requestId}[/dim]`;
-        yield encodeText(renderControl({ kind: "init", message }) + renderControl({ kind: "start", message }));
+  const changes = deps.events.watch(requestId);
+  try {
+    for (;;) {
+      const current = await currentState(requestId, deps);
+      if (!isWaiting(current) || signal.aborted) break;
+      if (deps.clock.now() - row.created_at >= patienceMs) {
+        if (shown === undefined) {
+          const message = `[dim]Checking request: ${requestId}[/dim]`;
+          yield encodeText(renderControl({ kind: "init", message }) + renderControl({ kind: "start", message }));
+        }
+        const message =
+          current?.status_msg ?? `[dim]Waiting for '${row.name}' request to be scheduled: ${requestId}[/dim]`;
+        if (message !== shown) yield encodeText(renderControl({ kind: "update", message }));
+        shown = message;
       }
-      const message =
-        current?.status_msg ?? `[dim]Waiting for '${row.name}' request to be scheduled: ${requestId}[/dim]`;
-      if (message !== shown) yield encodeText(renderControl({ kind: "update", message }));
-      shown = message;
+      await changes.next({ signal, timeoutMs: patience(requestId, { deps, timeoutMs: SPINNER_MS }) });
     }
-    await waitForChange(requestId, { deps, signal, timeoutMs: SPINNER_MS });
-    current = await currentState(requestId, deps);
+  } finally {
+    changes.close();
   }
   if (shown !== undefined) yield encodeText(renderControl({ kind: "stop" }));
 }
@@ -100,19 +105,6 @@ async function hasEnded(requestId: string, deps: RequestStreamOptions["deps"]): 
   if (deps.queue.findFinished(requestId) !== undefined) return true;
   const state = await currentState(requestId, deps);
   return state === undefined || isTerminal(state.status);
-}
-
-/** Resolves at the next event of the request, after the time, or when the signal aborts. */
-function waitForChange(
-  requestId: string,
-  options: {
-    readonly deps: RequestStreamOptions["deps"];
-    readonly signal: AbortSignal;
-    readonly timeoutMs: number;
-  },
-): Promise<void> {
-  const { deps, signal } = options;
-  return deps.events.next(requestId, { signal, timeoutMs: patience(requestId, options) }).catch(() => undefined);
 }
 
 /** How long to wait for an event. Events of another process do not reach us, so its requests are looked at now and then. */
