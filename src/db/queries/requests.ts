@@ -49,6 +49,9 @@ const COLUMNS = [
   "attempts",
 ] as const satisfies readonly (keyof NewRequest)[];
 
+/** A list shows nothing of the sealed body, so it is never read for one. */
+const LISTED = COLUMNS.filter((column) => column !== "sealed_body");
+
 const compiledInserts = new WeakMap<Kysely<Database>, Map<number, CompiledQuery>>();
 
 /** Adds requests with ids of our own in one statement. Building its text costs more than running it, so the text is kept. */
@@ -254,34 +257,7 @@ export async function listRequests(
   db: Kysely<Database>,
   filter: RequestFilter,
 ): Promise<Omit<RequestRow, "sealed_body">[]> {
-  let query = db
-    .selectFrom("requests")
-    .select([
-      "request_id",
-      "operation",
-      "name",
-      "status",
-      "schedule_type",
-      "user_id",
-      "user_name",
-      "cluster_name",
-      "body",
-      "return_value",
-      "return_hash",
-      "error",
-      "status_msg",
-      "should_retry",
-      "file_mounts_blob_id",
-      "created_at",
-      "finished_at",
-      "lease_owner",
-      "lease_token",
-      "lease_expires_at",
-      "cancel_requested",
-      "attempts",
-    ])
-    .orderBy("created_at", "desc")
-    .orderBy("request_id");
+  let query = db.selectFrom("requests").select(LISTED).orderBy("created_at", "desc").orderBy("request_id");
   if (filter.requestIds !== undefined) query = query.where("request_id", "in", [...filter.requestIds]);
   if (filter.isActiveOnly === true) query = query.where("status", "in", ACTIVE);
   if (filter.userId !== undefined) query = query.where("user_id", "=", filter.userId);
