@@ -1,3 +1,4 @@
+import type { JobStatus } from "../shared/agent/protocol.ts";
 import { submit, type WaitOptions } from "./operations.ts";
 import type { Request } from "./request.ts";
 import type { SkyClient } from "./sky-client.ts";
@@ -8,7 +9,6 @@ import type {
   ClusterRecord,
   CostRecord,
   JobRecord,
-  JobStatus,
   LaunchResult,
   SshCredentials,
 } from "./wire-types.ts";

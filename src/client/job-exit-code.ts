@@ -1,4 +1,4 @@
-import type { JobStatus } from "./wire-types.ts";
+import type { JobStatus } from "../shared/agent/protocol.ts";
 
 /** The exit code that a command ends with for a job in that state; null means that there is no such job. */
 export function exitCodeOfStatus(status: JobStatus | null): number {

@@ -27,6 +27,7 @@ export type { DownloadOptions, HookLogOptions, LogOptions, ProvisionLogOptions }
 export type { CancelRequestsOptions, RequestListOptions, ServerLogOptions } from "./api-namespace.ts";
 export type { JobsQueueOptions, ManagedJobs } from "./jobs-namespace.ts";
 export type { WaitOptions } from "./operations.ts";
+export type { JobStatus } from "../shared/agent/protocol.ts";
 export type {
   ClusterHandle,
   ClusterRecord,
@@ -34,7 +35,6 @@ export type {
   CostRecord,
   Health,
   JobRecord,
-  JobStatus,
   RequestPayload,
   RequestState,
   SshCredentials,

@@ -1,3 +1,5 @@
+import type { JobStatus } from "../shared/agent/protocol.ts";
+
 /** What the server answers, as far as the client reads it. Fields are named as on the wire. */
 
 export type RequestState = "PENDING" | "WAITING" | "RUNNING" | "SUCCEEDED" | "FAILED" | "CANCELLED";
@@ -80,17 +82,6 @@ export interface ClusterRecord {
   readonly is_managed?: boolean;
   readonly [field: string]: unknown;
 }
-
-export type JobStatus =
-  | "INIT"
-  | "PENDING"
-  | "SETTING_UP"
-  | "RUNNING"
-  | "FAILED_DRIVER"
-  | "SUCCEEDED"
-  | "FAILED"
-  | "FAILED_SETUP"
-  | "CANCELLED";
 
 /** One job of a cluster's queue. Times are epoch seconds. */
 export interface JobRecord {
