@@ -1,15 +1,5 @@
-import {
-  commandSpec,
-  choiceOr,
-  flag,
-  flagOn,
-  integer,
-  limit,
-  optionalArgument,
-  text,
-  variadic,
-} from "../parser/spec.ts";
-import { configOption, outputOption, verboseOption, yesOption } from "./shared-options.ts";
+import { choiceOr, commandSpec, flag, integer, limit, optionalArgument, text, variadic } from "../parser/spec.ts";
+import { configOption, followOption, outputOption, verboseOption, yesOption } from "./shared-options.ts";
 
 export const apiStartSpec = commandSpec({
   help: "Start the API server on this machine.\n\nCommands start it by themselves when none answers.",
@@ -37,7 +27,7 @@ export const apiLogsSpec = commandSpec({
     serverLogs: flag("--server-logs", "The log of the local API server itself."),
     logPath: text("--log-path -l", "Print that log file of the server."),
     tail: integer("--tail", "Print only the last N lines; 0 for all."),
-    follow: flagOn("--follow / --no-follow", "Keep printing while the job runs."),
+    follow: followOption,
   },
 });
 

@@ -11,7 +11,17 @@ import {
   variadic,
   variadicIntegers,
 } from "../parser/spec.ts";
-import { asyncOption, configOption, outputOption, verboseOption, yesOption } from "./shared-options.ts";
+import {
+  allUsersOption,
+  asyncOption,
+  configOption,
+  followOption,
+  outputOption,
+  refreshOption,
+  syncDownOption,
+  verboseOption,
+  yesOption,
+} from "./shared-options.ts";
 
 export const statusSpec = commandSpec({
   help: "Show clusters.\n\nNames may be globs. Without names your clusters, managed jobs, pools and services are listed. A listed cluster can be reached by `ssh CLUSTER`.",
@@ -19,7 +29,7 @@ export const statusSpec = commandSpec({
   options: {
     config: configOption,
     verbose: verboseOption,
-    refresh: flag("--refresh -r", "Ask the infra for the present state first."),
+    refresh: refreshOption,
     ip: flag("--ip", "Print only the IP address of the head node."),
     endpoints: flag("--endpoints", "Print the URLs of all ports that are open."),
     endpoint: integer("--endpoint", "Print the URL of that port."),
@@ -29,7 +39,7 @@ export const statusSpec = commandSpec({
     ),
     showServices: flagOn("--show-services / --no-show-services", "Whether to list services."),
     showPools: flagOn("--show-pools / --no-show-pools", "Whether to list pools."),
-    allUsers: flag("--all-users -u", "Include what belongs to other users."),
+    allUsers: allUsersOption,
     outputFormat: outputOption,
   },
 });
@@ -39,7 +49,7 @@ export const queueSpec = commandSpec({
   args: { clusters: variadic("CLUSTERS", "cluster_name") },
   options: {
     config: configOption,
-    allUsers: flag("--all-users -u", "Include what belongs to other users."),
+    allUsers: allUsersOption,
     skipFinished: flag("--skip-finished -s", "Leave out jobs that have ended."),
     outputFormat: outputOption,
   },
@@ -54,9 +64,9 @@ export const logsSpec = commandSpec({
     hookEvent: text("--hook", "Show the log of a life-cycle hook: stop, preemption or down.", { bareValue: "" }),
     autostopAlias: flag("--autostop", "Same as --hook stop.", { hidden: true }),
     worker: integer("--worker -w", "With --provision: the log of that worker (1, 2, ...)."),
-    syncDown: flag("--sync-down -s", "Download the logs instead of printing them."),
+    syncDown: syncDownOption,
     status: flag("--status", "Print only the state of the job; the exit code tells it too."),
-    follow: flagOn("--follow / --no-follow", "Keep printing while the job runs."),
+    follow: followOption,
     tail: integerOr("--tail", "Print only the last N lines; 0 for all.", -1),
   },
 });
@@ -67,7 +77,7 @@ export const cancelSpec = commandSpec({
   options: {
     config: configOption,
     all: flag("--all -a", "All jobs of yours on the cluster."),
-    allUsers: flag("--all-users -u", "Include what belongs to other users."),
+    allUsers: allUsersOption,
     yes: yesOption,
     asyncCall: asyncOption,
   },

@@ -1,6 +1,6 @@
 import {
-  commandSpec,
   choice,
+  commandSpec,
   flag,
   flagOn,
   float,
@@ -12,7 +12,17 @@ import {
   triFlag,
   variadic,
 } from "../parser/spec.ts";
-import { asyncOption, configOption, outputOption, verboseOption, yesOption } from "./shared-options.ts";
+import {
+  allOfYoursOption,
+  asyncOption,
+  configOption,
+  outputOption,
+  placeOptions,
+  purgeOption,
+  refreshOption,
+  verboseOption,
+  yesOption,
+} from "./shared-options.ts";
 
 export const statusKubernetesSpec = commandSpec({
   help: "Show what SkyPilot runs in the Kubernetes cluster.",
@@ -23,31 +33,28 @@ export const statusKubernetesSpec = commandSpec({
   },
 });
 
+const hiddenAsyncOption = flag("--async", "Return as soon as the request is sent.", { hidden: true });
+
+const acceleratorOptions = {
+  config: configOption,
+  all: flag("--all -a", "Show every accelerator, with prices."),
+  infra: text("--infra", "Only that infra."),
+  ...placeOptions,
+  allRegions: flag("--all-regions", "List every region, not only the cheapest."),
+  verbose: verboseOption,
+};
+
 export const showGpusSpec = commandSpec({
   help: "Show the accelerators on offer.",
   args: { acceleratorStr: optionalArgument("ACCELERATOR_STR") },
-  options: {
-    config: configOption,
-    all: flag("--all -a", "Show every accelerator, with prices."),
-    infra: text("--infra", "Only that infra."),
-    cloud: text("--cloud", "Cloud to use.", { hidden: true }),
-    region: text("--region", "Region to use.", { hidden: true }),
-    allRegions: flag("--all-regions", "List every region, not only the cheapest."),
-    verbose: verboseOption,
-  },
+  options: acceleratorOptions,
 });
 
 export const gpusListSpec = commandSpec({
   help: "Show the accelerators on offer.\n\nACCELERATOR_STR is NAME[:COUNT]; with it prices and instance types are listed.",
   args: { acceleratorStr: optionalArgument("ACCELERATOR_STR") },
   options: {
-    config: configOption,
-    all: flag("--all -a", "Show every accelerator, with prices."),
-    infra: text("--infra", "Only that infra."),
-    cloud: text("--cloud", "Cloud to use.", { hidden: true }),
-    region: text("--region", "Region to use.", { hidden: true }),
-    allRegions: flag("--all-regions", "List every region, not only the cheapest."),
-    verbose: verboseOption,
+    ...acceleratorOptions,
     outputFormat: outputOption,
   },
 });
@@ -77,7 +84,7 @@ export const storageDeleteSpec = commandSpec({
   args: { names: variadic("NAMES", "storage_name") },
   options: {
     config: configOption,
-    all: flag("--all -a", "All of yours."),
+    all: allOfYoursOption,
     yes: yesOption,
     asyncCall: asyncOption,
   },
@@ -106,7 +113,7 @@ export const volumesLsSpec = commandSpec({
   options: {
     config: configOption,
     verbose: verboseOption,
-    refresh: flag("--refresh -r", "Ask the infra for the present state first."),
+    refresh: refreshOption,
     outputFormat: outputOption,
   },
 });
@@ -116,8 +123,8 @@ export const volumesDeleteSpec = commandSpec({
   args: { names: variadic("NAMES", "volume_name") },
   options: {
     config: configOption,
-    all: flag("--all -a", "All of yours."),
-    purge: flag("--purge -p", "Forget it here even when the infra reports an error."),
+    all: allOfYoursOption,
+    purge: purgeOption,
     yes: yesOption,
     asyncCall: asyncOption,
   },
@@ -169,7 +176,7 @@ export const sshUpSpec = commandSpec({
   args: {},
   options: {
     infra: text("--infra", "Only that pool."),
-    asyncCall: flag("--async", "Return as soon as the request is sent.", { hidden: true }),
+    asyncCall: hiddenAsyncOption,
     file: text("--file -f", "File of SSH node pools."),
   },
 });
@@ -179,7 +186,7 @@ export const sshDownSpec = commandSpec({
   args: {},
   options: {
     infra: text("--infra", "Only that pool."),
-    asyncCall: flag("--async", "Return as soon as the request is sent.", { hidden: true }),
+    asyncCall: hiddenAsyncOption,
   },
 });
 
@@ -192,6 +199,6 @@ export const debugDumpSpec = commandSpec({
     jobIds: integers("--job-ids -j", "Managed jobs to include."),
     recentMinutes: float("--recent-minutes", "Include everything of the last minutes."),
     output: text("--output", "File to write."),
-    asyncCall: flag("--async", "Return as soon as the request is sent.", { hidden: true }),
+    asyncCall: hiddenAsyncOption,
   },
 });

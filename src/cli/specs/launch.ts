@@ -1,5 +1,16 @@
-import { commandSpec, choice, flag, integer, optionalArgument, text, variadic } from "../parser/spec.ts";
-import { asyncOption, configOption, taskOptions, yesOption } from "./shared-options.ts";
+import { commandSpec, flag, optionalArgument, text, variadic } from "../parser/spec.ts";
+import {
+  asyncOption,
+  configOption,
+  detachRunOption,
+  gitOptions,
+  idleMinutesToAutostopOption,
+  retryUntilUpOption,
+  taskOptions,
+  waitForOption,
+  workspaceOption,
+  yesOption,
+} from "./shared-options.ts";
 
 export const launchSpec = commandSpec({
   help: "Launch a cluster or run a task on one.\n\nENTRYPOINT is a task YAML, or a command to run. Without it the cluster is only brought up. With -c an existing cluster is reused and a stopped one is restarted.\n\nThe job's log is streamed; Ctrl-C leaves the job running. The exit code is the job's: 0, 100 (failed), 101 (not finished), 102 (not found), 103 (cancelled).",
@@ -15,18 +26,10 @@ export const launchSpec = commandSpec({
     ...taskOptions,
     priority: text("--priority", "Priority of the job where the infra knows priorities."),
     asyncCall: asyncOption,
-    idleMinutesToAutostop: integer(
-      "--idle-minutes-to-autostop -i",
-      "Stop the cluster after that many idle minutes (with --down: tear it down).",
-    ),
-    waitFor: choice(
-      "--wait-for",
-      ["jobs_and_ssh", "jobs", "none"],
-      "What counts as activity before an autostop: jobs and SSH sessions, jobs only, or nothing.",
-      { caseSensitive: true },
-    ),
+    idleMinutesToAutostop: idleMinutesToAutostopOption,
+    waitFor: waitForOption,
     down: flag("--down", "Tear the cluster down when its jobs are finished, or after the idle minutes of -i."),
-    retryUntilUp: flag("--retry-until-up -r", "Try again until the cluster is up."),
+    retryUntilUp: retryUntilUpOption,
     yes: yesOption,
     noSetup: flag("--no-setup", "Skip the setup commands."),
     cloneDiskFrom: text("--clone-disk-from --clone", "Make the disk a copy of that cluster's.", {
@@ -34,9 +37,8 @@ export const launchSpec = commandSpec({
     }),
     fast: flag("--fast", "Skip provisioning and setup when the cluster is up and its config is the same."),
     resize: flag("--resize", "Change the number of nodes of an existing cluster."),
-    gitUrl: text("--git-url", "Git repository that becomes the working directory."),
-    gitRef: text("--git-ref", "Branch, tag or commit of --git-url."),
-    workspace: text("--workspace -w", "Workspace to work in."),
+    ...gitOptions,
+    workspace: workspaceOption,
   },
   passThrough: () => 0,
 });
@@ -50,11 +52,10 @@ export const execSpec = commandSpec({
       hidden: true,
       completion: "cluster_name",
     }),
-    detachRun: flag("--detach-run -d", "Return as soon as the job is submitted, without its log."),
+    detachRun: detachRunOption,
     ...taskOptions,
     asyncCall: asyncOption,
-    gitUrl: text("--git-url", "Git repository that becomes the working directory."),
-    gitRef: text("--git-ref", "Branch, tag or commit of --git-url."),
+    ...gitOptions,
   },
   passThrough: (options) => (options["clusterOption"] === undefined ? 1 : 0),
 });

@@ -1,5 +1,16 @@
-import { commandSpec, choice, flag, integer, variadic } from "../parser/spec.ts";
-import { asyncOption, configOption, yesOption } from "./shared-options.ts";
+import { commandSpec, flag, integer, variadic } from "../parser/spec.ts";
+import {
+  allOfYoursOption,
+  allUsersOption,
+  asyncOption,
+  configOption,
+  gracefulOptions,
+  idleMinutesToAutostopOption,
+  purgeOption,
+  retryUntilUpOption,
+  waitForOption,
+  yesOption,
+} from "./shared-options.ts";
 
 export const stopSpec = commandSpec({
   help: "Stop clusters.\n\nDisks are kept; `sky start` brings a cluster back. Names may be globs.",
@@ -7,10 +18,9 @@ export const stopSpec = commandSpec({
   options: {
     config: configOption,
     all: flag("--all -a", "Stop all your clusters."),
-    allUsers: flag("--all-users -u", "Include what belongs to other users."),
+    allUsers: allUsersOption,
     yes: yesOption,
-    graceful: flag("--graceful", "Wait until cached writes to buckets are uploaded."),
-    gracefulTimeout: integer("--graceful-timeout", "Seconds to wait with --graceful."),
+    ...gracefulOptions,
     asyncCall: asyncOption,
   },
 });
@@ -20,15 +30,10 @@ export const autostopSpec = commandSpec({
   args: { clusters: variadic("CLUSTERS", "cluster_name") },
   options: {
     config: configOption,
-    all: flag("--all -a", "All of yours."),
-    allUsers: flag("--all-users -u", "Include what belongs to other users."),
+    all: allOfYoursOption,
+    allUsers: allUsersOption,
     idleMinutes: integer("--idle-minutes -i", "Idle minutes before the cluster is stopped (5 unless given)."),
-    waitFor: choice(
-      "--wait-for",
-      ["jobs_and_ssh", "jobs", "none"],
-      "What counts as activity before an autostop: jobs and SSH sessions, jobs only, or nothing.",
-      { caseSensitive: true },
-    ),
+    waitFor: waitForOption,
     cancel: flag("--cancel", "Forget the planned autostop or autodown."),
     down: flag("--down", "Tear the cluster down instead of stopping it."),
     yes: yesOption,
@@ -43,18 +48,10 @@ export const startSpec = commandSpec({
     config: configOption,
     all: flag("--all -a", "Start all your clusters."),
     yes: yesOption,
-    idleMinutesToAutostop: integer(
-      "--idle-minutes-to-autostop -i",
-      "Stop the cluster after that many idle minutes (with --down: tear it down).",
-    ),
-    waitFor: choice(
-      "--wait-for",
-      ["jobs_and_ssh", "jobs", "none"],
-      "What counts as activity before an autostop: jobs and SSH sessions, jobs only, or nothing.",
-      { caseSensitive: true },
-    ),
+    idleMinutesToAutostop: idleMinutesToAutostopOption,
+    waitFor: waitForOption,
     down: flag("--down", "Tear the cluster down after the idle minutes instead of stopping it."),
-    retryUntilUp: flag("--retry-until-up -r", "Try again until the cluster is up."),
+    retryUntilUp: retryUntilUpOption,
     force: flag("--force -f", "Start again even when the cluster is up."),
     asyncCall: asyncOption,
   },
@@ -66,11 +63,10 @@ export const downSpec = commandSpec({
   options: {
     config: configOption,
     all: flag("--all -a", "Tear down all your clusters."),
-    allUsers: flag("--all-users -u", "Include what belongs to other users."),
+    allUsers: allUsersOption,
     yes: yesOption,
-    purge: flag("--purge -p", "Forget it here even when the infra reports an error."),
-    graceful: flag("--graceful", "Wait until cached writes to buckets are uploaded."),
-    gracefulTimeout: integer("--graceful-timeout", "Seconds to wait with --graceful."),
+    purge: purgeOption,
+    ...gracefulOptions,
     asyncCall: asyncOption,
   },
 });

@@ -1,16 +1,27 @@
 import {
-  commandSpec,
   argument,
-  choiceOr,
+  commandSpec,
   flag,
-  flagOn,
   integer,
   requiredVariadic,
   text,
   variadic,
   variadicIntegers,
 } from "../parser/spec.ts";
-import { asyncOption, configOption, resourceOptions, verboseOption, yesOption } from "./shared-options.ts";
+import {
+  allOfYoursOption,
+  asyncOption,
+  configOption,
+  controllerOption,
+  followOption,
+  gitOptions,
+  modeOption,
+  purgeOption,
+  resourceOptions,
+  syncDownOption,
+  verboseOption,
+  yesOption,
+} from "./shared-options.ts";
 
 export const serveUpSpec = commandSpec({
   help: "Launch a service.",
@@ -18,8 +29,7 @@ export const serveUpSpec = commandSpec({
   options: {
     config: configOption,
     serviceName: text("--service-name -n", "Name of the service."),
-    gitUrl: text("--git-url", "Git repository that becomes the working directory."),
-    gitRef: text("--git-ref", "Branch, tag or commit of --git-url."),
+    ...gitOptions,
     ...resourceOptions,
     asyncCall: asyncOption,
     yes: yesOption,
@@ -33,7 +43,7 @@ export const serveUpdateSpec = commandSpec({
     config: configOption,
     ...resourceOptions,
     asyncCall: asyncOption,
-    mode: choiceOr("--mode", ["rolling", "blue_green"], "How to replace what runs now.", "rolling"),
+    mode: modeOption,
     yes: yesOption,
   },
 });
@@ -53,8 +63,8 @@ export const serveDownSpec = commandSpec({
   args: { serviceNames: variadic("SERVICE_NAMES") },
   options: {
     config: configOption,
-    all: flag("--all -a", "All of yours."),
-    purge: flag("--purge -p", "Forget it here even when the infra reports an error."),
+    all: allOfYoursOption,
+    purge: purgeOption,
     yes: yesOption,
     replicaId: integer("--replica-id", "Only that replica."),
     asyncCall: asyncOption,
@@ -66,10 +76,10 @@ export const serveLogsSpec = commandSpec({
   args: { serviceName: argument("SERVICE_NAME"), replicaIds: variadicIntegers("REPLICA_IDS") },
   options: {
     config: configOption,
-    follow: flagOn("--follow / --no-follow", "Keep printing while the job runs."),
-    controller: flag("--controller", "The controller's log instead of the job's."),
+    follow: followOption,
+    controller: controllerOption,
     loadBalancer: flag("--load-balancer", "The load balancer's log."),
-    syncDown: flag("--sync-down -s", "Download the logs instead of printing them."),
+    syncDown: syncDownOption,
     tail: integer("--tail", "Print only the last N lines; 0 for all."),
   },
 });

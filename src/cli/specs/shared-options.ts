@@ -1,4 +1,16 @@
-import { assignments, choice, choiceOr, directory, file, flag, integer, text, texts, triFlag } from "../parser/spec.ts";
+import {
+  assignments,
+  choice,
+  choiceOr,
+  directory,
+  file,
+  flag,
+  flagOn,
+  integer,
+  text,
+  texts,
+  triFlag,
+} from "../parser/spec.ts";
 
 export const configOption = texts(
   "--config",
@@ -13,6 +25,58 @@ export const verboseOption = flag("--verbose -v", "Show everything.");
 
 export const outputOption = choiceOr("--output -o", ["table", "json"], "Print a table, or JSON for programs.", "table");
 
+export const allUsersOption = flag("--all-users -u", "Include what belongs to other users.");
+
+export const allOfYoursOption = flag("--all -a", "All of yours.");
+
+export const purgeOption = flag("--purge -p", "Forget it here even when the infra reports an error.");
+
+export const refreshOption = flag("--refresh -r", "Ask the infra for the present state first.");
+
+export const retryUntilUpOption = flag("--retry-until-up -r", "Try again until the cluster is up.");
+
+export const detachRunOption = flag("--detach-run -d", "Return as soon as the job is submitted, without its log.");
+
+export const workspaceOption = text("--workspace -w", "Workspace to work in.");
+
+export const poolOption = text("--pool -p", "Pool to work with.");
+
+export const modeOption = choiceOr("--mode", ["rolling", "blue_green"], "How to replace what runs now.", "rolling");
+
+export const waitForOption = choice(
+  "--wait-for",
+  ["jobs_and_ssh", "jobs", "none"],
+  "What counts as activity before an autostop: jobs and SSH sessions, jobs only, or nothing.",
+  { caseSensitive: true },
+);
+
+export const idleMinutesToAutostopOption = integer(
+  "--idle-minutes-to-autostop -i",
+  "Stop the cluster after that many idle minutes (with --down: tear it down).",
+);
+
+/** The infra by its parts, as older scripts name it. */
+export const placeOptions = {
+  cloud: text("--cloud", "Cloud to use.", { hidden: true }),
+  region: text("--region", "Region to use.", { hidden: true }),
+};
+
+export const gracefulOptions = {
+  graceful: flag("--graceful", "Wait until cached writes to buckets are uploaded."),
+  gracefulTimeout: integer("--graceful-timeout", "Seconds to wait with --graceful."),
+};
+
+export const gitOptions = {
+  gitUrl: text("--git-url", "Git repository that becomes the working directory."),
+  gitRef: text("--git-ref", "Branch, tag or commit of --git-url."),
+};
+
+export const followOption = flagOn("--follow / --no-follow", "Keep printing while the job runs.");
+
+export const controllerOption = flag("--controller", "The controller's log instead of the job's.");
+
+export const syncDownOption = flag("--sync-down -s", "Download the logs instead of printing them.");
+
 /** Options that set or override the resources of a task. */
 export const resourceOptions = {
   workdir: directory("--workdir", "Directory whose contents become the working directory of the job on every node."),
@@ -20,8 +84,7 @@ export const resourceOptions = {
     "--infra",
     "Where to run: CLOUD[/REGION[/ZONE]], k8s[/CONTEXT], ssh/POOL or local. Overrides `infra` of the YAML.",
   ),
-  cloud: text("--cloud", "Cloud to use.", { hidden: true }),
-  region: text("--region", "Region to use.", { hidden: true }),
+  ...placeOptions,
   zone: text("--zone", "Zone to use.", { hidden: true }),
   numNodes: integer("--num-nodes", "How many nodes the task runs on. Overrides `num_nodes` of the YAML."),
   cpus: text("--cpus", "vCPUs of each node: 4 (exactly) or 4+ (at least)."),
