@@ -9,6 +9,8 @@ export interface ServerPaths {
   readonly stateFile: string;
   readonly lockFile: string;
   readonly pidFile: string;
+  /** Name of this data directory among those that share a Postgres. */
+  readonly idFile: string;
   readonly serverLog: string;
   /** Key that seals request bodies (0600). */
   readonly keyFile: string;
@@ -32,6 +34,7 @@ export function serverPaths(home: string, runtimeDir: string = home): ServerPath
     stateFile: join(root, "state.sqlite"),
     lockFile: join(root, "server.lock"),
     pidFile: join(root, "server.pid"),
+    idFile: join(root, "server.id"),
     serverLog: join(root, "server.log"),
     keyFile: join(root, "server.key"),
     tokenFile: join(root, "server.token"),

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,6 +14,7 @@ import { isLoopbackHost, parseServerArgs, type ServerArgs } from "./args.ts";
 import type { RunningServer } from "./compose.ts";
 import type { AccessPolicy } from "./guard.ts";
 import { listen, type NodeHandler } from "./listener.ts";
+import { createServerIdentity } from "./server-identity.ts";
 import { loadToken } from "./token.ts";
 
 const { env } = process;
@@ -74,7 +74,7 @@ async function compose(parts: {
     clock: systemClock,
     logger,
     self: { userId: loadUserHash(env, paths.home), userName: loginName(env) },
-    owner: randomUUID(),
+    owner: createServerIdentity(paths.idFile),
     configPath: env["SKYPILOT_GLOBAL_CONFIG"] ?? join(paths.home, ".sky", "config.yaml"),
     agentBundle: findAgentBundle(),
     env,

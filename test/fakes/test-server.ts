@@ -28,6 +28,7 @@ export interface TestServerOptions {
   readonly home?: string;
   readonly key?: Buffer;
   readonly passFailpoint?: QueueOptions["passFailpoint"];
+  readonly owner?: string;
 }
 
 export interface TestServer {
@@ -83,7 +84,7 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
     sealer: new Sealer(key),
     clock,
     logDirectory: paths.requestLogs,
-    owner: randomUUID(),
+    owner: options.owner ?? randomUUID(),
     limits: options.limits ?? { long: 4, short: 4 },
     onInternalError,
     ...(options.passFailpoint === undefined ? {} : { passFailpoint: options.passFailpoint }),

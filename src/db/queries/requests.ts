@@ -233,15 +233,24 @@ export async function findClaimable(
     .execute();
 }
 
-/** Ends every lease that is not `owner`'s. Only right when no other server can be alive, which the data directory's lock proves. */
-export async function dropForeignLeases(db: Kysely<Database>, owner: string): Promise<void> {
-  await db
+/**
+ * Ends every lease that is not `owner`'s, with `home` only those of servers on that data directory. Only right when none of them can be
+ * alive, which the data directory's lock proves.
+ */
+export async function dropForeignLeases(
+  db: Kysely<Database>,
+  owner: string,
+  options: { readonly home?: string } = {},
+): Promise<void> {
+  let query = db
     .updateTable("requests")
     .set({ lease_owner: null, lease_expires_at: null })
     .where("status", "in", ACTIVE)
     .where("lease_owner", "is not", null)
-    .where("lease_owner", "!=", owner)
-    .execute();
+    .where("lease_owner", "!=", owner);
+  // Host names have no sign that is special in LIKE but `_`, which then stands for itself and at worst for one more.
+  if (options.home !== undefined) query = query.where("lease_owner", "like", `${options.home}/%`);
+  await query.execute();
 }
 
 export interface RequestFilter {

@@ -297,6 +297,20 @@ describe.each(databaseKinds)("the queue on %s", (kind) => {
     expect((await result(second, unknown)).status).toBe("FAILED");
   });
 
+  test("a server takes up at once what the last one of its data directory left, and of no other before its lease ends", async () => {
+    const operations = { launch: testOperation("launch", () => Promise.resolve("ran")) };
+    const first = await serve({ operations });
+    const alive = { lease_expires_at: Date.now() + 3_600_000 };
+    const own = await leaveRunning(first, { ...alive, lease_owner: "here@host/1" });
+    const other = await leaveRunning(first, { ...alive, lease_owner: "there@host/1" });
+    const second = await serve({ operations, key: first.key, owner: "here@host/2" });
+    expect(await result(second, own)).toMatchObject({ status: "SUCCEEDED", return_value: '"ran"' });
+    const row = await requireRow(other);
+    // With SQLite the data directory's lock keeps every other server out.
+    if (kind === "postgres") expect(row).toMatchObject({ status: "RUNNING", lease_owner: "there@host/1", attempts: 1 });
+    else expect((await result(second, other)).status).toBe("SUCCEEDED");
+  });
+
   test("a body that was sealed with another key ends the request with a reason", async () => {
     const operations = { launch: testOperation("launch", () => Promise.resolve(null)) };
     const first = await serve({ operations });

@@ -20,6 +20,7 @@ import { FinishedCache, type FinishedEntry } from "./finished-cache.ts";
 import { InsertBatch, type PendingInsert } from "./insert-batch.ts";
 import type { LiveRequest } from "./live-request.ts";
 import { orAborted } from "./or-aborted.ts";
+import { dataDirectoryOf } from "../server-identity.ts";
 import { cancelled, failed, interruptedByRestart, LeaseLostError } from "./outcome.ts";
 import { toFinishedEntry } from "./payload.ts";
 import { ResultStore } from "./result-store.ts";
@@ -68,7 +69,8 @@ export class RequestQueue {
 
   /** Takes up what an earlier server left, and begins to serve. */
   async start(): Promise<void> {
-    if (!this.#isShared) await dropForeignLeases(this.#options.database.db, this.#options.owner);
+    const { database, owner } = this.#options;
+    await dropForeignLeases(database.db, owner, this.#isShared ? { home: dataDirectoryOf(owner) } : {});
     await Promise.all([this.#pump("long"), this.#pump("short")]);
     if (this.#isShared) this.#background(this.#keepLeases());
   }

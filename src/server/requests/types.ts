@@ -62,6 +62,7 @@ export interface QueueOptions {
   readonly clock: Clock;
   readonly logDirectory: string;
   /** Names this server among replicas; new at every start. */
+  /** Identity of this server process: see server-identity.ts. */
   readonly owner: string;
   readonly limits: Readonly<Record<ScheduleType, number>>;
   /** Called for errors that are bugs, and for work that goes on in the background. */
