@@ -117,14 +117,73 @@ export class ResourcesUnavailableError extends SkyError {
   }
 }
 
-/** A place that could run the task is full at this moment; the next candidate, or the same one later, may do. */
-export class NoCapacityError extends SkyError {
-  readonly code = "NO_CAPACITY";
+export interface PlaceErrorOptions extends SkyErrorOptions {
+  /** The cloud is known to have created nothing, so that there is nothing to undo. */
+  readonly isClean?: boolean;
+}
+
+/** A cloud refused nodes in one place; the class says how much of the cloud the refusal is about. */
+abstract class PlaceError extends SkyError {
   override readonly wireName = "ResourcesUnavailableError";
   override readonly status = 409;
+  readonly isClean: boolean;
+  constructor(message: string, options?: PlaceErrorOptions) {
+    super(message, options);
+    this.isClean = options?.isClean ?? false;
+  }
   override wireShape(): WireErrorShape {
     return { args: [this.message], attributes: { no_failover: false, failover_history: [] } };
   }
+}
+
+/** A zone (or a region without zones) is full at this moment; another one, or the same one later, may do. */
+export class NoCapacityError extends PlaceError {
+  readonly code = "NO_CAPACITY";
+}
+
+/** The account may not have more of these nodes in this region: its other zones need not be asked, nor types of the same family. */
+export class QuotaExceededError extends PlaceError {
+  readonly code = "QUOTA_EXCEEDED";
+}
+
+/** A region cannot be used as it is set up: no network, no image, not opted in. */
+export class RegionUnusableError extends PlaceError {
+  readonly code = "REGION_UNUSABLE";
+}
+
+export interface DeniedCall {
+  /** As the provider names it, e.g. `ec2:RunInstances`. */
+  readonly action?: string;
+  /** Who was denied, e.g. the ARN of a role. */
+  readonly principal?: string;
+  /** What it was denied on. */
+  readonly resource?: string;
+}
+
+/** The account denies a call: no other place of the cloud can help. The message names what is known of `denied`. */
+export class CloudAccessError extends SkyError {
+  readonly code = "CLOUD_ACCESS";
+  override readonly wireName = "PermissionDeniedError";
+  override readonly status = 403;
+  readonly denied: DeniedCall;
+  constructor(message: string, options?: SkyErrorOptions & { readonly denied?: DeniedCall }) {
+    super(message, options);
+    this.denied = options?.denied ?? {};
+  }
+}
+
+/** The cloud did nothing because it is asked too often or is out of order for a moment; the same call may be repeated. */
+export class CloudBusyError extends SkyError {
+  readonly code = "CLOUD_BUSY";
+  override readonly wireName = "RuntimeError";
+  override readonly status = 503;
+}
+
+/** No answer came, so that the call may or may not have had its effect. Repeating it with its token tells. */
+export class UnknownOutcomeError extends SkyError {
+  readonly code = "UNKNOWN_OUTCOME";
+  override readonly wireName = "RuntimeError";
+  override readonly status = 502;
 }
 
 export class NoCloudAccessError extends SkyError {

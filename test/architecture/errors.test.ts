@@ -61,6 +61,8 @@ it("every error has its row: class, code, wire name, HTTP status, exit code", ()
     ApiServerConnectionError | API_SERVER_CONNECTION | ApiServerConnectionError | 503 | 1
     ApiVersionMismatchError | API_VERSION_MISMATCH | APIVersionMismatchError | 400 | 1
     CloudUserIdentityError | CLOUD_USER_IDENTITY | CloudUserIdentityError | 403 | 1
+    CloudAccessError | CLOUD_ACCESS | PermissionDeniedError | 403 | 1
+    CloudBusyError | CLOUD_BUSY | RuntimeError | 503 | 1
     ClusterDoesNotExistError | CLUSTER_DOES_NOT_EXIST | ClusterDoesNotExist | 404 | 1
     ClusterNotUpError | CLUSTER_NOT_UP | ClusterNotUpError | 409 | 1
     ClusterOwnerMismatchError | CLUSTER_OWNER_MISMATCH | ClusterOwnerIdentityMismatchError | 403 | 1

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { planNodes } from "../../src/core/provision/node-plan.ts";
 import { NoCapacityError } from "../../src/shared/errors.ts";
 import type { Cloud, CloudContext, ClusterSpec, Offer, OfferRequest } from "../../src/core/ports/cloud.ts";
 
@@ -21,11 +22,14 @@ export function cloudContract(open: () => Promise<CloudUnderTest>): void {
     region: offer.region,
     zone: offer.zone,
   });
-  const spec = (name: string, offer: Offer, numNodes: number): ClusterSpec => ({
+  /** A new cluster, or one that becomes what `plan` says. */
+  const spec = (name: string, offer: Offer, numNodes: number, plan = planNodes([], numNodes)): ClusterSpec => ({
     clusterName: name,
     nameOnCloud: `${name}-0a1b2c3d`,
     numNodes,
     offer,
+    create: plan.create,
+    start: plan.start,
     perNode: offer.resources,
     ports: [],
     labels: {},
@@ -81,7 +85,7 @@ export function cloudContract(open: () => Promise<CloudUnderTest>): void {
     await cloud.stop(ref("a", offer), context);
     await cloud.stop(ref("a", offer), context);
     await queryUntil(cloud, ref("a", offer), ["stopped", "stopped"]);
-    await cloud.run(spec("a", offer, 2), "t2", context);
+    await cloud.run(spec("a", offer, 2, planNodes(await cloud.query(ref("a", offer), context), 2)), "t2", context);
     const after = await queryUntil(cloud, ref("a", offer), ["running", "running"]);
     expect(after.map((one) => [one.id, one.internalIp])).toEqual(before.map((one) => [one.id, one.internalIp]));
   });
@@ -90,11 +94,14 @@ export function cloudContract(open: () => Promise<CloudUnderTest>): void {
     const under = await open();
     const offer = await firstOffer(under);
     await under.cloud.run(spec("a", offer, 1), "t1", context);
-    const [first] = await queryUntil(under.cloud, ref("a", offer), ["running"]);
-    await under.cloud.run(spec("a", offer, 2), "t2", context);
+    const seen = await queryUntil(under.cloud, ref("a", offer), ["running"]);
+    await under.cloud.run(spec("a", offer, 2, planNodes(seen, 2)), "t2", context);
     const both = await queryUntil(under.cloud, ref("a", offer), ["running", "running"]);
+    const [first] = seen;
     expect(both[0]?.id).toBe(first?.id);
-    await under.cloud.run(spec("a", offer, 1), "t3", context);
+    const smaller = planNodes(both, 1);
+    await under.cloud.run(spec("a", offer, 1, smaller), "t3", context);
+    await under.cloud.terminate(ref("a", offer), context, smaller.surplus);
     const [last, ...rest] = await queryUntil(under.cloud, ref("a", offer), ["running"]);
     expect(last?.id).toBe(first?.id);
     expect(rest).toEqual([]);
@@ -109,6 +116,16 @@ export function cloudContract(open: () => Promise<CloudUnderTest>): void {
     await under.cloud.terminate(ref("a", offer), context);
     await under.cloud.stop?.(ref("a", offer), context);
     expect(await under.cloud.query(ref("a", offer), context)).toEqual([]);
+  });
+
+  test("terminates only the instances that are named", async () => {
+    const under = await open();
+    const offer = await firstOffer(under);
+    await under.cloud.run(spec("a", offer, 2), "token", context);
+    const [first, second] = await queryUntil(under.cloud, ref("a", offer), ["running", "running"]);
+    await under.cloud.terminate(ref("a", offer), context, [second?.id ?? ""]);
+    const left = await queryUntil(under.cloud, ref("a", offer), ["running"]);
+    expect(left.map((one) => one.id)).toEqual([first?.id]);
   });
 
   test("clusters do not touch each other", async () => {

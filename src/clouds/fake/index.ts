@@ -8,6 +8,7 @@ import type {
   ClusterSpec,
   CredentialSummary,
   Instance,
+  InstanceId,
   InstanceState,
   OfferRequest,
   OfferSet,
@@ -148,14 +149,16 @@ export class FakeCloud implements Cloud {
     });
   }
 
-  stop(cluster: ClusterRef, context: CloudContext): Promise<void> {
-    return this.#call("stop", context, () => this.#switchOff(cluster));
+  stop(cluster: ClusterRef, context: CloudContext, only?: readonly InstanceId[]): Promise<void> {
+    return this.#call("stop", context, () => this.#switchOff(cluster, only));
   }
 
-  terminate(cluster: ClusterRef, context: CloudContext): Promise<void> {
+  terminate(cluster: ClusterRef, context: CloudContext, only?: readonly InstanceId[]): Promise<void> {
     return this.#call("terminate", context, () => {
-      this.#switchOff(cluster);
-      this.#clusters.delete(cluster.nameOnCloud);
+      this.#switchOff(cluster, only);
+      const left = (this.#clusters.get(cluster.nameOnCloud) ?? []).filter((one) => !isIn(only, one));
+      if (left.length > 0) this.#clusters.set(cluster.nameOnCloud, left);
+      else this.#clusters.delete(cluster.nameOnCloud);
     });
   }
 
@@ -227,12 +230,17 @@ export class FakeCloud implements Cloud {
     return { id: `i-${this.#created}`, index, region, ip, resources: spec.perNode, state: "running", queries: 0 };
   }
 
-  #switchOff(cluster: ClusterRef): void {
+  #switchOff(cluster: ClusterRef, only?: readonly InstanceId[]): void {
     for (const one of this.#clusters.get(cluster.nameOnCloud) ?? []) {
+      if (!isIn(only, one)) continue;
       one.state = "stopped";
       this.#options.onOff?.(agentRootOf(cluster, one.index));
     }
   }
+}
+
+function isIn(only: readonly InstanceId[] | undefined, one: FakeInstance): boolean {
+  return only === undefined || only.includes(one.id);
 }
 
 function agentRootOf(cluster: ClusterRef, index: number): string {

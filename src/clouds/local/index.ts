@@ -59,8 +59,14 @@ export function createLocalCloud(options: LocalCloudOptions): Cloud {
         if (allocation !== undefined) writeAllocation(paths, { ...allocation, state: "stopped" });
       });
     },
-    terminate: async (cluster, context) => {
-      await endProcesses(cluster, { paths, context, graceMs: options.graceMs });
+    terminate: async (cluster, context, only) => {
+      const tools = { paths, context, graceMs: options.graceMs };
+      const left = readAllocation(paths, cluster.nameOnCloud)?.nodes.filter((node) => !isIn(only, cluster, node)) ?? [];
+      if (left.length > 0) {
+        await locked(context, () => removeNodes(cluster, left, tools));
+        return;
+      }
+      await endProcesses(cluster, tools);
       await locked(context, () => {
         rmSync(assertInside(paths.root, clusterDir(paths, cluster.nameOnCloud)), { recursive: true, force: true });
       });
@@ -71,6 +77,31 @@ export function createLocalCloud(options: LocalCloudOptions): Cloud {
       return Promise.resolve(createLocalRunner({ env, cwd: instance.home }));
     },
   };
+}
+
+function instanceId(cluster: ClusterRef, node: LocalNode): string {
+  return `${cluster.nameOnCloud}-${node.index}`;
+}
+
+function isIn(only: readonly string[] | undefined, cluster: ClusterRef, node: LocalNode): boolean {
+  return only === undefined || only.includes(instanceId(cluster, node));
+}
+
+/** Ends every node but `left`. */
+async function removeNodes(cluster: ClusterRef, left: readonly LocalNode[], tools: NodeTools): Promise<void> {
+  const { paths } = tools;
+  const allocation = readAllocation(paths, cluster.nameOnCloud);
+  if (allocation === undefined) return;
+  const gone = allocation.nodes.filter((node) => !left.some((other) => other.index === node.index));
+  await endNodes(cluster.nameOnCloud, gone, tools);
+  writeAllocation(paths, { ...allocation, nodes: left });
+  removeDirectories(cluster.nameOnCloud, gone, paths);
+}
+
+function removeDirectories(nameOnCloud: string, nodes: readonly LocalNode[], paths: LocalPaths): void {
+  for (const { index } of nodes) {
+    rmSync(assertInside(paths.root, nodeDir(paths, nameOnCloud, index)), { recursive: true, force: true });
+  }
 }
 
 function describe(machine: Machine): string {
@@ -107,10 +138,7 @@ function runCluster(spec: ClusterSpec, machine: Machine, paths: LocalPaths, home
 async function removeSurplus(spec: ClusterSpec, tools: NodeTools): Promise<void> {
   const surplus = readAllocation(tools.paths, spec.nameOnCloud)?.nodes.slice(spec.numNodes) ?? [];
   await endNodes(spec.nameOnCloud, surplus, tools);
-  for (const { index } of surplus) {
-    const directory = nodeDir(tools.paths, spec.nameOnCloud, index);
-    rmSync(assertInside(tools.paths.root, directory), { recursive: true, force: true });
-  }
+  removeDirectories(spec.nameOnCloud, surplus, tools.paths);
 }
 
 /** A node that switched itself off says so in its agent's directory; starting it again takes that back. */
@@ -130,7 +158,7 @@ function queryCluster(cluster: ClusterRef, machine: Machine, paths: LocalPaths):
   return allocation.nodes.map((node) => {
     const directory = nodeDir(paths, cluster.nameOnCloud, node.index);
     return {
-      id: `${cluster.nameOnCloud}-${node.index}`,
+      id: instanceId(cluster, node),
       index: node.index,
       state: stateOf(allocation, node.index, machine, paths),
       internalIp: node.ip,

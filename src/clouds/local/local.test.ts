@@ -49,6 +49,8 @@ async function run(cloud: Cloud, name: string, wish: Partial<OfferRequest> = {})
     nameOnCloud: `${name}-u`,
     numNodes: wish.numNodes ?? 1,
     offer,
+    create: [],
+    start: [],
     perNode: offer.resources,
     ports: [],
     labels: {},

@@ -77,12 +77,19 @@ async function launchLocked(body: LaunchBody, input: TaskInput, context: Operati
     } catch (error) {
       const isRetried = body.retry_until_up === true && error instanceof ResourcesUnavailableError && !error.noFailover;
       if (!isRetried) throw error;
-      context.log.line(`↺ Retry after ${RETRY_MS / 1000}s`);
-      context.requests.setWaiting(`Retrying provisioning after ${RETRY_MS / 1000}s`);
-      await context.clock.sleep(RETRY_MS, { signal: context.signal });
-      context.requests.setWaiting(undefined);
+      await waitForRetry(round, context);
     }
   }
+}
+
+/** Journaled, so that a launch that goes on after a restart does not wait again for every round that it had. */
+async function waitForRetry(round: number, context: OperationContext): Promise<void> {
+  context.log.line(`↺ Retry after ${RETRY_MS / 1000}s`);
+  await context.effect(`retry-wait.r${round}`, async () => {
+    context.requests.setWaiting(`Retrying provisioning after ${RETRY_MS / 1000}s`);
+    await context.clock.sleep(RETRY_MS, { signal: context.signal });
+    context.requests.setWaiting(undefined);
+  });
 }
 
 interface Round {

@@ -51,6 +51,12 @@ export function instancesAreUp(count: number): string {
   return `${DIM}└── ${RESET}${DIM}${count === 1 ? "Instance is up." : "Instances are up."}${RESET}`;
 }
 
+/** One place that did not take the cluster, below the line of its region. */
+export function refused(place: string, reason: string): string {
+  const [first = ""] = reason.split("\n");
+  return `${DIM}├── ${RESET}${YELLOW}${place}${RESET}${DIM}: ${first}${RESET}`;
+}
+
 export function success(text: string, hint?: string): string {
   return `${RESET}${GREEN}✓ ${text}${RESET}${RESET}${hint === undefined ? "" : `  ${hint}`}`;
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { findCluster } from "../../db/queries/clusters.ts";
 import { NotSupportedError, ResourcesMismatchError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
@@ -6,6 +7,7 @@ import { displayNameOf } from "../check/clouds.ts";
 import { considered, rankOffers, type RankedOffer } from "../optimizer/optimize.ts";
 import { toOfferRequest, cloudKeyOf } from "../optimizer/request.ts";
 import type { Offer, OfferRequest } from "../ports/cloud.ts";
+import { toPlaces } from "../provision/places.ts";
 import { formatResources } from "../resources/format.ts";
 import { choiceToValue } from "../resources/dump.ts";
 import { coversPorts } from "../resources/ports.ts";
@@ -29,7 +31,9 @@ export interface LaunchPlan {
   readonly numNodes: number;
   /** Nodes that the cluster had before; differs from `numNodes` only with --resize. */
   readonly previousNumNodes: number;
-  /** Best first; one for a cluster that exists. */
+  /** Whether the cluster may come to be elsewhere than its row says: it is new, or was never up. */
+  readonly mayMove: boolean;
+  /** Best first; one for a cluster that was up once. */
   readonly attempts: readonly RankedOffer[];
   /** Lines to show before the launch begins. */
   readonly table: readonly string[];
@@ -46,6 +50,7 @@ export async function planLaunch(body: LaunchBody, task: Task, context: Operatio
     return {
       ...base,
       kind: "new",
+      mayMove: true,
       clusterHash: randomUUID(),
       previousStatus: null,
       numNodes: task.numNodes,
@@ -61,6 +66,8 @@ export async function planLaunch(body: LaunchBody, task: Task, context: Operatio
   const candidate = checkFit(cluster, task, numNodes);
   const cloud = await context.clouds.load(row.cloud);
   const ports = [...new Set([...cluster.ports, ...(task.resources.candidates[candidate]?.ports ?? [])])];
+  const here = { candidate, offer: cluster.offer, displayName: cloud.displayName };
+  const mayMove = row.cluster_ever_up === 0;
   return {
     ...base,
     kind: "reuse",
@@ -68,10 +75,17 @@ export async function planLaunch(body: LaunchBody, task: Task, context: Operatio
     previousStatus: row.status,
     numNodes,
     previousNumNodes: row.num_nodes,
-    attempts: [{ candidate, offer: cluster.offer, displayName: cloud.displayName }],
+    mayMove,
+    attempts: mayMove ? [here, ...(await otherPlaces(here, task, context))] : [here],
     table: [],
     ports,
   };
+}
+
+/** Where a cluster that was never up may go when its first place refuses. */
+async function otherPlaces(here: RankedOffer, task: Task, context: OperationContext): Promise<readonly RankedOffer[]> {
+  const { offers } = await rankOffers(task, context);
+  return offers.flatMap(toPlaces).filter(({ offer }) => !isDeepStrictEqual(offer, here.offer));
 }
 
 /** The first candidate of the task that the cluster's nodes can run. Throws ResourcesMismatchError. */

@@ -83,6 +83,7 @@ function planStart(cluster: Cluster, displayName: string, context: OperationCont
     previousStatus: row.status === "UP" && row.phase !== "ready" ? "INIT" : row.status,
     numNodes: row.num_nodes,
     previousNumNodes: row.num_nodes,
+    mayMove: false,
     attempts: [{ candidate: 0, offer, displayName }],
     table: [],
     ports,

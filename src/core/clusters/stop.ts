@@ -10,7 +10,7 @@ import { forgetCluster } from "./refresh.ts";
 import { moveTo, noteProgress } from "./transition.ts";
 import { withClusterLock } from "./waiting.ts";
 
-const VERIFY_TRIES = 40;
+const VERIFY_TRIES = 240;
 const VERIFY_GAP_MS = 250;
 /** How long jobs may take to end and lifecycle hooks to run. */
 const SHUTDOWN_MS = 3_700_000;
@@ -81,8 +81,8 @@ async function takeDownLocked(request: TakeDown, context: OperationContext): Pro
     await context.effect(`${kind}.instances`, async () => {
       if (kind === "stop") await cloud.stop?.(clusterRef(row), cloudContext(context));
       else await cloud.terminate(clusterRef(row), cloudContext(context));
+      await verify(request, context);
     });
-    await verify(request, context);
   });
   await context.effect(`${kind}.row`, async () => {
     if (kind === "down") {
@@ -111,15 +111,24 @@ async function endJobs(request: TakeDown, key: string, context: OperationContext
   }
 }
 
-/** Asks the cloud until nothing runs any more. */
+/**
+ * Asks the cloud until nothing runs any more, and ends what shows up late: a launch that was under way may have created it a moment
+ * ago.
+ */
 async function verify(request: TakeDown, context: OperationContext): Promise<void> {
   const { cluster, cloud, kind } = request;
+  const ref = clusterRef(cluster.row);
   const wanted = kind === "stop" ? ["stopped", "terminated"] : ["terminated"];
+  const isUnderWay = cluster.row.status === "INIT";
+  const until = context.clock.now() + (isUnderWay ? (cloud.consistencyMs ?? 0) : 0);
   for (let attempt = 1; ; attempt++) {
-    const left = (await cloud.query(clusterRef(cluster.row), cloudContext(context))).filter(
-      (instance) => !wanted.includes(instance.state),
-    );
-    if (left.length === 0) return;
+    const left = (await cloud.query(ref, cloudContext(context))).filter((instance) => !wanted.includes(instance.state));
+    if (left.length === 0) {
+      if (context.clock.now() >= until) return;
+    } else if (isUnderWay) {
+      if (kind === "stop") await cloud.stop?.(ref, cloudContext(context));
+      else await cloud.terminate(ref, cloudContext(context));
+    }
     if (attempt >= VERIFY_TRIES) {
       const states = left.map((instance) => `${instance.id}: ${instance.state}`).join(", ");
       throw new OperationFailedError(`Instances in unexpected state: ${states}.`, {

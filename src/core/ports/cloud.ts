@@ -73,8 +73,13 @@ export interface OfferRequest {
 export interface Offer {
   readonly cloud: string;
   readonly region: string;
+  /** Null = no zone was chosen: the core tries those of `zones` one after the other, or lets the cloud choose. */
   readonly zone: string | null;
+  /** Zones of the region that have the type at this price, best first; each is an attempt of its own. */
+  readonly zones?: readonly string[];
   readonly instanceType: string;
+  /** Types that share a quota with this one, as the provider groups them; absent = the type alone. */
+  readonly quotaFamily?: string;
   readonly resources: NodeResources;
   readonly useSpot: boolean;
   /** For one node; null = unknown. */
@@ -95,7 +100,12 @@ export interface ClusterSpec {
   readonly clusterName: string;
   readonly nameOnCloud: string;
   readonly numNodes: number;
+  /** `offer.zone` is the zone of this attempt; null = the cloud chooses. */
   readonly offer: Offer;
+  /** Indices of the nodes to create. Decided before, and journaled with the token: the same token always comes with the same ones. */
+  readonly create: readonly number[];
+  /** Ids of stopped instances to start. */
+  readonly start: readonly InstanceId[];
   /** Resources that each node of the cluster holds. */
   readonly perNode: NodeResources;
   readonly ports: readonly string[];
@@ -109,10 +119,12 @@ export interface ClusterRef {
   readonly zone: string | null;
 }
 
+export type InstanceId = string;
+
 export type InstanceState = "pending" | "running" | "stopping" | "stopped" | "terminated";
 
 export interface Instance {
-  readonly id: string;
+  readonly id: InstanceId;
   /** Position in the cluster: 0 is the head. */
   readonly index: number;
   readonly state: InstanceState;
@@ -148,15 +160,21 @@ export interface Cloud {
   /** Stable identity (account + user or role), null where a cloud has none. */
   identity(context: CloudContext): Promise<readonly string[] | null>;
   offers(request: OfferRequest, context: CloudContext): Promise<OfferSet>;
+  /** How long a new instance may be missing from `query`, in milliseconds; absent = it is seen at once. */
+  readonly consistencyMs?: number;
   /**
-   * Creates what is missing and restarts what is stopped; the same token never creates twice. Throws NoCapacityError and the like.
+   * Creates `spec.create` and starts `spec.start`, each instance tagged with the cluster's name and its index from the moment that it
+   * exists. The same token never creates twice, whatever `query` shows. What came up before a failure is left to the caller to
+   * terminate. Throws NoCapacityError (zone), QuotaExceededError (region, family, purchase option), RegionUnusableError,
+   * CloudAccessError (the whole cloud), CloudBusyError (nothing happened, ask again), UnknownOutcomeError (no answer); any other
+   * SkyError is about the request itself and ends the launch.
    */
   run(spec: ClusterSpec, token: string, context: CloudContext): Promise<void>;
   /** Every instance that carries the cluster's name, also stopped ones; [] when none is left. Throws when it cannot know. */
   query(cluster: ClusterRef, context: CloudContext): Promise<readonly Instance[]>;
-  /** Succeeds when nothing is left, also when nothing was there. */
-  terminate(cluster: ClusterRef, context: CloudContext): Promise<void>;
-  readonly stop?: (cluster: ClusterRef, context: CloudContext) => Promise<void>;
+  /** Succeeds when nothing is left (of `only`), also when nothing was there. */
+  terminate(cluster: ClusterRef, context: CloudContext, only?: readonly InstanceId[]): Promise<void>;
+  readonly stop?: (cluster: ClusterRef, context: CloudContext, only?: readonly InstanceId[]) => Promise<void>;
   readonly openPorts?: (cluster: ClusterRef, ports: readonly string[], context: CloudContext) => Promise<void>;
   /** The credentials in use, null when there are none; throws when they cannot be had. */
   readonly credentials?: (context: CloudContext) => Promise<CredentialSummary | null>;
