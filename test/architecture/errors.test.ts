@@ -60,9 +60,9 @@ it("every error has its row: class, code, wire name, HTTP status, exit code", ()
     "AgentError | AGENT_FAILED | RuntimeError | 502 | 1
     ApiServerConnectionError | API_SERVER_CONNECTION | ApiServerConnectionError | 503 | 1
     ApiVersionMismatchError | API_VERSION_MISMATCH | APIVersionMismatchError | 400 | 1
-    CloudUserIdentityError | CLOUD_USER_IDENTITY | CloudUserIdentityError | 403 | 1
     CloudAccessError | CLOUD_ACCESS | PermissionDeniedError | 403 | 1
     CloudBusyError | CLOUD_BUSY | RuntimeError | 503 | 1
+    CloudUserIdentityError | CLOUD_USER_IDENTITY | CloudUserIdentityError | 403 | 1
     ClusterDoesNotExistError | CLUSTER_DOES_NOT_EXIST | ClusterDoesNotExist | 404 | 1
     ClusterNotUpError | CLUSTER_NOT_UP | ClusterNotUpError | 409 | 1
     ClusterOwnerMismatchError | CLUSTER_OWNER_MISMATCH | ClusterOwnerIdentityMismatchError | 403 | 1
@@ -77,6 +77,8 @@ it("every error has its row: class, code, wire name, HTTP status, exit code", ()
     NotSupportedError | NOT_SUPPORTED | NotSupportedError | 400 | 1
     OperationFailedError | OPERATION_FAILED | RuntimeError | 500 | 1
     PermissionDeniedError | PERMISSION_DENIED | PermissionDeniedError | 403 | 1
+    QuotaExceededError | QUOTA_EXCEEDED | ResourcesUnavailableError | 409 | 1
+    RegionUnusableError | REGION_UNUSABLE | ResourcesUnavailableError | 409 | 1
     RemoteError | REMOTE | StorageError | 500 | 1
     RequestCancelledError | REQUEST_CANCELLED | RequestCancelled | 409 | 1
     RequestInterruptedError | REQUEST_INTERRUPTED | RequestInterruptedError | 503 | 1
@@ -84,6 +86,7 @@ it("every error has its row: class, code, wire name, HTTP status, exit code", ()
     ResourcesMismatchError | RESOURCES_MISMATCH | ResourcesMismatchError | 409 | 1
     ResourcesUnavailableError | RESOURCES_UNAVAILABLE | ResourcesUnavailableError | 409 | 1
     StorageSpecError | STORAGE_SPEC | StorageSpecError | 400 | 1
+    UnknownOutcomeError | UNKNOWN_OUTCOME | RuntimeError | 502 | 1
     UsageError | USAGE | UsageError | 400 | 2"
   `);
 });
