@@ -39,6 +39,7 @@ export function createLocalCloud(options: LocalCloudOptions): Cloud {
     displayName: "Local",
     wireInfra: () => "ssh/local",
     power: "leave",
+    unnamedUse: "alone",
     // Keeps the path of the agent's socket below the kernel's limit of 107 bytes.
     maxNameLength: 40,
     check: async () => ({ enabled: ["compute"], reasons: [], details: [describe(await probe())] }),

@@ -46,8 +46,8 @@ export interface WhichClouds {
   /** Absent: every one that the server's config allows. */
   readonly names?: readonly string[];
   readonly workspace?: string;
-  /** Only those that can run nodes. */
-  readonly withNodes?: boolean;
+  /** Only those that can run nodes, or at least say where they would. */
+  readonly withOffers?: boolean;
 }
 
 /** Asks clouds side by side, and keeps the answers for launches and lists. */
@@ -81,7 +81,8 @@ async function allowedOnes(context: OperationContext, options: WhichClouds): Pro
   const excluded = excludedClouds(context, options.workspace ?? context.caller.workspace);
   const names = context.clouds.names().filter((name) => !excluded.has(name) && (options.names?.includes(name) ?? true));
   const loaded = await Promise.all(names.map((name) => context.clouds.load(name)));
-  return loaded.filter((cloud) => options.withNodes !== true || cloud.hasNodes !== false);
+  const isUsable = (cloud: Cloud): boolean => cloud.hasNodes !== false || cloud.canPlan === true;
+  return loaded.filter((cloud) => options.withOffers !== true || isUsable(cloud));
 }
 
 async function askClouds(
@@ -115,7 +116,7 @@ export async function requireEnabledClouds(
   wanted: readonly (string | undefined)[] = [],
 ): Promise<readonly Cloud[]> {
   const clouds = await enabledClouds(context, {
-    withNodes: true,
+    withOffers: true,
     asks: (name, last) => last === undefined || (!last.includes("compute") && wanted.includes(name)),
   });
   const usable = clouds.filter(({ enabled }) => enabled.includes("compute"));

@@ -1,7 +1,8 @@
 import { findCluster, insertCluster, updateCluster, type ClusterRow } from "../../db/queries/clusters.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
-import { infraText, type RankedOffer } from "../optimizer/optimize.ts";
+import type { RankedOffer } from "../optimizer/candidates.ts";
+import { infraText } from "../optimizer/place-text.ts";
 import type { Cloud } from "../ports/cloud.ts";
 import { secretPath } from "../provision/cluster-secret.ts";
 import type { Task } from "../task/task.ts";

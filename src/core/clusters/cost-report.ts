@@ -1,6 +1,6 @@
 import { listClusterHistory, type ClusterHistoryRow } from "../../db/queries/clusters-history.ts";
 import { listClusters } from "../../db/queries/clusters.ts";
-import { formatAmount } from "../optimizer/table.ts";
+import { formatAmount } from "../optimizer/ruled-table.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { Offer } from "../ports/cloud.ts";
 import type { CostReportBody } from "./bodies.ts";

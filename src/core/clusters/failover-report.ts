@@ -1,5 +1,5 @@
 import { OperationFailedError, ResourcesUnavailableError } from "../../shared/errors.ts";
-import type { RankedOffer } from "../optimizer/optimize.ts";
+import type { RankedOffer } from "../optimizer/candidates.ts";
 import type { Refusal } from "../provision/attempt.ts";
 import { resourcesText } from "./record.ts";
 

@@ -1,5 +1,5 @@
 import type { RequestLog } from "../operation.ts";
-import type { RankedOffer } from "../optimizer/optimize.ts";
+import type { RankedOffer } from "../optimizer/candidates.ts";
 import type { Refusal } from "../provision/attempt.ts";
 import * as messages from "./messages.ts";
 

@@ -288,7 +288,7 @@ describe.each(databaseKinds)("on %s", (kind) => {
     test("a cloud that is off is named", async () => {
       const task = taskYaml("run: a", "infra: aws");
       await expect(launch({ task })).rejects.toThrow(
-        "Task requires AWS which is not enabled. To enable access, change the task infra requirement or run: sky check to ensure the infra is enabled.",
+        "Task 'hello' requires aws which is not enabled. To enable access, change the task cloud requirement or run: sky check aws",
       );
       await expect(launch({ task })).rejects.toMatchObject({
         hint: "AWS is not available in this version yet. Enabled here: lambda (e.g. --infra lambda).",
@@ -299,7 +299,7 @@ describe.each(databaseKinds)("on %s", (kind) => {
 
     test("what no place has is explained", async () => {
       await expect(launch({ task: taskYaml("run: a", "accelerators: H100:8") })).rejects.toThrow(
-        /^Catalog does not contain any instances satisfying the request: 1x <Cloud>\(\{'H100': 8\}\)\.\nTo fix: relax or change the resource requirements\.\n- Fake: no accelerators\.$/,
+        /^Catalog does not contain any instances satisfying the request: 1x <Cloud>\(\{'H100': 8\}\)\.\nTo fix: relax or change the resource requirements\.\n\nHint: sky gpus list to list available accelerators\.\n {6}sky check to check the enabled clouds\.\nHint: Check Per Resource Hint\n {6}Fake: no accelerators$/,
       );
     });
   });

@@ -4,7 +4,9 @@ import { findCluster } from "../../db/queries/clusters.ts";
 import { NotSupportedError, ResourcesMismatchError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import { displayNameOf } from "../check/clouds.ts";
-import { considered, rankOffers, type RankedOffer } from "../optimizer/optimize.ts";
+import type { RankedOffer } from "../optimizer/candidates.ts";
+import { placeDag } from "../optimizer/placement.ts";
+import { planLines } from "../optimizer/plan-lines.ts";
 import { toOfferRequest, cloudKeyOf } from "../optimizer/request.ts";
 import type { Offer, OfferRequest } from "../ports/cloud.ts";
 import { toPlaces } from "../provision/places.ts";
@@ -17,7 +19,7 @@ import type { LaunchBody } from "./bodies.ts";
 import { toCluster, type Cluster } from "./cluster.ts";
 import { checkOwner } from "./owner.ts";
 import { runTimestamp } from "./provision-log.ts";
-import { formatAmount } from "../optimizer/table.ts";
+import { formatAmount } from "../optimizer/ruled-table.ts";
 
 /** What a launch has decided to do; journaled, so that it does the same after a restart of the server. */
 export interface LaunchPlan {
@@ -46,7 +48,9 @@ export async function planLaunch(body: LaunchBody, task: Task, context: Operatio
   const now = context.clock.now();
   const base = { runTimestamp: runTimestamp(now), launchedAt: now };
   if (row === undefined) {
-    const ranking = await rankOffers(task, context);
+    const minimize = body.optimize_target === 1 ? "time" : "cost";
+    const placement = await placeDag({ tasks: [task], edges: [] }, context, { minimize });
+    const attempts = placement.tasks[0]?.ranking.offers ?? [];
     return {
       ...base,
       kind: "new",
@@ -55,9 +59,9 @@ export async function planLaunch(body: LaunchBody, task: Task, context: Operatio
       previousStatus: null,
       numNodes: task.numNodes,
       previousNumNodes: task.numNodes,
-      attempts: ranking.offers,
-      table: considered(ranking, task.numNodes),
-      ports: task.resources.candidates[ranking.offers[0]?.candidate ?? 0]?.ports ?? [],
+      attempts,
+      table: planLines(placement),
+      ports: task.resources.candidates[attempts[0]?.candidate ?? 0]?.ports ?? [],
     };
   }
   const cluster = toCluster(row);

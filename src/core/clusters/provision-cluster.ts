@@ -1,7 +1,8 @@
 import { findCluster, updateCluster, type ClusterRow } from "../../db/queries/clusters.ts";
 import { RequestCancelledError, type ResourcesUnavailableError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
-import { infraText, type RankedOffer } from "../optimizer/optimize.ts";
+import type { RankedOffer } from "../optimizer/candidates.ts";
+import { infraText } from "../optimizer/place-text.ts";
 import type { ClusterSpec } from "../ports/cloud.ts";
 import {
   awaitNodes,

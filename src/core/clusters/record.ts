@@ -1,5 +1,5 @@
-import { formatAmount } from "../optimizer/table.ts";
-import { isVirtualType } from "../optimizer/optimize.ts";
+import { hardwareText } from "../optimizer/place-text.ts";
+import { formatAmount } from "../optimizer/ruled-table.ts";
 import type { Cluster } from "./cluster.ts";
 
 /** The handle as it goes over the wire; official clients rebuild their object from it. */
@@ -104,16 +104,7 @@ export function launchedResources(
 
 /** `1x(cpus=2, mem=8, m6i.large, ...)`, and in full. */
 export function resourcesText(offer: Cluster["offer"], numNodes: number, isFull: boolean): string {
-  const { cpus, memoryGib, accelerators } = offer.resources;
-  const gpus = Object.entries(accelerators).map(([name, count]) => `${name}:${count}`);
-  const parts = gpus.length > 0 ? [`gpus=${gpus.join(",")}`] : [];
-  const isVirtual = isVirtualType(offer.instanceType);
-  if (isFull || gpus.length === 0 || isVirtual) {
-    parts.push(`cpus=${formatAmount(cpus)}`, `mem=${formatAmount(memoryGib)}`);
-  }
-  if (!isVirtual) parts.push(offer.instanceType);
-  if (!isFull) parts.push("...");
-  return `${numNodes}x${offer.useSpot ? "[spot]" : ""}(${parts.join(", ")})`;
+  return `${numNodes}x${offer.useSpot ? "[spot]" : ""}(${hardwareText(offer, isFull)})`;
 }
 
 export interface RecordOptions {

@@ -1,9 +1,11 @@
 import type { OptimizeBody } from "../clusters/bodies.ts";
 import type { Operation } from "../operation.ts";
 import { parseTaskYaml } from "../task/parse.ts";
-import { considered, rankOffers } from "./optimize.ts";
+import type { Dag } from "../task/task.ts";
+import { placeDag, type TaskGraph } from "./placement.ts";
+import { planLines } from "./plan-lines.ts";
 
-/** `sky launch` without `-y` shows the table before it asks. */
+/** `sky launch` without `-y` shows the plan before it asks. */
 export const optimizeOperation: Operation<OptimizeBody, null> = {
   name: "optimizer.optimize",
   wireName: "optimize",
@@ -11,9 +13,16 @@ export const optimizeOperation: Operation<OptimizeBody, null> = {
   isResumable: false,
   run: async (body, context) => {
     const dag = parseTaskYaml(body.dag, { side: "server", warn: (message) => context.log.line(message) });
-    for (const task of dag.tasks) {
-      context.log.line(considered(await rankOffers(task, context), task.numNodes).join("\n"));
-    }
+    const minimize = body.minimize === 1 ? "time" : "cost";
+    const placement = await placeDag(graphOf(dag), context, { minimize });
+    context.log.line(planLines(placement).join("\n"));
     return null;
   },
 };
+
+/** The tasks of a pipeline run one after the other, those of a job group side by side. */
+function graphOf(dag: Dag): TaskGraph {
+  const isSerial = dag.execution === "serial";
+  const edges = dag.tasks.flatMap((_, at): [number, number][] => (at === 0 || !isSerial ? [] : [[at - 1, at]]));
+  return { tasks: dag.tasks, edges };
+}

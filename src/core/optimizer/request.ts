@@ -1,4 +1,4 @@
-import type { Resources } from "../resources/resources.ts";
+import { DEFAULT_DISK_SIZE_GIB, type Resources } from "../resources/resources.ts";
 import type { OfferRequest } from "../ports/cloud.ts";
 
 /** The registry key that a task's infra means; undefined: any. `ssh/local` is how the official client spells this machine. */
@@ -10,24 +10,36 @@ export function cloudKeyOf(resources: Resources): string | undefined {
 
 /** Turns a candidate of a task into the question that clouds answer. */
 export function toOfferRequest(resources: Resources, numNodes: number): OfferRequest {
-  const isLocal = cloudKeyOf(resources) === "local";
-  const { region, zone } = isLocal ? { region: undefined, zone: resources.infra.zone } : resources.infra;
-  const { accelerators } = resources;
-  const imageId = resources.imageId?.values().next().value;
+  const { accelerators, instanceType, cpus, memory, diskTier, localDisk, maxHourlyCostUsd } = resources;
   return {
     numNodes,
-    ...(region === undefined ? {} : { region }),
-    ...(zone === undefined ? {} : { zone }),
-    ...(resources.instanceType === undefined ? {} : { instanceType: resources.instanceType }),
-    ...(resources.cpus === undefined ? {} : { cpus: readCpus(resources.cpus) }),
-    ...(resources.memory === undefined ? {} : { memory: readMemory(resources.memory) }),
+    ...placeOf(resources),
     accelerators: accelerators === undefined ? {} : { [accelerators.name]: accelerators.count },
     useSpot: resources.useSpot ?? false,
     ports: resources.ports ?? [],
-    ...(imageId === undefined ? {} : { imageId }),
-    diskGib: resources.diskSizeGib ?? 256,
-    ...(resources.maxHourlyCostUsd === undefined ? {} : { maxUsdPerHour: resources.maxHourlyCostUsd }),
+    diskGib: resources.diskSizeGib ?? DEFAULT_DISK_SIZE_GIB,
+    ...present({
+      instanceType,
+      cpus: cpus === undefined ? undefined : readCpus(cpus),
+      memory: memory === undefined ? undefined : readMemory(memory),
+      imageId: resources.imageId?.values().next().value,
+      diskTier,
+      localDisk,
+      maxUsdPerHour: maxHourlyCostUsd,
+    }),
   };
+}
+
+/** This machine is one region, which is not asked for by name. */
+function placeOf(resources: Resources): { readonly region?: string; readonly zone?: string } {
+  const { region, zone } = resources.infra;
+  return present({ region: cloudKeyOf(resources) === "local" ? undefined : region, zone });
+}
+
+type Present<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
+
+function present<T extends object>(fields: T): Present<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>;
 }
 
 function readCpus(text: string): { readonly count: number; readonly orMore: boolean } {

@@ -3,8 +3,8 @@ import { renderConsidered } from "./table.ts";
 
 test("has the widths of SkyPilot 0.14.1 (recorded on Slurm)", () => {
   const lines = renderConsidered(
-    [{ infra: "Slurm (mycluster)", instance: "-", cpus: 1, memoryGib: 1, gpus: undefined, costUsd: 0, isChosen: true }],
-    1,
+    [{ infra: "Slurm (mycluster)", instance: "-", cpus: 1, memoryGib: 1, gpus: undefined, measure: 0, isChosen: true }],
+    { numNodes: 1, minimize: "cost" },
   );
   expect(lines).toEqual([
     "Considered resources (1 node):",
@@ -17,7 +17,7 @@ test("has the widths of SkyPilot 0.14.1 (recorded on Slurm)", () => {
 });
 
 test("shows several candidates with their GPUs, and the cost of all nodes", () => {
-  const base = { cpus: 4, memoryGib: 16.25, costUsd: 0.32 };
+  const base = { cpus: 4, memoryGib: 16.25, measure: 0.32 };
   const lines = renderConsidered(
     [
       { ...base, infra: "AWS (us-east-1b)", instance: "g4dn.xlarge[Spot]", gpus: "T4:1", isChosen: true },
@@ -26,11 +26,11 @@ test("shows several candidates with their GPUs, and the cost of all nodes", () =
         infra: "AWS (us-east-1b)",
         instance: "g5.xlarge[Spot]",
         gpus: "A10G:1",
-        costUsd: null,
+        measure: null,
         isChosen: false,
       },
     ],
-    2,
+    { numNodes: 2, minimize: "cost" },
   );
   expect(lines.slice(0, 1).concat(lines.slice(4, 6))).toEqual([
     "Considered resources (2 nodes):",

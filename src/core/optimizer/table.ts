@@ -1,3 +1,5 @@
+import { formatAmount, renderRuled } from "./ruled-table.ts";
+
 /** One row of the table of considered resources. */
 export interface ConsideredRow {
   /** E.g. `AWS (us-east-1)`, `Local`. */
@@ -7,40 +9,32 @@ export interface ConsideredRow {
   readonly memoryGib: number;
   /** E.g. `T4:1`; undefined: none. */
   readonly gpus: string | undefined;
-  /** For all nodes and one hour; null = unknown. */
-  readonly costUsd: number | null;
+  /** USD for all nodes and one hour, or hours when time counts; null = unknown. */
+  readonly measure: number | null;
   readonly isChosen: boolean;
 }
 
-const HEADER = ["INFRA", "INSTANCE", "vCPUs", "Mem(GB)", "GPUS", "COST ($)", "CHOSEN"] as const;
-const TICK = "   ✔";
+const COLUMNS = ["INFRA", "INSTANCE", "vCPUs", "Mem(GB)", "GPUS"] as const;
+const TICK = "\u001b[32m   ✔\u001b[0m";
 
-/** Renders the table, title and all, as lines. */
-export function renderConsidered(rows: readonly ConsideredRow[], numNodes: number): readonly string[] {
+/** Renders the table, title and all, as lines. The title names the task when a DAG has several. */
+export function renderConsidered(
+  rows: readonly ConsideredRow[],
+  options: { readonly numNodes: number; readonly minimize: "cost" | "time"; readonly taskName?: string | undefined },
+): readonly string[] {
+  const { numNodes, minimize, taskName } = options;
   const cells = rows.map((row) => [
     row.infra,
     row.instance,
     formatAmount(row.cpus),
     formatAmount(row.memoryGib),
     row.gpus ?? "-",
-    row.costUsd === null ? "-" : row.costUsd.toFixed(2),
+    row.measure === null ? "-" : row.measure.toFixed(2),
     row.isChosen ? TICK : "",
   ]);
-  const widths = HEADER.map((title, column) => Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)));
-  const rule = "-".repeat(widths.reduce((sum, width) => sum + width + 3, 1));
-  const line = (row: readonly string[]): string =>
-    ` ${row.map((cell, column) => `${cell.padEnd(widths[column] ?? 0)}   `).join("")}`;
+  const subject = taskName === undefined ? "" : ` for task '${taskName}'`;
   return [
-    `Considered resources (${numNodes} node${numNodes === 1 ? "" : "s"}):`,
-    rule,
-    line(HEADER),
-    rule,
-    ...cells.map((row) => line(row).replace(TICK, `\u001b[32m${TICK}\u001b[0m`)),
-    rule,
+    `Considered resources${subject} (${numNodes} node${numNodes === 1 ? "" : "s"}):`,
+    ...renderRuled([...COLUMNS, minimize === "cost" ? "COST ($)" : "TIME (hr)", "CHOSEN"], cells),
   ];
-}
-
-/** At most one decimal, none for whole numbers. */
-export function formatAmount(amount: number): string {
-  return String(Math.round(amount * 10) / 10);
 }

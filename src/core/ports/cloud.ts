@@ -66,6 +66,9 @@ export interface OfferRequest {
   readonly ports: readonly string[];
   readonly imageId?: string;
   readonly diskGib: number;
+  readonly diskTier?: string;
+  /** Canonical `mode:size[+]`, e.g. `nvme:400+`. */
+  readonly localDisk?: string;
   readonly maxUsdPerHour?: number;
 }
 
@@ -86,6 +89,20 @@ export interface Offer {
   readonly priceUsdPerHour: number | null;
   /** What the place sets aside for one node where that is less than `resources` (machines that are shared). */
   readonly reserved?: NodeResources;
+  /** What one node costs besides the instance, whatever it does; absent = nothing. */
+  readonly extras?: OfferExtras;
+  /** Day of the price, `2026-07-20`; absent where prices do not age. */
+  readonly pricedAt?: string;
+  /** Nodes that a reservation of the account has paid for. */
+  readonly prepaidNodes?: number;
+}
+
+/** Per node; null = unknown. */
+export interface OfferExtras {
+  /** Also while the node is stopped. */
+  readonly diskUsdPerHour: number | null;
+  /** Of a public address, while the node runs. */
+  readonly ipUsdPerHour: number | null;
 }
 
 export interface OfferSet {
@@ -94,6 +111,8 @@ export interface OfferSet {
   readonly rejected: readonly { readonly what: string; readonly reason: string }[];
   /** Names that come close to what was asked, e.g. `H100:8`. */
   readonly suggestions: readonly string[];
+  /** Instance types that have the accelerators asked for, cheapest first, when the request left the choice of the type open. */
+  readonly alternatives?: readonly string[];
 }
 
 export interface ClusterSpec {
@@ -153,6 +172,10 @@ export interface Cloud {
   readonly power: "leave" | "poweroff";
   /** False for a cloud that can be checked but cannot run nodes yet; launches leave it out. */
   readonly hasNodes?: boolean;
+  /** `offers` answers although nodes cannot run yet, so that launches can be planned. */
+  readonly canPlan?: boolean;
+  /** Whether tasks that name no infra may run here: always (absent), only while no other cloud is enabled, or never. */
+  readonly unnamedUse?: "alone" | "never";
   /** Whether `check` asks a service: launches and lists then go by its last answer. */
   readonly checksOverNetwork?: boolean;
   readonly maxNameLength: number;

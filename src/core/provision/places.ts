@@ -5,7 +5,7 @@ import {
   QuotaExceededError,
   RegionUnusableError,
 } from "../../shared/errors.ts";
-import type { RankedOffer } from "../optimizer/optimize.ts";
+import type { RankedOffer } from "../optimizer/candidates.ts";
 import type { Offer } from "../ports/cloud.ts";
 
 /** How much of a cloud a refusal is about. `request`: the request itself is wrong, no place can help. */
