@@ -5,6 +5,7 @@ import { NotSupportedError, ResourcesMismatchError } from "../../shared/errors.t
 import type { OperationContext } from "../operation.ts";
 import { displayNameOf } from "../check/clouds.ts";
 import type { RankedOffer } from "../optimizer/candidates.ts";
+import { rankOffers } from "../optimizer/optimize.ts";
 import { placeDag } from "../optimizer/placement.ts";
 import { planLines } from "../optimizer/plan-lines.ts";
 import { toOfferRequest, cloudKeyOf } from "../optimizer/request.ts";
