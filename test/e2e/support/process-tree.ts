@@ -24,7 +24,8 @@ function workingDirectory(pid: number): string {
   }
 }
 
-function describe(pid: number): ProcessInfo {
+/** What /proc tells of a process; nothing but its pid when it has ended. */
+export function describeProcess(pid: number): ProcessInfo {
   const rss = /^VmRSS:\s+(\d+) kB/mu.exec(read(`/proc/${pid}/status`))?.[1];
   return { pid, argv: read(`/proc/${pid}/cmdline`).split("\0").slice(0, -1), rssKib: Number(rss ?? 0) };
 }
@@ -39,7 +40,7 @@ export function processesOf(directory: string): ProcessInfo[] {
         text.includes(directory),
       ),
     )
-    .map(describe);
+    .map(describeProcess);
 }
 
 /** Sends a signal; a process that is gone already is fine. */

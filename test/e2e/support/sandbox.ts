@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { killProcessesOf, processesOf, signalProcess, type ProcessInfo } from "./process-tree.ts";
 import type { Reference } from "./reference.ts";
-import { runProgram, startProgram, type RunningProgram, type RunOptions, type RunResult } from "./run-program.ts";
+import { startProgram, type RunningProgram, type RunOptions, type RunResult } from "./run-program.ts";
 import { waitFor } from "./wait-for.ts";
 
 export const repoRoot = fileURLToPath(new URL("../../..", import.meta.url));
@@ -13,6 +13,13 @@ export const repoRoot = fileURLToPath(new URL("../../..", import.meta.url));
 const skyEntry = join(repoRoot, "bin/sky.cjs");
 
 export type CommandOptions = Partial<RunOptions>;
+
+/** Where a sandbox's programs run when not simply on this machine, e.g. in the network of a fleet. */
+export interface Place {
+  /** Directory in which the sandbox makes its own; both sides see it. */
+  readonly root: string;
+  start(argv: readonly string[], options: RunOptions): RunningProgram;
+}
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -37,9 +44,11 @@ export class Sandbox {
   readonly work: string;
   readonly port: number;
   readonly url: string;
+  readonly #start: Place["start"];
 
-  private constructor(root: string, port: number) {
+  private constructor(root: string, port: number, start: Place["start"]) {
     this.root = root;
+    this.#start = start;
     this.home = join(root, "home");
     this.work = join(root, "work");
     this.port = port;
@@ -48,8 +57,14 @@ export class Sandbox {
     mkdirSync(this.work);
   }
 
-  static async create(): Promise<Sandbox> {
-    return new Sandbox(realpathSync(mkdtempSync(join(tmpdir(), "sky-e2e-"))), await freePort());
+  static async create(place?: Place): Promise<Sandbox> {
+    const root = realpathSync(mkdtempSync(join(place?.root ?? tmpdir(), "sky-e2e-")));
+    return new Sandbox(root, await freePort(), place?.start.bind(place) ?? startProgram);
+  }
+
+  /** Runs any program where the sandbox's own run. */
+  start(argv: readonly string[], options: CommandOptions = {}): RunningProgram {
+    return this.#start(argv, this.#fill(options));
   }
 
   /** The environment of commands: nothing of the machine's but PATH and the runtime's certificates. */
@@ -74,12 +89,12 @@ export class Sandbox {
 
   /** Runs our built CLI to its end. */
   sky(args: readonly string[], options: CommandOptions = {}): Promise<RunResult> {
-    return runProgram([process.execPath, skyEntry, ...args], this.#fill(options));
+    return this.startSky(args, options).result;
   }
 
   /** Starts our built CLI and leaves it running. */
   startSky(args: readonly string[], options: CommandOptions = {}): RunningProgram {
-    return startProgram([process.execPath, skyEntry, ...args], this.#fill(options));
+    return this.start([process.execPath, skyEntry, ...args], options);
   }
 
   /** Starts our API server and waits until it answers. */
@@ -142,19 +157,19 @@ export class OfficialClient {
 
   /** Runs the official `sky`. */
   sky(args: readonly string[], options: CommandOptions = {}): Promise<RunResult> {
-    return runProgram([this.#reference.sky, ...args], this.#fill(options));
+    return this.startSky(args, options).result;
   }
 
   startSky(args: readonly string[], options: CommandOptions = {}): RunningProgram {
-    return startProgram([this.#reference.sky, ...args], this.#fill(options));
+    return this.#sandbox.start([this.#reference.sky, ...args], this.#fill(options));
   }
 
   /** Runs a Python script against the official SDK. */
   python(script: string, options: CommandOptions = {}): Promise<RunResult> {
-    return runProgram([this.#reference.python, "-c", script], this.#fill(options));
+    return this.#sandbox.start([this.#reference.python, "-c", script], this.#fill(options)).result;
   }
 
-  #fill(options: CommandOptions): RunOptions {
-    return { cwd: this.#sandbox.work, ...options, env: options.env ?? this.env() };
+  #fill(options: CommandOptions): CommandOptions {
+    return { ...options, env: options.env ?? this.env() };
   }
 }
