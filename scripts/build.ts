@@ -2,7 +2,7 @@
  * Bundles the three programs into dist/: the CLI (CommonJS with lazy chunks, because an ES module's `import "node:http"`
  * costs 17 ms, nodejs/node#59686), the API server (ESM) and the node agent (one file, no npm package).
  */
-import { existsSync, renameSync, rmSync } from "node:fs";
+import { cpSync, existsSync, renameSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { rolldown, type InputOptions, type OutputOptions, type Plugin } from "rolldown";
 
@@ -92,6 +92,7 @@ async function buildBundles(wanted: readonly string[]): Promise<void> {
     if (existsSync(target)) renameSync(target, old);
     renameSync(fresh, target);
     rmSync(old, { recursive: true, force: true });
+    if (name === "server") cpSync(`${root}/src/catalog/snapshots`, `${root}/dist/catalog`, { recursive: true });
   }
 }
 

@@ -1,9 +1,11 @@
+import type { Catalogs } from "../catalog/catalogs.ts";
 import type { Cloud, CloudRegistry } from "../core/ports/cloud.ts";
 
 export interface CloudOptions {
   /** HOME of the server's user. */
   readonly home: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly catalogs: Catalogs;
 }
 
 /** Every cloud by its registry key; the only place that names them. */

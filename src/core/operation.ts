@@ -1,4 +1,5 @@
 import type { Kysely } from "kysely";
+import type { Catalogs } from "../catalog/catalogs.ts";
 import type { Clock } from "../shared/clock.ts";
 import type { Database } from "../db/schema.ts";
 import type { AgentPeer } from "../shared/agent/peer.ts";
@@ -32,6 +33,8 @@ export interface OperationContext {
   readonly caller: Caller;
   readonly db: Kysely<Database>;
   readonly clouds: CloudRegistry;
+  /** Instance types and prices. */
+  readonly catalogs: Catalogs;
   readonly clock: Clock;
   readonly log: RequestLog;
   /** Aborts when the request is cancelled or the server shuts down. */

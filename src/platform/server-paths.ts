@@ -23,6 +23,8 @@ export interface ServerPaths {
   readonly skyLogs: string;
   /** `~/.sky/api_server/clients`: what `/download` may hand out. */
   readonly clients: string;
+  /** `~/.sky/catalogs/v8`: catalog files of the user and of refreshes. */
+  readonly catalogs: string;
 }
 
 /** `runtimeDir` (SKY_RUNTIME_DIR) moves `.sky` so that several servers can share a machine. */
@@ -43,5 +45,6 @@ export function serverPaths(home: string, runtimeDir: string = home): ServerPath
     uploads: join(root, "uploads"),
     skyLogs: join(home, "sky_logs"),
     clients: join(runtimeDir, ".sky", "api_server", "clients"),
+    catalogs: join(runtimeDir, ".sky", "catalogs", "v8"),
   };
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Kysely } from "kysely";
+import type { Catalogs } from "../catalog/catalogs.ts";
 import type { OperationContext } from "../core/operation.ts";
 import type { Database } from "../db/schema.ts";
 import type { ServerPaths } from "../platform/server-paths.ts";
@@ -15,6 +16,7 @@ export interface AppDependencies {
   readonly queue: RequestQueue;
   readonly events: RequestEvents;
   readonly db: Kysely<Database>;
+  readonly catalogs: Catalogs;
   readonly operations: Readonly<Record<string, AnyOperation>>;
   readonly createContext: (run: RunInfo) => Promise<OperationContext>;
   readonly users: UserDirectory;

@@ -1,4 +1,5 @@
 import { getRequestListener } from "@hono/node-server";
+import { Catalogs } from "../catalog/catalogs.ts";
 import { createCloudRegistry } from "../clouds/registry.ts";
 import { createAgentPool } from "../core/agents/events.ts";
 import { createClusterLocks } from "../core/clusters/lock.ts";
@@ -35,6 +36,8 @@ export interface ServerParts {
   readonly owner: string;
   readonly configPath: string;
   readonly agentBundle: string;
+  /** Folder of the bundled catalogs. */
+  readonly catalogSnapshots: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly limits: { readonly long: number; readonly short: number };
   readonly maxUploadBytes: number;
@@ -53,7 +56,8 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   const events = new RequestEvents();
   const onInternalError = (error: unknown, requestId: string): void =>
     logger.error({ err: error, requestId }, "internal error");
-  const clouds = createCloudRegistry({ home: paths.home, env: parts.env });
+  const catalogs = new Catalogs({ directory: paths.catalogs, snapshots: parts.catalogSnapshots });
+  const clouds = createCloudRegistry({ home: paths.home, env: parts.env, catalogs });
   const { locks, close: closeLocks } = openLocks(parts);
   const agents = createAgentPool({
     db: database.db,
@@ -64,7 +68,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
     onError: (clusterName, error) => logger.warn({ err: error, clusterName }, "agent connection"),
   });
   const config = new ServerConfig(parts.configPath, clock);
-  const contextParts = { ...parts, clouds, agents, locks, config };
+  const contextParts = { ...parts, clouds, catalogs, agents, locks, config };
   const createContext = (run: RunInfo): Promise<OperationContext> => createOperationContext(run, contextParts);
   const operations: Record<string, AnyOperation> = {
     ...serverOperations({ cancel: (ids) => queue.cancel(ids), enabledClouds: coreOperations.enabled_clouds }),
@@ -84,6 +88,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
     queue,
     events,
     db: database.db,
+    catalogs,
     operations,
     createContext,
     users: new UserDirectory(database.db, { clock, self: parts.self }),

@@ -76,7 +76,8 @@ async function compose(parts: {
     self: { userId: loadUserHash(env, paths.home), userName: loginName(env) },
     owner: createServerIdentity(paths.idFile),
     configPath: env["SKYPILOT_GLOBAL_CONFIG"] ?? join(paths.home, ".sky", "config.yaml"),
-    agentBundle: findAgentBundle(),
+    agentBundle: fileBeside("../agent/agent.cjs", "../../dist/agent/agent.cjs"),
+    catalogSnapshots: fileBeside("../catalog", "../catalog/snapshots"),
     env,
     limits: LIMITS,
     maxUploadBytes: Number(env["SKYPILOT_MAX_UPLOAD_TOTAL_BYTES"]) || DEFAULT_UPLOAD_BYTES,
@@ -100,10 +101,9 @@ function locateDatabase(paths: ServerPaths): { sqlite: string } | { postgres: st
   return url === undefined || url === "" ? { sqlite: paths.stateFile } : { postgres: url };
 }
 
-/** The agent's bundle lies beside the server's. */
-function findAgentBundle(): string {
-  const isBundled = import.meta.url.endsWith(".mjs");
-  return fileURLToPath(new URL(isBundled ? "../agent/agent.cjs" : "../../dist/agent/agent.cjs", import.meta.url));
+/** What the server reads at run time lies beside its bundle; run from the sources, it has another place. */
+function fileBeside(bundled: string, source: string): string {
+  return fileURLToPath(new URL(import.meta.url.endsWith(".mjs") ? bundled : source, import.meta.url));
 }
 
 /** `sky api status` of the official client looks for this text in the command lines of all processes. */

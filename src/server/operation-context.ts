@@ -1,4 +1,5 @@
 import { join, resolve } from "node:path";
+import type { Catalogs } from "../catalog/catalogs.ts";
 import type { AgentConnections, ClusterLocks, OperationContext } from "../core/operation.ts";
 import type { CloudRegistry } from "../core/ports/cloud.ts";
 import { PermissionDeniedError } from "../shared/errors.ts";
@@ -10,6 +11,7 @@ import { blobDirectory } from "./uploads/blob-store.ts";
 
 export interface ContextParts {
   readonly clouds: CloudRegistry;
+  readonly catalogs: Catalogs;
   readonly agents: AgentConnections;
   readonly locks: ClusterLocks;
   readonly config: ServerConfig;
@@ -33,6 +35,7 @@ export async function createOperationContext(run: RunInfo, parts: ContextParts):
     caller: { ...input.caller, workspace },
     db: run.db,
     clouds: parts.clouds,
+    catalogs: parts.catalogs,
     clock: parts.clock,
     log: run.log,
     signal: run.signal,

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createAwsCloud } from "../../src/clouds/aws/index.ts";
+import { openCatalogs } from "../support/catalogs.ts";
 import type { Cloud, CloudCommandContext } from "../../src/core/ports/cloud.ts";
 import { makeAwsHome, type AwsHome } from "../support/aws/aws-home.ts";
 import { FakeAws } from "../support/aws/fake-aws.ts";
@@ -65,10 +66,14 @@ describe.skipIf(python === "")("botocore uses our logins (set SKY_REFERENCE_PYTH
       ".aws/config",
       `[profile dev]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Admin\n[sso-session corp]\nsso_start_url = https://corp.example/start\nsso_region = us-east-1\nsso_registration_scopes = sso:account:access\n[profile mfa]\nrole_arn = ${ROLE}\nsource_profile = base\nmfa_serial = arn:aws:iam::1:mfa/me\nexternal_id = ä-1\nduration_seconds = 3600\n`,
     );
-    await login(createAwsCloud({ home: home.path, env: env("dev") }), { no_browser: true });
+    await login(createAwsCloud({ home: home.path, env: env("dev"), catalogs: openCatalogs(home.path) }), {
+      no_browser: true,
+    });
     expect(await botocore(ASK, "dev")).toMatch(/^AROA\w+:ann@example\.com$/u);
     aws.ssoExpiresIn = 60;
-    await login(createAwsCloud({ home: home.path, env: env("dev") }), { no_browser: true });
+    await login(createAwsCloud({ home: home.path, env: env("dev"), catalogs: openCatalogs(home.path) }), {
+      no_browser: true,
+    });
     aws.ssoExpiresIn = 8 * 3600;
     const renewals = aws.count("POST /token");
     expect(await botocore(ASK, "dev")).toMatch(/^AROA/u);
@@ -83,7 +88,9 @@ describe.skipIf(python === "")("botocore uses our logins (set SKY_REFERENCE_PYTH
     });
     aws.roles.set(ROLE, { mfaCode: "123456" });
     home.write(".aws/credentials", "[base]\naws_access_key_id = AKIABASE\naws_secret_access_key = s\n");
-    await login(createAwsCloud({ home: home.path, env: env("mfa") }), { mfa_code: "123456" });
+    await login(createAwsCloud({ home: home.path, env: env("mfa"), catalogs: openCatalogs(home.path) }), {
+      mfa_code: "123456",
+    });
     expect(aws.count("AssumeRole")).toBe(1);
     expect(await botocore(ASK_WITH_CACHE, "mfa")).toMatch(/^AROA\w+:skypilot$/u);
     expect(aws.count("AssumeRole")).toBe(1);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { findNodeProcesses } from "../../src/clouds/local/processes.ts";
+import { openCatalogs } from "../support/catalogs.ts";
 import { createCloudRegistry } from "../../src/clouds/registry.ts";
 import { streamJobLogs } from "../../src/core/clusters/logs.ts";
 import { operations } from "../../src/core/operations.ts";
@@ -27,7 +28,7 @@ afterEach(async () => {
 function open(home?: string): Promise<TestServer> {
   return createTestServer({
     agentBundle,
-    clouds: (base) => createCloudRegistry({ home: base, env: process.env }),
+    clouds: (base) => createCloudRegistry({ home: base, env: process.env, catalogs: openCatalogs(base) }),
     ...(home === undefined ? {} : { home }),
   });
 }

@@ -7,6 +7,7 @@ import { SharedClusterLocks } from "../../src/core/clusters/shared-lock.ts";
 import { createEffect, type PassFailpoint } from "../../src/core/effect.ts";
 import type { AgentConnections, OperationContext, RequestLog } from "../../src/core/operation.ts";
 import type { CloudRegistry } from "../../src/core/ports/cloud.ts";
+import { openCatalogs } from "../support/catalogs.ts";
 import { openDatabase, type OpenDatabase } from "../../src/db/database.ts";
 import { insertRequest } from "../../src/db/queries/requests.ts";
 import type { Clock } from "../../src/shared/clock.ts";
@@ -72,6 +73,7 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
   const home = options.home ?? mkdtempSync(join(tmpdir(), "sky-"));
   const database = options.database ?? (await openDatabase({ sqlite: ":memory:" }));
   const clock = options.clock ?? systemClock;
+  const catalogs = openCatalogs(home);
   const clouds = options.clouds(home);
   const shared =
     options.owner === undefined
@@ -104,6 +106,7 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
         caller: { userId: request.user ?? "0a1b2c3d", userName: "alice", workspace: "default" },
         db: database.db,
         clouds,
+        catalogs,
         clock,
         log: new MemoryLog(),
         signal: request.signal ?? new AbortController().signal,

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Hono } from "hono";
+import { openCatalogs } from "../support/catalogs.ts";
 import type { OperationContext } from "../../src/core/operation.ts";
 import type { OpenDatabase } from "../../src/db/database.ts";
 import { serverPaths, type ServerPaths } from "../../src/platform/server-paths.ts";
@@ -94,6 +95,7 @@ export async function startTestServer(options: TestServerOptions): Promise<TestS
     queue,
     events,
     db: options.database.db,
+    catalogs: openCatalogs(home),
     operations,
     createContext,
     users: new UserDirectory(options.database.db, { clock, self }),
@@ -141,6 +143,7 @@ function toContext(run: RunInfo, options: { readonly paths: ServerPaths; readonl
     caller: { ...run.input.caller, workspace: "default" },
     db: run.db,
     clouds: { names: () => [], load: missing },
+    catalogs: openCatalogs(options.paths.home),
     clock: options.clock,
     log: run.log,
     signal: run.signal,

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CheckResult, Cloud, CloudContext } from "../../core/ports/cloud.ts";
 import { makeAwsHome, type AwsHome } from "../../../test/support/aws/aws-home.ts";
 import { FakeAws } from "../../../test/support/aws/fake-aws.ts";
+import { openCatalogs } from "../../../test/support/catalogs.ts";
 import { createAwsCloud } from "./index.ts";
 
 const ROLE = "arn:aws:iam::123456789012:role/dev";
@@ -35,7 +36,7 @@ function serverEnv(env: Readonly<Record<string, string>> = {}): Record<string, s
 }
 
 function open(env: Readonly<Record<string, string>> = {}): Cloud {
-  return createAwsCloud({ home: home.path, env: serverEnv(env) });
+  return createAwsCloud({ home: home.path, env: serverEnv(env), catalogs: openCatalogs(home.path) });
 }
 
 function context(parts: Partial<CloudContext> = {}): CloudContext {

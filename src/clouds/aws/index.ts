@@ -1,4 +1,5 @@
-import type { Cloud, CloudContext, CredentialSummary, Offer } from "../../core/ports/cloud.ts";
+import type { Catalogs } from "../../catalog/catalogs.ts";
+import type { Cloud, CloudContext, CredentialSummary } from "../../core/ports/cloud.ts";
 import { systemClock, type Clock } from "../../shared/clock.ts";
 import { NotAvailableYetError } from "../../shared/errors.ts";
 import { AwsAuth } from "./auth/auth-session.ts";
@@ -6,27 +7,26 @@ import { stableIdentity } from "./auth/identity.ts";
 import { checkAws } from "./check.ts";
 import type { OpenSession } from "./command-args.ts";
 import { AwsAuthError } from "./errors.ts";
+import { awsOffers } from "./offers.ts";
 import { policyCommand } from "./policy/command.ts";
 import { permissionsCommand } from "./preflight/command.ts";
 import { setupCommand } from "./setup/command.ts";
 import { configureSsoCommand } from "./sso/configure-command.ts";
 import { loginCommand } from "./sso/login-command.ts";
 
-const NOT_YET = "AWS nodes are not available yet";
-
 function notYet(): Promise<never> {
-  return Promise.reject(new NotAvailableYetError(`${NOT_YET}.`));
+  return Promise.reject(new NotAvailableYetError("AWS nodes are not available yet."));
 }
 
 /** Amazon Web Services: who the caller is and what the account allows; nodes come later. */
 export function createAwsCloud(options: {
   readonly home: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly catalogs: Catalogs;
   readonly clock?: Clock;
 }): Cloud {
   const auth = new AwsAuth({ ...options, clock: options.clock ?? systemClock });
   const open: OpenSession = (context, wish) => auth.open(context, wish);
-  const noOffers: readonly Offer[] = [];
   return {
     name: "aws",
     displayName: "AWS",
@@ -39,7 +39,11 @@ export function createAwsCloud(options: {
     identity: async (context) => stableIdentity(await auth.open(context).identity()),
     credentials: (context) => summarize(auth, context),
     knownCredentials: (context) => known(auth, context),
-    offers: () => Promise.resolve({ offers: noOffers, rejected: [{ what: "AWS", reason: NOT_YET }], suggestions: [] }),
+    offers: (request) => {
+      const catalog = options.catalogs.find("aws");
+      if (catalog === undefined) throw new Error("The catalog of AWS is missing.");
+      return Promise.resolve(awsOffers(request, catalog));
+    },
     run: notYet,
     query: notYet,
     terminate: notYet,

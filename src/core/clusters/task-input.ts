@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { InvalidValueError, NotAvailableYetError } from "../../shared/errors.ts";
 import type { Resources } from "../resources/resources.ts";
 import { dumpDag } from "../task/dump.ts";
+import { catalogFacts } from "../optimizer/catalog-facts.ts";
 import { parseTaskYaml } from "../task/parse.ts";
 import type { Dag, Task } from "../task/task.ts";
 import type { OperationContext } from "../operation.ts";
@@ -14,7 +15,11 @@ export interface TaskInput {
 
 /** Reads the one task of a launch or exec body. Throws InvalidConfigError and the like, and refuses pipelines. */
 export function readTask(text: string, context: OperationContext): TaskInput {
-  const dag = parseTaskYaml(text, { side: "server", warn: (message) => context.log.line(message) });
+  const dag = parseTaskYaml(text, {
+    side: "server",
+    facts: catalogFacts(context.catalogs),
+    warn: (message) => context.log.line(message),
+  });
   const [task] = dag.tasks;
   if (task === undefined || dag.tasks.length !== 1) {
     throw new InvalidValueError(

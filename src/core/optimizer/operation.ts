@@ -1,6 +1,7 @@
 import type { OptimizeBody } from "../clusters/bodies.ts";
 import type { Operation } from "../operation.ts";
 import { parseTaskYaml } from "../task/parse.ts";
+import { catalogFacts } from "./catalog-facts.ts";
 import type { Dag } from "../task/task.ts";
 import { placeDag, type TaskGraph } from "./placement.ts";
 import { planLines } from "./plan-lines.ts";
@@ -12,7 +13,11 @@ export const optimizeOperation: Operation<OptimizeBody, null> = {
   schedule: "short",
   isResumable: false,
   run: async (body, context) => {
-    const dag = parseTaskYaml(body.dag, { side: "server", warn: (message) => context.log.line(message) });
+    const dag = parseTaskYaml(body.dag, {
+      side: "server",
+      facts: catalogFacts(context.catalogs),
+      warn: (message) => context.log.line(message),
+    });
     const minimize = body.minimize === 1 ? "time" : "cost";
     const placement = await placeDag(graphOf(dag), context, { minimize });
     context.log.line(planLines(placement).join("\n"));

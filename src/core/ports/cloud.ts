@@ -95,6 +95,12 @@ export interface Offer {
   readonly pricedAt?: string;
   /** Nodes that a reservation of the account has paid for. */
   readonly prepaidNodes?: number;
+  /** E.g. `x86_64`, `arm64`. */
+  readonly arch?: string;
+  /** Memory of one accelerator. */
+  readonly acceleratorMemoryGib?: number;
+  /** Disks of the instance itself, together. */
+  readonly localDiskGb?: number;
 }
 
 /** Per node; null = unknown. */

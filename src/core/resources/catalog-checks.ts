@@ -3,6 +3,7 @@
 import { closeWords } from "../../shared/config/closest.ts";
 import { InvalidValueError } from "../../shared/errors.ts";
 import { reprFloat } from "../../shared/yaml-repr.ts";
+import { displayCloud } from "./infra.ts";
 import type { CatalogFacts, Resources } from "./resources.ts";
 
 const SUGGESTIONS = 5;
@@ -10,26 +11,34 @@ const SUGGESTIONS = 5;
 /** A cloud whose catalog names no regions is not checked. @throws InvalidValueError */
 export function checkAgainstCatalog(resources: Resources, facts: CatalogFacts): void {
   const { cloud, region, zone } = resources.infra;
-  if (cloud !== undefined && region !== undefined) checkPlace("region", region, facts.regions(cloud));
-  if (cloud !== undefined && zone !== undefined) checkPlace("zone", zone, facts.zones(cloud, region));
+  if (cloud !== undefined && region !== undefined) checkRegion(region, cloud, facts.regions(cloud));
+  if (cloud !== undefined && zone !== undefined) checkZone(zone, region, facts.zones(cloud, region));
   checkInstanceType(resources, facts);
 }
 
-function checkPlace(kind: "region" | "zone", name: string, known: readonly string[]): void {
-  if (known.length === 0) return;
-  const found =
-    kind === "region" ? known.some((item) => item.toLowerCase() === name.toLowerCase()) : known.includes(name);
-  if (found) return;
+function checkRegion(name: string, cloud: string, known: readonly string[]): void {
+  if (known.length === 0 || known.some((item) => item.toLowerCase() === name.toLowerCase())) return;
+  const hint = didYouMean(name, known) ?? `List of supported ${cloud} regions: '${known.join(", ")}'`;
+  throw new InvalidValueError(`Invalid region '${name}'\n${hint}`);
+}
+
+function checkZone(name: string, region: string | undefined, known: readonly string[]): void {
+  if (known.length === 0 || known.includes(name)) return;
+  const place = region === undefined ? "" : ` for region '${region}'`;
+  const hint = didYouMean(name, known);
+  throw new InvalidValueError(`Invalid zone '${name}'${place}${hint === undefined ? "" : `\n${hint}`}`);
+}
+
+function didYouMean(name: string, known: readonly string[]): string | undefined {
   const close = [...closeWords(name, known, SUGGESTIONS)].sort();
-  const hint = close.length === 0 ? "" : `\nDid you mean one of these: '${close.join(", ")}'?`;
-  throw new InvalidValueError(`Invalid ${kind} '${name}'${hint}`);
+  return close.length === 0 ? undefined : `Did you mean one of these: '${close.join(", ")}'?`;
 }
 
 function checkInstanceType(resources: Resources, facts: CatalogFacts): void {
   const { instanceType: name, cpus, memory, infra } = resources;
   if (name === undefined) return;
   const type = facts.instanceType(name, infra.cloud);
-  if (type === undefined) throw new InvalidValueError(`No instance type ${name} found.`);
+  if (type === undefined) return refuseUnknownType(resources, name, facts);
   if (cpus !== undefined && !offers(type.vcpus, cpus))
     throw new InvalidValueError(
       `${name} does not have the requested number of vCPUs. ${name} has ${reprFloat(type.vcpus)} vCPUs, but ${cpus} is requested.`,
@@ -38,6 +47,13 @@ function checkInstanceType(resources: Resources, facts: CatalogFacts): void {
     throw new InvalidValueError(
       `${name} does not have the requested memory. ${name} has ${reprFloat(type.memoryGib)} GB memory, but ${memory} is requested.`,
     );
+}
+
+/** Clouds without a catalog make up types of their own, so that a name without a cloud is left to whoever asks them all. */
+function refuseUnknownType({ infra, cpus, memory }: Resources, name: string, facts: CatalogFacts): void {
+  if (infra.cloud === undefined || facts.regions(infra.cloud).length === 0) return;
+  if (cpus !== undefined || memory !== undefined) throw new InvalidValueError(`No instance type ${name} found.`);
+  throw new InvalidValueError(`Invalid instance type '${name}' for cloud ${displayCloud(infra.cloud)}.`);
 }
 
 function offers(has: number, wanted: string): boolean {

@@ -68,10 +68,11 @@ describe("places and instance types with a catalog", () => {
     ],
     [
       "{infra: aws/us-east-1/us-east-1z}",
-      "Invalid zone 'us-east-1z'\nDid you mean one of these: 'us-east-1a, us-east-1b'?",
+      "Invalid zone 'us-east-1z' for region 'us-east-1'\nDid you mean one of these: 'us-east-1a, us-east-1b'?",
     ],
-    ["{infra: aws/mars}", "Invalid region 'mars'"],
-    ["{infra: aws, instance_type: m6i.foo}", "No instance type m6i.foo found."],
+    ["{infra: aws/mars}", "Invalid region 'mars'\nList of supported aws regions: '"],
+    ["{infra: aws, instance_type: m6i.foo, cpus: 4}", "No instance type m6i.foo found."],
+    ["{infra: aws, instance_type: m6i.foo}", "Invalid instance type 'm6i.foo' for cloud AWS."],
     [
       "{instance_type: m6i.large, cpus: 4}",
       "m6i.large does not have the requested number of vCPUs. m6i.large has 2.0 vCPUs, but 4 is requested.",

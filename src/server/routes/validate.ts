@@ -10,12 +10,13 @@ import { parseInput } from "../validation.ts";
 export function addValidate(app: Hono<AppEnv>, deps: AppDependencies): void {
   app.post("/validate", async (c) => {
     const body = parseInput(ValidateBody, await readJson(c.req.raw, c.env?.incoming), { where: "body" });
-    const [{ parseTaskYaml }, { validateDag }] = await Promise.all([
+    const [{ catalogFacts }, { parseTaskYaml }, { validateDag }] = await Promise.all([
+      import("../../core/optimizer/catalog-facts.ts"),
       import("../../core/task/parse.ts"),
       import("../../core/task/validate.ts"),
     ]);
     try {
-      validateDag(parseTaskYaml(body.dag, { side: "server" }));
+      validateDag(parseTaskYaml(body.dag, { side: "server", facts: catalogFacts(deps.catalogs) }));
     } catch (error) {
       if (!(error instanceof SkyError)) deps.onInternalError(error, c.get("requestId"));
       return c.json({ detail: toWireError(error, { requestId: c.get("requestId") }) }, 400);

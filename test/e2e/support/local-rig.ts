@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createCloudRegistry } from "../../../src/clouds/registry.ts";
+import { openCatalogs } from "../../support/catalogs.ts";
 import { streamJobLogs } from "../../../src/core/clusters/logs.ts";
 import type { Operation } from "../../../src/core/operation.ts";
 import { operations } from "../../../src/core/operations.ts";
@@ -37,7 +38,7 @@ export async function createLocalRig(): Promise<LocalRig> {
   const open = (): Promise<TestServer> =>
     createTestServer({
       agentBundle,
-      clouds: (base) => createCloudRegistry({ home: base, env: process.env }),
+      clouds: (base) => createCloudRegistry({ home: base, env: process.env, catalogs: openCatalogs(base) }),
       home,
       database,
     });

@@ -1,0 +1,134 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { Catalog, type CatalogOrigin } from "./catalog.ts";
+import { parseCatalogCsv } from "./csv.ts";
+import { InvalidCatalogError } from "./errors.ts";
+import { decodeSnapshot } from "./snapshot-file.ts";
+import { withZoneNames, type CatalogTable } from "./table.ts";
+import { findZoneNames, readZoneNames } from "./zone-names.ts";
+
+export interface CatalogsOptions {
+  /** `~/.sky/catalogs/v8`: files that the user or a refresh put there, in the layout of SkyPilot 0.14.1. */
+  readonly directory: string;
+  /** Where the bundled snapshots are, one `<cloud>.catalog` each. */
+  readonly snapshots: string;
+}
+
+interface Loaded {
+  readonly stamp: string;
+  readonly table: CatalogTable;
+  readonly origin: CatalogOrigin;
+  /** Ready views by the stamp of their zone names; "" = as in the file. */
+  readonly views: Map<string, Catalog>;
+}
+
+/**
+ * The catalogs of every cloud: the user's file if there is one, else the refreshed one, else the bundled snapshot. Kept in memory and
+ * read again when the file changes.
+ */
+export class Catalogs {
+  readonly #options: CatalogsOptions;
+  readonly #loaded = new Map<string, Loaded>();
+
+  constructor(options: CatalogsOptions) {
+    this.#options = options;
+  }
+
+  /** `~/.sky/catalogs/v8` of this server. */
+  get directory(): string {
+    return this.#options.directory;
+  }
+
+  /** Clouds that have a catalog, alphabetical. */
+  clouds(): readonly string[] {
+    const bundled = namesIn(this.#options.snapshots).flatMap((name) => /^(.+)\.catalog$/.exec(name)?.[1] ?? []);
+    const files = namesIn(this.#options.directory).filter((name) => statOf(this.#csv(name)) !== undefined);
+    return [...new Set([...bundled, ...files])].sort();
+  }
+
+  /**
+   * The cloud's catalog, undefined when nothing is known of it. Zones have the names of `account` (or of the newest mapping when none
+   * is given) where its mapping is known. @throws InvalidCatalogError for a file that cannot be read
+   */
+  find(cloud: string, options: { readonly account?: string } = {}): Catalog | undefined {
+    const loaded = this.#load(cloud);
+    if (loaded === undefined) return undefined;
+    const zones = findZoneNames(join(this.#options.directory, cloud), options.account);
+    return this.#view(cloud, loaded, zones);
+  }
+
+  /** The cloud's catalog with the provider's own zone ids, all regions included. */
+  findRaw(cloud: string): Catalog | undefined {
+    const loaded = this.#load(cloud);
+    return loaded === undefined ? undefined : this.#view(cloud, loaded, undefined);
+  }
+
+  #view(cloud: string, loaded: Loaded, zones: { path: string; stamp: string } | undefined): Catalog {
+    const key = zones?.stamp ?? "";
+    const ready = loaded.views.get(key);
+    if (ready !== undefined) return ready;
+    const { origin } = loaded;
+    const table = zones === undefined ? loaded.table : withZoneNames(loaded.table, readZoneNames(zones.path));
+    const view = new Catalog({ cloud, origin, table });
+    // A few accounts at most are in use; an old mapping of the same file is of no use any more.
+    if (loaded.views.size >= 4) loaded.views.clear();
+    loaded.views.set(key, view);
+    return view;
+  }
+
+  #load(cloud: string): Loaded | undefined {
+    const csv = this.#csv(cloud);
+    const file = statOf(csv);
+    const path = file === undefined ? join(this.#options.snapshots, `${cloud}.catalog`) : csv;
+    const stat = file ?? statOf(path);
+    if (stat === undefined) return undefined;
+    const stamp = `${path}:${stat.mtimeMs}:${stat.size}`;
+    const known = this.#loaded.get(cloud);
+    if (known?.stamp === stamp) return known;
+    const read = file === undefined ? readSnapshot(path) : this.#readCsv(cloud, path, stat.mtimeMs);
+    const loaded: Loaded = { stamp, ...read, views: new Map() };
+    this.#loaded.set(cloud, loaded);
+    return loaded;
+  }
+
+  #csv(cloud: string): string {
+    return join(this.#options.directory, cloud, "vms.csv");
+  }
+
+  #readCsv(cloud: string, path: string, modifiedMs: number): Pick<Loaded, "table" | "origin"> {
+    const text = readFileSync(path, "utf8");
+    const kind = this.#isRefreshed(cloud, text) ? "refreshed file" : "user file";
+    const day = new Date(modifiedMs).toISOString().slice(0, 10);
+    return { table: parseCatalogCsv(text, path), origin: { kind, path, dates: { onDemand: day, spot: day } } };
+  }
+
+  /** A refresh notes the checksum of what it wrote; any other content is the user's. */
+  #isRefreshed(cloud: string, text: string): boolean {
+    const note = join(this.#options.directory, ".meta", cloud, "vms.csv.md5");
+    if (statOf(note) === undefined) return false;
+    return readFileSync(note, "utf8").trim() === createHash("md5").update(text).digest("hex");
+  }
+}
+
+function readSnapshot(path: string): Pick<Loaded, "table" | "origin"> {
+  try {
+    const { info, table } = decodeSnapshot(readFileSync(path));
+    return { table, origin: { kind: "snapshot", path, ...info } };
+  } catch (error) {
+    throw new InvalidCatalogError(path, "it is damaged; install the product again", { cause: error });
+  }
+}
+
+function statOf(path: string): { readonly mtimeMs: number; readonly size: number } | undefined {
+  return statSync(path, { throwIfNoEntry: false });
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,78 @@
+/** An accelerator that some provider offers, by its canonical name. */
+export interface KnownAccelerator {
+  readonly name: string;
+  /** As its maker states it, for requests such as `80GB+`; undefined: no device memory of its own to ask by. */
+  readonly memoryGb?: number;
+  readonly manufacturer?: "nvidia" | "amd" | "intel";
+}
+
+/**
+ * Names as SkyPilot's catalogs spell them (2025-H2). Memory per device in GB is the figure of the data sheets; for B200, H200, GH200 and
+ * H100-NVL SkyPilot's own table has 80, which makes `141GB` find nothing.
+ */
+export const KNOWN_ACCELERATORS: readonly KnownAccelerator[] = [
+  { name: "A10", memoryGb: 24, manufacturer: "nvidia" },
+  { name: "A100", memoryGb: 40, manufacturer: "nvidia" },
+  { name: "A100-80GB", memoryGb: 80, manufacturer: "nvidia" },
+  { name: "A100-80GB-SXM", memoryGb: 80, manufacturer: "nvidia" },
+  { name: "A10G", memoryGb: 24, manufacturer: "nvidia" },
+  { name: "A30", memoryGb: 24, manufacturer: "nvidia" },
+  { name: "A40", memoryGb: 48, manufacturer: "nvidia" },
+  { name: "A4000", memoryGb: 16, manufacturer: "nvidia" },
+  { name: "A6000", memoryGb: 48, manufacturer: "nvidia" },
+  { name: "A800", memoryGb: 80, manufacturer: "nvidia" },
+  { name: "B200", memoryGb: 180, manufacturer: "nvidia" },
+  { name: "B300", memoryGb: 288, manufacturer: "nvidia" },
+  { name: "GH200", memoryGb: 96, manufacturer: "nvidia" },
+  { name: "GTX1660S", memoryGb: 6, manufacturer: "nvidia" },
+  { name: "Gaudi HL-205", memoryGb: 32, manufacturer: "intel" },
+  { name: "H100", memoryGb: 80, manufacturer: "nvidia" },
+  { name: "H100-MEGA", memoryGb: 80, manufacturer: "nvidia" },
+  { name: "H100-NVL", memoryGb: 94, manufacturer: "nvidia" },
+  { name: "H100-NVLINK", memoryGb: 80, manufacturer: "nvidia" },
+  { name: "H100-SXM", memoryGb: 80, manufacturer: "nvidia" },
+  { name: "H200", memoryGb: 141, manufacturer: "nvidia" },
+  { name: "H200-SXM", memoryGb: 141, manufacturer: "nvidia" },
+  { name: "K80", memoryGb: 12, manufacturer: "nvidia" },
+  { name: "L4", memoryGb: 24, manufacturer: "nvidia" },
+  { name: "L40", memoryGb: 48, manufacturer: "nvidia" },
+  { name: "L40S", memoryGb: 48, manufacturer: "nvidia" },
+  { name: "M4000", memoryGb: 8, manufacturer: "nvidia" },
+  { name: "M60", memoryGb: 8, manufacturer: "nvidia" },
+  { name: "MI300X", memoryGb: 192, manufacturer: "amd" },
+  { name: "P100", memoryGb: 16, manufacturer: "nvidia" },
+  { name: "P4", memoryGb: 8, manufacturer: "nvidia" },
+  { name: "P4000", memoryGb: 8, manufacturer: "nvidia" },
+  { name: "RTX PRO 4500", memoryGb: 32, manufacturer: "nvidia" },
+  { name: "RTX3060", memoryGb: 12, manufacturer: "nvidia" },
+  { name: "RTX3070", memoryGb: 8, manufacturer: "nvidia" },
+  { name: "RTX3080", memoryGb: 10, manufacturer: "nvidia" },
+  { name: "RTX3090", memoryGb: 24, manufacturer: "nvidia" },
+  { name: "RTX4000-Ada", memoryGb: 20, manufacturer: "nvidia" },
+  { name: "RTX4090", memoryGb: 24, manufacturer: "nvidia" },
+  { name: "RTX5060", memoryGb: 8, manufacturer: "nvidia" },
+  { name: "RTX5090", memoryGb: 32, manufacturer: "nvidia" },
+  { name: "RTX6000", memoryGb: 24, manufacturer: "nvidia" },
+  { name: "RTX6000-Ada", memoryGb: 48, manufacturer: "nvidia" },
+  { name: "RTX6000Ada", memoryGb: 48, manufacturer: "nvidia" },
+  { name: "RTX8000", memoryGb: 48, manufacturer: "nvidia" },
+  { name: "RTXA4000", memoryGb: 16, manufacturer: "nvidia" },
+  { name: "RTXA4500", memoryGb: 20, manufacturer: "nvidia" },
+  { name: "RTXA5000", memoryGb: 24, manufacturer: "nvidia" },
+  { name: "RTXA6000", memoryGb: 48, manufacturer: "nvidia" },
+  { name: "RTXPRO6000", memoryGb: 96, manufacturer: "nvidia" },
+  { name: "RTXPRO6000S", memoryGb: 96, manufacturer: "nvidia" },
+  { name: "RTXPRO6000WS", memoryGb: 96, manufacturer: "nvidia" },
+  { name: "Radeon MI25", memoryGb: 16, manufacturer: "amd" },
+  { name: "Radeon Pro V520", memoryGb: 8, manufacturer: "amd" },
+  { name: "T4", memoryGb: 16, manufacturer: "nvidia" },
+  { name: "T4g", memoryGb: 16, manufacturer: "nvidia" },
+  { name: "V100", memoryGb: 16, manufacturer: "nvidia" },
+  { name: "V100-32GB", memoryGb: 32, manufacturer: "nvidia" },
+  { name: "tpu-v2" },
+  { name: "tpu-v3" },
+  { name: "tpu-v4" },
+  { name: "tpu-v5litepod" },
+  { name: "tpu-v5p" },
+  { name: "tpu-v6e" },
+];
