@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Fleet } from "../fleet/fleet.ts";
@@ -43,7 +42,7 @@ describeWithFleet("the fleet", () => {
       },
     ])) as [Host, Host, Host];
     process.stdout.write(`3 hosts in ${Math.round(performance.now() - started)} ms\n`);
-    installSshUser(fleet, { home: sandbox.home, hosts: fleet.hosts });
+    await installSshUser(fleet, { home: sandbox.home, hosts: fleet.hosts });
   });
 
   afterAll(async () => {
@@ -52,12 +51,7 @@ describeWithFleet("the fleet", () => {
   });
 
   function startSsh(args: readonly string[], options: Partial<RunOptions> = {}): RunningProgram {
-    return sandbox.start(["ssh", "-F", join(sandbox.home, ".ssh/config"), ...sshPlace(), ...args], options);
-  }
-
-  /** OpenSSH takes the home directory from the account, not from HOME. */
-  function sshPlace(): readonly string[] {
-    return ["-o", `UserKnownHostsFile=${join(sandbox.home, ".ssh/known_hosts")}`];
+    return sandbox.start(["ssh", ...args], options);
   }
 
   function ssh(args: readonly string[], options: Partial<RunOptions> = {}): Promise<RunResult> {
@@ -73,7 +67,6 @@ describeWithFleet("the fleet", () => {
   });
 
   test("hosts reach each other by name, and nothing else", async () => {
-    installSshUser(fleet, { home: sandbox.home, hosts: fleet.hosts });
     plain.writeFile("/etc/fleet/probe", `exec 3<>/dev/tcp/other/22 && head -c 7 <&3\n`);
     expect((await ssh(["plain", "bash", "/etc/fleet/probe"])).stdout).toBe("SSH-2.0");
     const outside = await fleet.run(["bash", "-c", "echo > /dev/tcp/192.0.2.1/443"]);
@@ -167,7 +160,7 @@ describeWithFleet("the fleet", () => {
   test("a host that comes back as another machine is refused", async () => {
     await plain.reboot({ changesHostKey: true });
     expect((await ssh(["plain", "true"])).stderr).toContain("REMOTE HOST IDENTIFICATION HAS CHANGED");
-    installSshUser(fleet, { home: sandbox.home, hosts: fleet.hosts });
+    await installSshUser(fleet, { home: sandbox.home, hosts: fleet.hosts });
     expect((await ssh(["plain", "true"])).exitCode).toBe(0);
   });
 

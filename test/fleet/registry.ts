@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -42,8 +42,14 @@ export function findCachedPackage(name: string): RegistryPackage | undefined {
 /** Starts a registry outside the fleet that serves the packages. */
 export async function startRegistry(fleet: Fleet, packages: readonly RegistryPackage[]): Promise<Registry> {
   let output = "";
+  // npm's cache may be below the home directory, which is another one inside.
+  const served = packages.map((one) => {
+    const file = join(fleet.root, `${one.name}.tgz`);
+    copyFileSync(one.file, file);
+    return { ...one, file };
+  });
   const program = fleet.start(
-    [process.execPath, scriptPath("registry.ts"), OUTSIDE, String(PORT), JSON.stringify(packages)],
+    [process.execPath, scriptPath("registry.ts"), OUTSIDE, String(PORT), JSON.stringify(served)],
     {
       timeoutMs: 3_600_000,
       onOutput: (text) => {

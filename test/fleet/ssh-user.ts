@@ -38,8 +38,11 @@ export function knownHosts(hosts: readonly Host[]): string {
     .join("");
 }
 
-/** Gives somebody's ~/.ssh the fleet's key, a config with the hosts' names and, unless told otherwise, their host keys. */
-export function installSshUser(fleet: Fleet, options: SshUserOptions): void {
+/**
+ * Gives somebody's ~/.ssh the fleet's key, a config with the hosts' names and, unless told otherwise, their host keys. OpenSSH takes
+ * the home directory from the account, not from HOME: inside the fleet's world the account's becomes this one.
+ */
+export async function installSshUser(fleet: Fleet, options: SshUserOptions): Promise<void> {
   const directory = join(options.home, ".ssh");
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const identity = join(directory, "id_ed25519");
@@ -49,4 +52,5 @@ export function installSshUser(fleet: Fleet, options: SshUserOptions): void {
   writeFileSync(join(directory, "config"), sshConfig(options.hosts, identity), { mode: 0o600 });
   if (options.isKnown !== false)
     writeFileSync(join(directory, "known_hosts"), knownHosts(options.hosts), { mode: 0o600 });
+  await fleet.world.setHome(options.home);
 }

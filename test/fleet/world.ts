@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, realpathSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -61,6 +61,7 @@ export class World {
   readonly root: string;
   readonly #child: ChildProcess;
   readonly #pid: number;
+  #home: string | undefined;
 
   private constructor(root: string, child: ChildProcess, pid: number) {
     this.root = root;
@@ -101,6 +102,15 @@ export class World {
     const result = await this.run(argv, options);
     if (result.exitCode === 0) return result.stdout;
     throw new Error(`${argv.join(" ")}: exit code ${result.exitCode}\n${result.stderr}${result.stdout}`);
+  }
+
+  /** Makes a directory the home directory of this process's account, inside the world. */
+  async setHome(directory: string): Promise<void> {
+    if (this.#home === directory) return;
+    const { homedir } = userInfo();
+    if (this.#home !== undefined) await this.require(["umount", homedir]);
+    await this.require(["mount", "--bind", directory, homedir]);
+    this.#home = directory;
   }
 
   async dispose(): Promise<void> {
