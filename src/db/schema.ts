@@ -140,6 +140,37 @@ export interface ClusterHistoryTable {
   provision_log_path: string | null;
   is_managed: number;
   price_usd_per_hour: number | null;
+  /** JSON map. */
+  labels: Generated<string>;
+}
+
+/** What a cluster costs, in periods with constant rates; rates are USD per hour for all nodes, null = unknown. */
+export interface ClusterChargesTable {
+  id: Generated<number>;
+  cluster_hash: string;
+  /** Only disks are paid for while it is stopped. */
+  state: "running" | "stopped";
+  started_at: number;
+  /** Null = it goes on. */
+  ended_at: number | null;
+  instances_usd_per_hour: number | null;
+  disks_usd_per_hour: number | null;
+  ips_usd_per_hour: number | null;
+}
+
+export interface BudgetsTable {
+  name: string;
+  scope: "all" | "user" | "workspace" | "label";
+  /** User name, workspace, or `key=value`; empty for `all`. */
+  scope_value: string;
+  limit_usd: number;
+  period: "day" | "week" | "month" | "total";
+  /** What the server does when it is reached. */
+  action: "warn" | "stop" | "down";
+  created_by: string;
+  created_at: number;
+  /** When it was reached in the period that runs; null = not yet. */
+  reached_at: number | null;
 }
 
 export interface ClusterEventsTable {
@@ -176,6 +207,8 @@ export interface Database {
   clusters: ClustersTable;
   cluster_locks: ClusterLocksTable;
   cluster_history: ClusterHistoryTable;
+  cluster_charges: ClusterChargesTable;
+  budgets: BudgetsTable;
   cluster_events: ClusterEventsTable;
   users: UsersTable;
   system_config: SystemConfigTable;

@@ -38,7 +38,8 @@ export function cachedStatus(status: AnyOperation): AnyOperation {
 }
 
 function cacheKey(body: StatusBody, context: OperationContext): string | undefined {
-  if (body.refresh !== "NONE" || body.cluster_names !== undefined) return undefined;
+  // What clusters have cost grows all the time.
+  if (body.refresh !== "NONE" || body.cluster_names !== undefined || body.include_costs) return undefined;
   return JSON.stringify([
     context.caller,
     body.all_users,

@@ -69,6 +69,7 @@ export interface StatusBody extends RequestBody {
   readonly include_credentials?: boolean | undefined;
   readonly summary_response?: boolean | undefined;
   readonly include_handle?: boolean | undefined;
+  readonly include_costs?: boolean | undefined;
 }
 
 export interface QueueBody extends RequestBody {

@@ -1,9 +1,11 @@
 import { listClusterHistory, type ClusterHistoryRow } from "../../db/queries/clusters-history.ts";
+import { listCharges, type ClusterChargeRow } from "../../db/queries/cluster-charges.ts";
 import { listClusters } from "../../db/queries/clusters.ts";
 import { formatAmount } from "../optimizer/ruled-table.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { Offer } from "../ports/cloud.ts";
 import type { CostReportBody } from "./bodies.ts";
+import { costOf, ratesOf, totalRate, type Cost } from "./charges.ts";
 import { acceleratorsText, launchedResources, resourcesText } from "./record.ts";
 import type { UsageInterval } from "./transition.ts";
 
@@ -27,7 +29,12 @@ export interface CostRecord {
   readonly node_names: string;
   readonly last_creation_yaml: string | null;
   readonly last_creation_command: string | null;
+  /** USD of the days that were asked for: instances, disks (also of stopped clusters) and public addresses. */
   readonly total_cost: number;
+  /** USD per hour: of a stopped cluster its disks, of one that is gone what it was while it ran; null = unknown. */
+  readonly cost_per_hour: number | null;
+  readonly cost_details: CostDetails;
+  readonly labels: Readonly<Record<string, string>>;
   readonly cloud: string;
   readonly region: string;
   readonly cpus: string;
@@ -37,8 +44,15 @@ export interface CostRecord {
   readonly resources_str_full: string;
 }
 
+/** USD; `is_complete` is false when some price is not known, so that the real cost is higher. */
+export interface CostDetails {
+  readonly instances: number;
+  readonly disks: number;
+  readonly ips: number;
+  readonly is_complete: boolean;
+}
+
 const DAY_MS = 86_400_000;
-const HOUR_SECONDS = 3600;
 
 export const costReportOperation: Operation<CostReportBody, readonly CostRecord[]> = {
   name: "clusters.cost_report",
@@ -58,6 +72,7 @@ async function runCostReport(body: CostReportBody, context: OperationContext): P
     excludeManaged: body.exclude_managed_clusters ?? false,
   });
   const live = new Map((await listClusters(context.db)).map((row) => [row.cluster_hash, row]));
+  const charges = await chargesByCluster(context, since);
   const names = new Map<string, { readonly displayName: string; readonly infra: string }>();
   for (const { cloud, region, zone } of history) {
     if (names.has(cloud)) continue;
@@ -69,8 +84,40 @@ async function runCostReport(body: CostReportBody, context: OperationContext): P
     .map((row) => {
       const current = live.get(row.cluster_hash);
       const { displayName, infra } = names.get(row.cloud) ?? { displayName: row.cloud, infra: row.cloud };
-      return toCostRecord(row, { now, displayName, infra, status: current?.status, lastEvent: current?.last_event });
+      const usage = { charges: charges.get(row.cluster_hash), from: since, to: now };
+      return toCostRecord(row, { usage, displayName, infra, status: current?.status, lastEvent: current?.last_event });
     });
+}
+
+async function chargesByCluster(
+  context: OperationContext,
+  since: number,
+): Promise<ReadonlyMap<string, readonly ClusterChargeRow[]>> {
+  const charges = await listCharges(context.db, { since });
+  return Map.groupBy(charges, (charge) => charge.cluster_hash);
+}
+
+interface Usage {
+  /** Absent for clusters from before costs were kept. */
+  readonly charges: readonly ClusterChargeRow[] | undefined;
+  readonly from: number;
+  readonly to: number;
+}
+
+function costOfCluster(row: ClusterHistoryRow, usage: Usage): Cost {
+  if (usage.charges !== undefined) return costOf(usage.charges, usage);
+  const rate = row.price_usd_per_hour === null ? null : row.price_usd_per_hour * row.num_nodes;
+  const charges = intervalsOf(row).map(([started_at, ended_at], id) => ({
+    id,
+    cluster_hash: row.cluster_hash,
+    state: "running" as const,
+    started_at,
+    ended_at,
+    instances_usd_per_hour: rate,
+    disks_usd_per_hour: 0,
+    ips_usd_per_hour: 0,
+  }));
+  return costOf(charges, usage);
 }
 
 function intervalsOf(row: ClusterHistoryRow): readonly UsageInterval[] {
@@ -82,10 +129,22 @@ function lastMoment(row: ClusterHistoryRow, now: number): number {
   return last === undefined ? row.launched_at : (last[1] ?? now);
 }
 
+/** Inside the window. */
+function runningSeconds(intervals: readonly UsageInterval[], { from, to }: Usage): number {
+  const ms = intervals.reduce((sum, [start, end]) => sum + Math.max(0, (end ?? to) - Math.max(start, from)), 0);
+  return Math.floor(ms / 1000);
+}
+
+/** USD per hour of a cluster as it is; of one that is gone, as it was while it ran. */
+export function hourlyCost(offer: Offer, numNodes: number, status: string | undefined): number | null {
+  const rates = ratesOf(offer, numNodes, status === "STOPPED" ? "stopped" : "running");
+  return rates.instances === null ? null : totalRate(rates);
+}
+
 function toCostRecord(
   row: ClusterHistoryRow,
   facts: {
-    readonly now: number;
+    readonly usage: Usage;
     readonly displayName: string;
     readonly infra: string;
     readonly status: string | undefined;
@@ -97,13 +156,12 @@ function toCostRecord(
   const intervals = intervalsOf(row).map(
     ([start, end]) => [Math.floor(start / 1000), end === null ? null : Math.floor(end / 1000)] as const,
   );
-  const seconds = Math.floor(facts.now / 1000);
-  const duration = intervals.reduce((sum, [start, end]) => sum + (end ?? seconds) - start, 0);
+  const cost = costOfCluster(row, facts.usage);
   const hasGpus = Object.keys(accelerators).length > 0;
   return {
     name: row.name,
     launched_at: Math.floor(row.launched_at / 1000),
-    duration,
+    duration: runningSeconds(intervalsOf(row), facts.usage),
     num_nodes: row.num_nodes,
     resources: launchedResources({ offer, ports: [], labels: {} }, facts.infra),
     priority: null,
@@ -118,7 +176,15 @@ function toCostRecord(
     node_names: "",
     last_creation_yaml: row.last_creation_yaml,
     last_creation_command: row.last_creation_command,
-    total_cost: ((row.price_usd_per_hour ?? 0) * row.num_nodes * duration) / HOUR_SECONDS,
+    total_cost: cost.totalUsd,
+    cost_per_hour: hourlyCost(offer, row.num_nodes, facts.status),
+    cost_details: {
+      instances: cost.instancesUsd,
+      disks: cost.disksUsd,
+      ips: cost.ipsUsd,
+      is_complete: cost.isComplete,
+    },
+    labels: JSON.parse(row.labels) as Readonly<Record<string, string>>,
     cloud: facts.displayName,
     region: row.region,
     cpus: formatAmount(cpus),

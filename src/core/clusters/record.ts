@@ -55,6 +55,10 @@ export interface StatusRecord {
   readonly priority: number;
   readonly links: Readonly<Record<string, string>>;
   readonly storage_mounts_metadata: string;
+  /** USD per hour; null = unknown. */
+  readonly cost_per_hour?: number | null;
+  /** USD since the launch. */
+  readonly total_cost?: number;
 }
 
 /** Pickled None: official clients unpickle the field and never look at it. */
@@ -113,6 +117,7 @@ export interface RecordOptions {
   readonly includeHandle: boolean;
   /** Leaves out the long fields. */
   readonly isSummary: boolean;
+  readonly costs?: Pick<StatusRecord, "cost_per_hour" | "total_cost">;
 }
 
 /** A cluster as `sky status` gets it. Absent fields are left out, as the original does. */
@@ -153,6 +158,7 @@ export function toStatusRecord(cluster: Cluster, options: RecordOptions): Status
     priority: 0,
     links: {},
     storage_mounts_metadata: PICKLED_NONE,
+    ...options.costs,
   };
 }
 

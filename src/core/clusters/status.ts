@@ -1,8 +1,11 @@
+import { listCharges, type ClusterChargeRow } from "../../db/queries/cluster-charges.ts";
 import { listClusters, type ClusterRow } from "../../db/queries/clusters.ts";
 import { SkyError } from "../../shared/errors.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { StatusBody } from "./bodies.ts";
-import { cloudContext, toCluster } from "./cluster.ts";
+import { costOf } from "./charges.ts";
+import { cloudContext, toCluster, type Cluster } from "./cluster.ts";
+import { hourlyCost } from "./cost-report.ts";
 import { yellow } from "./messages.ts";
 import { toStatusRecord, type StatusRecord } from "./record.ts";
 import { needsRefresh, refreshCluster } from "./refresh.ts";
@@ -57,15 +60,31 @@ async function renderAll(
   const clouds = new Map(
     await Promise.all([...names].map(async (name) => [name, await context.clouds.load(name)] as const)),
   );
+  const charges =
+    body.include_costs === true ? await listCharges(context.db, { clusterHashes: hashesOf(rows) }) : undefined;
   return rows.map((row) => {
     const cloud = clouds.get(row.cloud);
-    return toStatusRecord(toCluster(row), {
+    const cluster = toCluster(row);
+    return toStatusRecord(cluster, {
       displayName: cloud?.displayName ?? row.cloud,
       wireInfra: cloud?.wireInfra(row.region, row.zone) ?? row.cloud,
       includeHandle: body.include_handle ?? true,
       isSummary: body.summary_response ?? false,
+      ...(charges === undefined ? {} : { costs: costsOf(cluster, charges, context.clock.now()) }),
     });
   });
+}
+
+function hashesOf(rows: readonly ClusterRow[]): readonly string[] {
+  return rows.map((row) => row.cluster_hash);
+}
+
+function costsOf({ row, offer }: Cluster, charges: readonly ClusterChargeRow[], now: number) {
+  const own = charges.filter((charge) => charge.cluster_hash === row.cluster_hash);
+  return {
+    cost_per_hour: hourlyCost(offer, row.num_nodes, row.status),
+    total_cost: costOf(own, { from: 0, to: now }).totalUsd,
+  };
 }
 
 /** `*`, `?` and `[...]` as a shell matches names. */

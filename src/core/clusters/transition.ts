@@ -11,6 +11,7 @@ import {
 } from "../../db/queries/clusters.ts";
 import type { Database } from "../../db/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { settleCharge } from "./charges.ts";
 import { mayMove, statesBefore } from "./state.ts";
 
 export interface StateStore {
@@ -44,7 +45,16 @@ export async function moveTo(store: StateStore, row: ClusterRow, move: Move): Pr
   await recordEvent(store, row, { type: "STATUS_CHANGE", to: move.to, reason: move.reason });
   if (move.to === "STOPPED") await closeUsage(store, row.cluster_hash, at);
   else await openUsage(store, row.cluster_hash, at);
+  // While nodes are asked for, none may be there: they are charged from the moment that they are.
+  if (move.phase !== "provisioning") {
+    await charge(store, { ...row, num_nodes: move.fields?.num_nodes ?? row.num_nodes }, move.to);
+  }
   return true;
+}
+
+async function charge(store: StateStore, row: ClusterRow, status: ClusterStatus): Promise<void> {
+  const state = status === "STOPPED" ? "stopped" : "running";
+  await settleCharge(store.db, row, { state, at: store.clock.now() });
 }
 
 /** Removes the cluster's row; its history stays. False when it was gone. */
@@ -53,7 +63,9 @@ export async function removeCluster(store: StateStore, row: ClusterRow, reason: 
   const isRemoved = await deleteCluster(store.db, row.cluster_hash);
   if (!isRemoved) return false;
   await recordEvent(store, row, { type: "STATUS_CHANGE", to: null, reason });
-  await closeUsage(store, row.cluster_hash, store.clock.now());
+  const at = store.clock.now();
+  await closeUsage(store, row.cluster_hash, at);
+  await settleCharge(store.db, row, { state: "gone", at });
   return true;
 }
 
@@ -79,6 +91,7 @@ export async function recordEvent(
 export async function noteProgress(store: StateStore, row: ClusterRow, phase: string, reason: string): Promise<void> {
   await updateCluster(store.db, row.cluster_hash, { phase, last_event: reason });
   await recordEvent(store, row, { type: "STATUS_CHANGE", to: row.status, reason });
+  if (phase === "runtime_setup") await charge(store, row, row.status);
 }
 
 /** Writes the lasting record of a cluster. */
@@ -103,6 +116,7 @@ export async function rememberCluster(store: StateStore, row: ClusterRow): Promi
     provision_log_path: row.provision_log_path,
     is_managed: row.is_managed,
     price_usd_per_hour: row.price_usd_per_hour,
+    labels: row.labels,
   });
 }
 

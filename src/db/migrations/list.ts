@@ -3,6 +3,13 @@ import { initial } from "./0001_initial.ts";
 import { shareLargeResults } from "./0002_share_large_results.ts";
 import { countClusterChanges } from "./0003_count_cluster_changes.ts";
 import { lockClusters } from "./0004_lock_clusters.ts";
+import { chargeClusters } from "./0006_charge_clusters.ts";
 
 /** Every migration in order; the last one's name stands in `latest-migration.ts`. */
-export const migrations: readonly Migration[] = [initial, shareLargeResults, countClusterChanges, lockClusters];
+export const migrations: readonly Migration[] = [
+  initial,
+  shareLargeResults,
+  countClusterChanges,
+  lockClusters,
+  chargeClusters,
+];

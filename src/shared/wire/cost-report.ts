@@ -34,5 +34,11 @@ export const CostRecord = z.object({
   accelerators: z.string().nullable(),
   resources_str: z.string(),
   resources_str_full: z.string(),
+  /** Ours. */
+  cost_per_hour: z.number().nullable().optional(),
+  cost_details: z
+    .object({ instances: z.number(), disks: z.number(), ips: z.number(), is_complete: z.boolean() })
+    .optional(),
+  labels: z.record(z.string(), z.string()).optional(),
 });
 export type CostRecord = z.infer<typeof CostRecord>;

@@ -14,6 +14,8 @@ export const StatusBody = z.object({
   include_credentials: flag(true),
   summary_response: flag(false),
   include_handle: flag(true),
+  /** Also what each cluster costs; an addition of ours. */
+  include_costs: flag(false),
 });
 export type StatusBody = z.infer<typeof StatusBody>;
 
@@ -63,5 +65,7 @@ export const StatusRecord = z.object({
   priority_class: text,
   links: z.record(z.string(), z.string()).optional(),
   storage_mounts_metadata: text,
+  cost_per_hour: z.number().nullable().optional(),
+  total_cost: z.number().optional(),
 });
 export type StatusRecord = z.infer<typeof StatusRecord>;
