@@ -33,6 +33,8 @@ export interface PricedType {
 export interface TypeSelection {
   /** Cheapest first; equals by name. */
   readonly types: readonly PricedType[];
+  /** Types that fit and have no known price there. */
+  readonly unpriced?: readonly InstanceType[];
   /** Set when `types` is empty. */
   readonly obstacle?: Obstacle;
   /** Accelerators that come close, e.g. `A100:8`, cheapest first; only when no type has the one that was asked for. */
@@ -111,7 +113,8 @@ function sieve(catalog: Catalog, { wish, filters }: Sieve, types: readonly Insta
   const affordable = priced.filter(({ usdPerHour }) => usdPerHour <= (wish.maxUsdPerHour ?? Infinity));
   if (affordable.length === 0) return { types: [], obstacle: "max hourly cost", suggestions: [] };
   affordable.sort((a, b) => a.usdPerHour - b.usdPerHour || compareText(a.type.name, b.type.name));
-  return { types: affordable, suggestions: [] };
+  const unpriced = left.filter((type) => !priced.some((one) => one.type === type));
+  return { types: affordable, unpriced, suggestions: [] };
 }
 
 function isSoldAt(catalog: Catalog, type: InstanceType, where: Where): boolean {

@@ -33,6 +33,7 @@ export function createAwsCloud(options: {
     wireInfra: (region, zone) => ["aws", region, zone ?? ""].filter((part) => part !== "").join("/"),
     power: "poweroff",
     hasNodes: false,
+    canPlan: true,
     checksOverNetwork: true,
     maxNameLength: 248,
     check: (context) => checkAws(auth, context),

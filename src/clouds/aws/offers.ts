@@ -27,8 +27,12 @@ export function awsOffers(request: OfferRequest, catalog: Catalog): OfferSet {
     }),
     rejected: missingRegions(name, { request, catalog }),
     suggestions: [],
-    ...(hasChoice ? { alternatives: selection.types.map(({ type }) => type.name) } : {}),
+    ...(hasChoice ? { alternatives: namesOf(selection) } : {}),
   };
+}
+
+function namesOf({ types, unpriced = [] }: TypeSelection): readonly string[] {
+  return [...types.map(({ type }) => type.name), ...unpriced.map((type) => type.name)];
 }
 
 function select(request: OfferRequest, catalog: Catalog): TypeSelection {

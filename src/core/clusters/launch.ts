@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { findCluster, updateCluster } from "../../db/queries/clusters.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import { AgentError, InvalidValueError, ResourcesUnavailableError } from "../../shared/errors.ts";
+import { AgentError, InvalidValueError, NotAvailableYetError, ResourcesUnavailableError } from "../../shared/errors.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import { warnAboutSession } from "../check/sessions.ts";
 import { greet } from "../provision/renew.ts";
@@ -104,9 +104,19 @@ async function launchRound(launch: Round, context: OperationContext): Promise<La
   context.log.spin(messages.spinner("Optimizing"));
   const plan = await context.effect(`plan${suffix}`, () => planLaunch(body, input.task, context));
   if (body.quiet_optimizer !== true) showTable(plan, context);
+  await refuseUnlaunchable(plan, context);
   warnAboutSpot(body, plan, context);
   const ready = await provisionOrReuse({ ...launch, plan }, context);
   return runStages({ ...launch, plan, ...ready }, context);
+}
+
+/** A cloud may be able to say what nodes would cost before this release can run them. */
+async function refuseUnlaunchable(plan: LaunchPlan, context: OperationContext): Promise<void> {
+  const place = plan.attempts[0];
+  if (place === undefined || (await context.clouds.load(place.offer.cloud)).hasNodes !== false) return;
+  throw new NotAvailableYetError(`Launching on ${place.displayName} is not available yet; nothing was started.`, {
+    hint: "--dryrun shows the plan and its price. This machine can run tasks: --infra local",
+  });
 }
 
 function warnAboutSpot(body: LaunchBody, plan: LaunchPlan, context: OperationContext): void {

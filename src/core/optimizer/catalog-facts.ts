@@ -17,7 +17,9 @@ export function catalogFacts(catalogs: Catalogs): CatalogFacts {
     instanceType: (name, cloud) => {
       const found = all(cloud).flatMap((catalog) => catalog.findType(name) ?? []);
       const [first] = found;
-      return first === undefined ? undefined : { vcpus: first.vcpus ?? NaN, memoryGib: first.memoryGib ?? NaN };
+      if (first === undefined) return undefined;
+      const { vcpus = NaN, memoryGib = NaN, accelerator } = first;
+      return { vcpus, memoryGib, accelerators: accelerator };
     },
     regions: (cloud) => catalogs.find(cloud)?.regions() ?? [],
     zones: (cloud, region) => {

@@ -1,6 +1,6 @@
 /** What is said when nothing satisfies a candidate, and the error when nothing satisfies the task. The words are 0.14.1's. */
 
-import { ResourcesUnavailableError } from "../../shared/errors.ts";
+import { InvalidValueError, ResourcesUnavailableError } from "../../shared/errors.ts";
 import { displayNameOf } from "../check/clouds.ts";
 import type { OperationContext } from "../operation.ts";
 import { formatResources } from "../resources/format.ts";
@@ -45,6 +45,25 @@ function missingLines(task: Task, resources: Resources, answer: CandidateAnswer)
   const { suggestions } = answer;
   if (suggestions.length > 0) return [first, `Did you mean: ${cyan(listText(suggestions))}`];
   return [first, ...advice(resources).map(grey)];
+}
+
+/**
+ * An instance type that no cloud has is a mistake rather than a lack. Clouds without a catalog make up types of their own, so that
+ * nothing can be said where one of them was asked. @throws InvalidValueError
+ */
+export function refuseUnknownTypes({ task, answers, enabled }: TaskAnswers, { catalogs }: OperationContext): void {
+  for (const answer of answers) {
+    const name = task.resources.candidates[answer.candidate]?.instanceType;
+    if (name === undefined || answer.offers.length > 0) continue;
+    const clouds = enabled.filter((cloud) => answer.asked.includes(cloud.displayName));
+    const found = clouds.map((cloud) => catalogs.find(cloud.name));
+    if (clouds.length === 0 || found.some((catalog) => catalog === undefined || catalog.findType(name) !== undefined)) {
+      continue;
+    }
+    const [only] = answer.asked;
+    const where = answer.asked.length === 1 ? `cloud ${only}` : `any cloud among [${answer.asked.join(", ")}]`;
+    throw new InvalidValueError(`Invalid instance type '${name}' for ${where}.`);
+  }
 }
 
 /** Which wishes may be too narrow. */
@@ -134,7 +153,10 @@ function notEnabledHint(keys: readonly string[], { enabled }: TaskAnswers, conte
   return `${shown.join(", ")} ${shown.length === 1 ? "is" : "are"} not available in this version yet.${use}`;
 }
 
-/** As Python prints a list of texts. */
+/** In alphabetical order, as Python prints a list of texts. */
 function listText(items: readonly string[]): string {
-  return `[${items.map((item) => `'${item}'`).join(", ")}]`;
+  return `[${items
+    .toSorted()
+    .map((item) => `'${item}'`)
+    .join(", ")}]`;
 }

@@ -2,7 +2,7 @@ import type { OperationContext } from "../operation.ts";
 import type { Task } from "../task/task.ts";
 import type { BlockedPlace } from "./blocked.ts";
 import { askForTask, type RankedOffer, type Rejection, type TaskAnswers } from "./candidates.ts";
-import { explainInfeasible, infeasibleLines } from "./infeasible.ts";
+import { explainInfeasible, infeasibleLines, refuseUnknownTypes } from "./infeasible.ts";
 import { rateOf } from "./rates.ts";
 
 export interface Ranking {
@@ -23,10 +23,12 @@ export interface RankOptions {
 
 /**
  * Asks every enabled cloud for offers and ranks them: cheapest for all nodes first, equals in the order of the clouds and of each
- * cloud's preference; a preference list in its own order. Throws NoCloudAccessError, and ResourcesUnavailableError when nothing fits.
+ * cloud's preference; a preference list in its own order. Throws NoCloudAccessError, InvalidValueError for an instance type that does not
+ * exist, and ResourcesUnavailableError when nothing fits.
  */
 export async function rankOffers(task: Task, context: OperationContext, options: RankOptions = {}): Promise<Ranking> {
   const answers = await askForTask(task, context, options.blocked);
+  refuseUnknownTypes(answers, context);
   const notices = infeasibleLines(answers);
   const offers = ranked(answers);
   if (offers.length === 0) {

@@ -1,10 +1,10 @@
 /** What only a catalog can tell: whether region, zone and instance type exist and offer what is asked for. */
 
 import { closeWords } from "../../shared/config/closest.ts";
-import { InvalidValueError } from "../../shared/errors.ts";
-import { reprFloat } from "../../shared/yaml-repr.ts";
+import { InvalidValueError, ResourcesMismatchError } from "../../shared/errors.ts";
+import { reprFloat, reprString } from "../../shared/yaml-repr.ts";
 import { displayCloud } from "./infra.ts";
-import type { CatalogFacts, Resources } from "./resources.ts";
+import type { AcceleratorRequest, CatalogFacts, InstanceTypeFacts, Resources } from "./resources.ts";
 
 const SUGGESTIONS = 5;
 
@@ -15,6 +15,8 @@ export function checkAgainstCatalog(resources: Resources, facts: CatalogFacts): 
   if (cloud !== undefined && zone !== undefined) checkZone(zone, region, facts.zones(cloud, region));
   checkInstanceType(resources, facts);
 }
+
+const COUNT_TOLERANCE = 0.01;
 
 function checkRegion(name: string, cloud: string, known: readonly string[]): void {
   if (known.length === 0 || known.some((item) => item.toLowerCase() === name.toLowerCase())) return;
@@ -39,6 +41,7 @@ function checkInstanceType(resources: Resources, facts: CatalogFacts): void {
   if (name === undefined) return;
   const type = facts.instanceType(name, infra.cloud);
   if (type === undefined) return refuseUnknownType(resources, name, facts);
+  checkAccelerators(resources, type);
   if (cpus !== undefined && !offers(type.vcpus, cpus))
     throw new InvalidValueError(
       `${name} does not have the requested number of vCPUs. ${name} has ${reprFloat(type.vcpus)} vCPUs, but ${cpus} is requested.`,
@@ -47,6 +50,30 @@ function checkInstanceType(resources: Resources, facts: CatalogFacts): void {
     throw new InvalidValueError(
       `${name} does not have the requested memory. ${name} has ${reprFloat(type.memoryGib)} GB memory, but ${memory} is requested.`,
     );
+}
+
+/** @throws ResourcesMismatchError */
+function checkAccelerators(resources: Resources, type: InstanceTypeFacts): void {
+  const { instanceType, accelerators: wanted } = resources;
+  if (wanted === undefined || hasAccelerators(type, wanted)) return;
+  throw new ResourcesMismatchError(
+    [
+      "Infeasible resource demands found:",
+      `  Instance type requested: ${instanceType}`,
+      `  Accelerators for ${instanceType}: ${acceleratorText(type.accelerators)}`,
+      `  Accelerators requested: ${acceleratorText(wanted)}`,
+      "To fix: either only specify instance_type, or change the accelerators field to be consistent.",
+    ].join("\n"),
+  );
+}
+
+function hasAccelerators({ accelerators: has }: InstanceTypeFacts, wanted: AcceleratorRequest): boolean {
+  if (has === undefined || has.name.toLowerCase() !== wanted.name.toLowerCase()) return false;
+  return Math.abs(has.count - wanted.count) <= COUNT_TOLERANCE;
+}
+
+function acceleratorText(accelerators: AcceleratorRequest | undefined): string {
+  return accelerators === undefined ? "None" : `{${reprString(accelerators.name)}: ${accelerators.count}}`;
 }
 
 /** Clouds without a catalog make up types of their own, so that a name without a cloud is left to whoever asks them all. */

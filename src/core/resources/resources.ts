@@ -88,8 +88,8 @@ export interface ResourceChoice {
 export interface CatalogFacts {
   /** The canonical spelling of an accelerator, or undefined for an unknown one. */
   canonicalAccelerator(name: string): string | undefined;
-  /** vCPUs and GiB of an instance type on a cloud (any cloud when undefined); undefined when no such type exists. */
-  instanceType(name: string, cloud?: string): { readonly vcpus: number; readonly memoryGib: number } | undefined;
+  /** What an instance type on a cloud (any cloud when undefined) has; undefined when no such type exists. */
+  instanceType(name: string, cloud?: string): InstanceTypeFacts | undefined;
   regions(cloud: string): readonly string[];
   zones(cloud: string, region?: string): readonly string[];
   /** Names of accelerators with that device memory (or at least that, with `atLeast`), optionally of one manufacturer. */
@@ -97,6 +97,12 @@ export interface CatalogFacts {
     gib: number,
     options: { readonly atLeast: boolean; readonly manufacturer?: string },
   ): readonly string[];
+}
+
+export interface InstanceTypeFacts {
+  readonly vcpus: number;
+  readonly memoryGib: number;
+  readonly accelerators?: AcceleratorRequest | undefined;
 }
 
 export const DEFAULT_DISK_SIZE_GIB = 256;
