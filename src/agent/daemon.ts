@@ -7,6 +7,7 @@ import { processStartTime } from "../platform/process-identity.ts";
 import { systemClock } from "../shared/clock.ts";
 import { OperationFailedError } from "../shared/errors.ts";
 import { renewHookClaim } from "./autostop/hooks.ts";
+import { NodeContainer } from "./container/node-container.ts";
 import { startHead } from "./head.ts";
 import { createAgentLog, describeError } from "./node/agent-log.ts";
 import { readBootId } from "./node/proc.ts";
@@ -51,6 +52,7 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
   const identity = createHash("sha256").update(root).digest("hex").slice(0, 12);
   const cgroups = TaskCgroups.open(identity);
   const taskEnv = baseEnvironment(env, config.home);
+  const container = new NodeContainer({ config, paths, env, clock: systemClock });
   const runner = new TaskRunner({
     directory: paths.tasks,
     home: config.home,
@@ -58,9 +60,10 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
     identity,
     clock: systemClock,
     cgroups,
+    container,
   });
   const { index, home, power } = config;
-  const node = new LocalNode({ index, home, power, env: taskEnv, runner, clock: systemClock });
+  const node = new LocalNode({ index, home, power, env: taskEnv, runner, clock: systemClock, container });
   const leave = (): void => {
     log.info("agent ends");
     setTimeout(() => {
@@ -74,7 +77,7 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
   rmSync(paths.state, { force: true });
   const hasRebooted = noteBoot(paths.boot, bootId);
   const workerGraceMs = Number(env["SKYPILOT_AGENT_WORKER_GRACE_MS"] ?? WORKER_GRACE_MS);
-  const parts = { config, paths, node, runner, log, bootId, hasRebooted, workerGraceMs, exit: leave };
+  const parts = { config, paths, node, runner, container, log, bootId, hasRebooted, workerGraceMs, exit: leave };
   await (config.index === 0 ? startHead(parts) : startWorker(parts));
 }
 

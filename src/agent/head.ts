@@ -12,6 +12,7 @@ import { EventLog } from "./jobs/job-events.ts";
 import { JobQueue } from "./jobs/job-queue.ts";
 import { JobSecrets } from "./jobs/job-secrets.ts";
 import { JobStore } from "./jobs/job-store.ts";
+import type { NodeContainer } from "./container/node-container.ts";
 import { describeError, type AgentLog } from "./node/agent-log.ts";
 import type { LocalNode } from "./node/local-node.ts";
 import type { AgentPaths } from "./node/paths.ts";
@@ -27,6 +28,7 @@ export interface NodeParts {
   readonly paths: AgentPaths;
   readonly node: LocalNode;
   readonly runner: TaskRunner;
+  readonly container: NodeContainer;
   readonly log: AgentLog;
   readonly bootId: string;
   /** Whether the machine was booted since an agent last ran here. */

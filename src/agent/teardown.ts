@@ -32,7 +32,8 @@ export class Teardown {
     if (hookEvent !== undefined) await this.#runHooks(hookEvent);
     if (jobs === "kill") {
       await queue.failUnfinished();
-      await this.#stopWorkers({ hooks: [], power: "none" });
+      const fate = hookEvent === "stop" ? "stop" : "remove";
+      await Promise.all([this.#stopWorkers({ hooks: [], power: "none", container: fate }), this.#endContainer(fate)]);
     }
     exit();
   }
@@ -47,10 +48,21 @@ export class Teardown {
     queue.close();
     await this.#runHooks(hookEvent);
     await queue.failUnfinished();
-    await this.#stopWorkers({ hooks: this.#hooksOf(hookEvent), hookEvent, power: state });
+    const fate = down ? "remove" : "stop";
+    const hooks = this.#hooksOf(hookEvent);
+    await Promise.all([
+      this.#stopWorkers({ hooks, hookEvent, power: state, container: fate }),
+      this.#endContainer(fate),
+    ]);
     writePowerState(paths.state, state, systemClock.now());
     if (config.power === "poweroff") powerOff();
     exit();
+  }
+
+  async #endContainer(fate: "stop" | "remove"): Promise<void> {
+    const { container, log } = this.#options;
+    const work = fate === "stop" ? container.stop() : container.remove();
+    await work.catch((error: unknown) => log.error("container not ended", describeError(error)));
   }
 
   #hooksOf(event: HookEvent): ReturnType<typeof chooseHooks> {

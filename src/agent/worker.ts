@@ -10,21 +10,33 @@ import { factsOf, listNodeInfos } from "./cluster/members.ts";
 import { createWorkerMethods, createWorkerStreams } from "./cluster/worker-handlers.ts";
 import type { StopNode } from "./cluster/worker-protocol.ts";
 import type { NodeParts } from "./head.ts";
+import { describeError } from "./node/agent-log.ts";
 import { loadNodeConfig } from "./node/node-config.ts";
 import { listenOnSocket } from "./rpc/listener.ts";
 import { AGENT_VERSION } from "./version.ts";
 
 /** Composes the agent of a worker: it joins the head and does what that asks. */
-export async function startWorker({ config, paths, node, runner, log, exit, bootId }: NodeParts): Promise<void> {
+export async function startWorker({
+  config,
+  paths,
+  node,
+  runner,
+  container,
+  log,
+  exit,
+  bootId,
+}: NodeParts): Promise<void> {
   const clock = systemClock;
   const leaving = new AbortController();
   const incarnation = randomUUID();
-  const stop = async ({ hooks, hookEvent, power }: StopNode): Promise<void> => {
+  const stop = async ({ hooks, hookEvent, power, container: fate }: StopNode): Promise<void> => {
     if (hookEvent !== undefined) {
       const onFailure = (_run: string, code: number): void => log.error("hook failed", { event: hookEvent, code });
       await runHooks(hookEvent, hooks, { directory: paths.hooks, bootId, node, onFailure });
     }
     await dropStaleTasks([], { runner, graceMs: 2000 });
+    const ending = fate === "remove" ? container.remove() : container.stop();
+    await ending.catch((error: unknown) => log.error("container not ended", describeError(error)));
     if (power !== "none") writePowerState(paths.state, power, clock.now());
     if (power !== "none" && config.power === "poweroff") powerOff();
     exit();

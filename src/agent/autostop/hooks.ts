@@ -43,6 +43,7 @@ export async function runHooks(event: HookEvent, hooks: readonly ChosenHook[], o
       script: run,
       env: { SKYPILOT_HOOK_EVENT: event },
       timeoutSeconds,
+      isForTasks: true,
       onOutput: async (bytes) => appendFileSync(log, bytes),
       signal: new AbortController().signal,
     });

@@ -1,6 +1,6 @@
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import type { LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { nodeName } from "../jobs/job-text.ts";
 import type { ClusterNode, NodeExec, NodeSync } from "../node/cluster-node.ts";
@@ -135,6 +135,10 @@ export class RemoteNode implements ClusterNode, Member {
     const stream = (await this.#connected()).open("exec", params, { signal });
     for await (const chunk of stream.chunks) await onOutput(chunk);
     return (await stream.end).exitCode;
+  }
+
+  async prepareContainer(spec: ContainerSpec): Promise<void> {
+    await this.#call((peer) => peer.call("prepare_container", spec));
   }
 
   async sync(dest: string, entries: readonly SyncEntry[], signal: AbortSignal): Promise<NodeSync> {

@@ -23,6 +23,10 @@ export function createWorkerMethods({ node, stop }: WorkerHandlerOptions): Metho
     },
     list_log_files: async ({ jobs }) => ({ files: await node.listLogFiles(jobs) }),
     has_terminal: async () => ({ hasTerminal: hasTerminal() }),
+    prepare_container: async (spec) => {
+      await node.prepareContainer(spec);
+      return {};
+    },
     stop_node: async (params) => {
       await stop(params);
       return {};

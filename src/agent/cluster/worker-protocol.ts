@@ -1,4 +1,4 @@
-import type { LogFile, ShutdownParams, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, LogFile, ShutdownParams, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 import type { MemberFacts } from "./members.ts";
 
@@ -28,6 +28,7 @@ export interface WorkerMethods {
     readonly params: Record<string, never>;
     readonly result: { readonly hasTerminal: boolean };
   };
+  readonly prepare_container: { readonly params: ContainerSpec; readonly result: Record<string, never> };
   readonly stop_node: { readonly params: StopNode; readonly result: Record<string, never> };
 }
 
@@ -37,6 +38,8 @@ export interface StopNode {
   readonly hooks: readonly { readonly run: string; readonly timeoutSeconds: number }[];
   /** `none`: only the agent ends; else the machine is stopped or given up as `power` says. */
   readonly power: "none" | "stopped" | "down";
+  /** What becomes of the node's container. */
+  readonly container: "stop" | "remove";
 }
 
 export interface WorkerStreams {

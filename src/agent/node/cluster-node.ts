@@ -1,10 +1,12 @@
-import type { LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 
 export interface NodeExec {
   readonly script: string;
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutSeconds?: number;
+  /** Where tasks run, which is the container when there is one; else on the node itself. Only for the node's own agent. */
+  readonly isForTasks?: boolean;
   readonly onOutput: (bytes: Uint8Array) => Promise<void>;
   readonly signal: AbortSignal;
 }
@@ -36,5 +38,7 @@ export interface ClusterNode {
   listLogFiles(jobs: readonly { readonly jobId: number; readonly logDir: string }[]): Promise<readonly LogFile[]>;
   readFile(path: string, offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
   exec(request: NodeExec): Promise<number>;
+  /** Makes the container that tasks run in, or starts it again. */
+  prepareContainer(spec: ContainerSpec): Promise<void>;
   sync(dest: string, entries: readonly SyncEntry[], signal: AbortSignal): Promise<NodeSync>;
 }

@@ -11,6 +11,18 @@ export interface ExecScriptOptions {
   /** Environment to start from. */
   readonly env: Readonly<Record<string, string>>;
   readonly clock: Clock;
+  /** Runs the script in the node's container instead. */
+  readonly container?: ScriptContainer | undefined;
+}
+
+/** What a script needs of the node's container. */
+export interface ScriptContainer {
+  ensureRunning(): Promise<void>;
+  shellCommand(variables: Readonly<Record<string, string>>): {
+    readonly argv: readonly string[];
+    readonly env: Readonly<Record<string, string>>;
+  };
+  kill(marker: string, graceMs: number): Promise<void>;
 }
 
 /** Exit code of a script that ran out of time, as timeout(1) has it. */
@@ -24,9 +36,13 @@ export async function execScript(request: NodeExec, options: ExecScriptOptions):
   }
   const marker = ["SKYPILOT_AGENT_TASK", randomUUID()] as const;
   // The script comes on stdin: it may hold a token, and arguments can be seen by everybody on the machine.
-  const child = spawn("/bin/bash", ["-s"], {
+  const { container } = options;
+  await container?.ensureRunning();
+  const inside = container?.shellCommand({ ...request.env, [marker[0]]: marker[1] });
+  const [program = "/bin/bash", ...args] = inside?.argv ?? ["/bin/bash", "-s"];
+  const child = spawn(program, args, {
     cwd: options.home,
-    env: { ...options.env, ...request.env, [marker[0]]: marker[1] },
+    env: { ...(inside?.env ?? { ...options.env, ...request.env }), [marker[0]]: marker[1] },
     detached: true,
     stdio: ["pipe", "pipe", "pipe"],
   });
@@ -39,7 +55,10 @@ export async function execScript(request: NodeExec, options: ExecScriptOptions):
   let isTimedOut = false;
   const end = (): void => {
     const roots = child.pid === undefined ? [] : [child.pid];
-    void killTree({ marker: marker.join("="), roots: () => roots, graceMs: GRACE_MS, clock: options.clock });
+    const killOutside = (): Promise<void> =>
+      killTree({ marker: marker.join("="), roots: () => roots, graceMs: GRACE_MS, clock: options.clock });
+    const killInside = container?.kill(marker.join("="), GRACE_MS) ?? Promise.resolve();
+    void killInside.then(killOutside, killOutside);
   };
   const timer =
     request.timeoutSeconds === undefined

@@ -1,8 +1,10 @@
 import { join } from "node:path";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
-import type { LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { readChunk, tailFile } from "../logs/tail-file.ts";
+import { containerDestination } from "../container/links.ts";
+import type { NodeContainer } from "../container/node-container.ts";
 import { beginSync } from "../sync/receive-files.ts";
 import type { TaskRunner } from "../tasks/task-runner.ts";
 import { jobOfTask, type TaskExit, type TaskSpec } from "../tasks/task-types.ts";
@@ -18,6 +20,7 @@ export interface LocalNodeOptions {
   readonly power: "leave" | "poweroff";
   readonly runner: TaskRunner;
   readonly clock: Clock;
+  readonly container: NodeContainer;
 }
 
 /** The node on which this agent runs. */
@@ -89,11 +92,31 @@ export class LocalNode implements ClusterNode {
   }
 
   exec(request: NodeExec): Promise<number> {
-    return execScript(request, this.#options);
+    const { container, ...options } = this.#options;
+    const isInside = request.isForTasks === true && container.isUsed;
+    return execScript(request, isInside ? { ...options, container } : options);
   }
 
-  sync(dest: string, entries: readonly SyncEntry[], _signal: AbortSignal): Promise<NodeSync> {
-    const { home, power } = this.#options;
-    return beginSync(dest, entries, { home, mayUseSudo: power === "poweroff" });
+  prepareContainer(spec: ContainerSpec): Promise<void> {
+    return this.#options.container.prepare(spec);
+  }
+
+  async sync(dest: string, entries: readonly SyncEntry[], _signal: AbortSignal): Promise<NodeSync> {
+    const { home, power, container } = this.#options;
+    const options = { home, mayUseSudo: power === "poweroff" };
+    if (!container.isUsed) return beginSync(dest, entries, options);
+    const { dest: mounted, link } = containerDestination(dest);
+    const receiver = await beginSync(mounted, entries, options);
+    return {
+      need: receiver.need,
+      write: (bytes) => receiver.write(bytes),
+      abort: () => receiver.abort(),
+      finish: async () => {
+        await receiver.finish();
+        if (link === undefined) return;
+        await container.ensureRunning();
+        await container.link(link);
+      },
+    };
   }
 }

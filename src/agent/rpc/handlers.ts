@@ -5,12 +5,14 @@ import {
   AGENT_PROTOCOL_VERSION,
   type AgentMethods,
   type AgentStreams,
+  type ContainerSpec,
   type HelloResult,
   type ShutdownParams,
   type StatusResult,
 } from "../../shared/agent/protocol.ts";
 import type { Autostop } from "../autostop/autostop.ts";
 import type { EventLog } from "../jobs/job-events.ts";
+import { nodeName } from "../jobs/job-text.ts";
 import type { JobQueue } from "../jobs/job-queue.ts";
 import { streamLogs } from "../logs/stream-logs.ts";
 import type { ClusterNode } from "../node/cluster-node.ts";
@@ -52,6 +54,10 @@ export function createMethods(options: HandlerOptions): MethodHandlers<AgentMeth
       const jobs = queue.list(jobIds === undefined ? {} : { jobIds });
       const files = await Promise.all(options.nodes().map((node) => node.listLogFiles(jobs)));
       return { files: files.flat() };
+    },
+    prepare_container: async (spec) => {
+      await Promise.all(options.nodes().map((node) => prepareOn(node, spec)));
+      return {};
     },
     shutdown: async (params) => {
       await options.shutdown(params);
@@ -108,6 +114,18 @@ export function createStreams(options: HandlerOptions): StreamHandlers<AgentStre
     },
     sync: (params, stream) => fanOutSync(params, stream, options.nodes()),
   };
+}
+
+/** Says by name which of several nodes refused. */
+async function prepareOn(node: ClusterNode, spec: ContainerSpec): Promise<void> {
+  try {
+    await node.prepareContainer(spec);
+  } catch (error) {
+    if (!(error instanceof AgentPeerError) || error.agentCode !== "CONTAINER_FAILED") throw error;
+    const { message, hint } = error;
+    const options = hint === undefined ? { cause: error } : { cause: error, hint };
+    throw new AgentPeerError("CONTAINER_FAILED", `On ${nodeName(node.index)}: ${message}`, options);
+  }
 }
 
 async function watch(

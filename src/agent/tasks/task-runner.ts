@@ -14,17 +14,21 @@ import type { TaskExit, TaskSpec } from "./task-types.ts";
 /**
  * Stays between the agent and bash so that the exit code outlives the agent. `set -C` makes the pid file a claim: whatever the agent
  * repeats after a crash, the script runs once. The trap is a handler, which children do not inherit: a TERM to the session ends the
- * script but not this shell.
+ * script but not this shell. Arguments: the task's folder, its log, its control group or nothing, where its errors go, the command.
  */
-const WRAPPER = `set -C
-echo $$ > "$1/pid" || exit 125
+const WRAPPER = `folder=$1 log=$2 group=$3 errors=$4; shift 4
+set -C
+echo $$ > "$folder/pid" || exit 125
 set +C
 trap : TERM INT HUP QUIT
-[ -z "$3" ] || echo $$ 2>/dev/null >"$3/cgroup.procs"
-/bin/bash -i "$1/script.sh" </dev/null >>"$2" 2>/dev/null
+[ -z "$group" ] || echo $$ 2>/dev/null >"$group/cgroup.procs"
+"$@" </dev/null >>"$log" 2>>"$errors"
 code=$?
-echo $code > "$1/exit"
+echo $code > "$folder/exit"
 exit $code`;
+/** How long what is outside of a container may take to notice that everything inside has ended. */
+const NOTICE_MS = 3000;
+const NOTICE_GAP_MS = 50;
 /** How often a process is looked at that is not our child (one that an earlier agent started). */
 const ADOPTED_POLL_MS = 100;
 
@@ -39,6 +43,19 @@ export interface TaskRunnerOptions {
   readonly clock: Clock;
   /** Where tasks get control groups of their own, when this user may make them. */
   readonly cgroups?: TaskCgroups | undefined;
+  /** Where tasks run, when that is not the machine itself. */
+  readonly container?: TaskContainer | undefined;
+}
+
+/** What the runner asks of the node's container. */
+export interface TaskContainer {
+  readonly isUsed: boolean;
+  ensureRunning(): Promise<void>;
+  scriptCommand(
+    id: string,
+    variables: Readonly<Record<string, string>>,
+  ): { readonly argv: readonly string[]; readonly env: Readonly<Record<string, string>> };
+  kill(marker: string, graceMs: number): Promise<void>;
 }
 
 interface Task {
@@ -66,7 +83,8 @@ export class TaskRunner {
     if (this.#wasKilled(spec.id)) throw new AgentPeerError("NOT_ALLOWED", `Task ${spec.id} was cancelled.`);
     const bad = Object.entries(spec.env).find(([name, value]) => !isVariableName(name) || value.includes("\0"));
     if (bad !== undefined) throw new AgentPeerError("BAD_PARAMS", `${JSON.stringify(bad[0])} cannot be a variable.`);
-    const { home } = this.#options;
+    const { home, container } = this.#options;
+    if (container?.isUsed === true) await container.ensureRunning();
     const logPath = join(home, spec.logPath);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     mkdirSync(dirname(logPath), { recursive: true });
@@ -98,8 +116,23 @@ export class TaskRunner {
     const pids = task !== undefined && !task.isOver ? [task.pid] : [];
     const { clock, cgroups } = this.#options;
     const roots = (): readonly number[] => [...pids, ...(cgroups?.members(id) ?? [])];
+    if (this.#options.container?.isUsed === true) await this.#killInside(id, task, graceMs);
     await killTree({ marker: this.#markerOf(id), roots, graceMs, clock });
     await task?.exited;
+  }
+
+  /**
+   * Ends the task in the container, whose processes this user may not be allowed to end from outside. Repeated until the command outside
+   * has ended as well, because it may have been about to start something inside.
+   */
+  async #killInside(id: string, task: Task | undefined, graceMs: number): Promise<void> {
+    const { clock, container } = this.#options;
+    await container?.kill(this.#markerOf(id), graceMs);
+    const isOver = (): boolean => task === undefined || task.isOver;
+    for (const deadline = clock.now() + NOTICE_MS; !isOver() && clock.now() < deadline;) {
+      await clock.sleep(NOTICE_GAP_MS);
+      if (!isOver()) await container?.kill(this.#markerOf(id), 0);
+    }
   }
 
   /** Forgets a finished task and removes its folder, the script with its secrets included. */
@@ -119,10 +152,16 @@ export class TaskRunner {
 
   #spawn(id: string, directory: string, logPath: string): Promise<number> {
     const [name, value] = this.#marker(id);
-    const cgroup = this.#options.cgroups?.create(id) ?? "";
-    const child = spawn("/bin/sh", ["-c", WRAPPER, "sky-task", directory, logPath, cgroup], {
+    const { container } = this.#options;
+    const inside = container?.isUsed === true ? container.scriptCommand(id, { [name]: value }) : undefined;
+    // Processes in a container are not ours to put into groups.
+    const cgroup = inside === undefined ? (this.#options.cgroups?.create(id) ?? "") : "";
+    // What the engine itself has to say belongs into the log; a bash on the machine only complains about the missing terminal.
+    const errors = inside === undefined ? "/dev/null" : logPath;
+    const command = inside?.argv ?? ["/bin/bash", "-i", join(directory, "script.sh")];
+    const child = spawn("/bin/sh", ["-c", WRAPPER, "sky-task", directory, logPath, cgroup, errors, ...command], {
       cwd: this.#options.home,
-      env: { ...this.#options.env, [name]: value },
+      env: { ...(inside?.env ?? this.#options.env), [name]: value },
       detached: true,
       stdio: "ignore",
     });

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Cloud, CloudContext, ClusterRef, ClusterSpec, Instance, InstanceState } from "../../core/ports/cloud.ts";
+import { engineEnvironment } from "../../platform/container-record.ts";
 import { nodeEnvironment } from "../../runners/local/environment.ts";
 import { toFileError } from "../../runners/local/file-errors.ts";
 import { createLocalRunner } from "../../runners/local/runner.ts";
@@ -11,6 +12,7 @@ import { probeMachine, type Machine } from "./machine.ts";
 import { offersOf } from "./offers.ts";
 import { assertInside, clusterDir, localPaths, nodeDir, type LocalPaths } from "./paths.ts";
 import { endNodeProcesses } from "./processes.ts";
+import { removeContainers } from "./containers.ts";
 
 export interface LocalCloudOptions {
   /** HOME of the server's user; clusters live under `~/.sky/local`. */
@@ -27,6 +29,7 @@ export interface LocalCloudOptions {
 export function createLocalCloud(options: LocalCloudOptions): Cloud {
   const paths = localPaths(options.home);
   const lockFile = join(options.home, ".sky", "local.lock");
+  const engineEnv = engineEnvironment(options.env);
   let machine: Promise<Machine> | undefined;
   const probe = (): Promise<Machine> => (machine ??= (options.probe ?? probeMachine)());
   const locked = <T>(context: CloudContext, work: () => T | Promise<T>): Promise<T> =>
@@ -48,26 +51,28 @@ export function createLocalCloud(options: LocalCloudOptions): Cloud {
     run: async (spec, _token, context) => {
       const facts = await probe();
       await locked(context, async () => {
-        await removeSurplus(spec, { paths, context, graceMs: options.graceMs });
+        await removeSurplus(spec, { paths, context, graceMs: options.graceMs, engineEnv });
         runCluster(spec, facts, paths, options.home);
       });
     },
     query: async (cluster) => queryCluster(cluster, await probe(), paths),
     stop: async (cluster, context) => {
-      await endProcesses(cluster, { paths, context, graceMs: options.graceMs });
+      await endProcesses(cluster, { paths, context, graceMs: options.graceMs, engineEnv });
       await locked(context, () => {
         const allocation = readAllocation(paths, cluster.nameOnCloud);
         if (allocation !== undefined) writeAllocation(paths, { ...allocation, state: "stopped" });
       });
     },
     terminate: async (cluster, context, only) => {
-      const tools = { paths, context, graceMs: options.graceMs };
-      const left = readAllocation(paths, cluster.nameOnCloud)?.nodes.filter((node) => !isIn(only, cluster, node)) ?? [];
+      const tools = { paths, context, graceMs: options.graceMs, engineEnv };
+      const nodes = readAllocation(paths, cluster.nameOnCloud)?.nodes ?? [];
+      const left = nodes.filter((node) => !isIn(only, cluster, node));
       if (left.length > 0) {
         await locked(context, () => removeNodes(cluster, left, tools));
         return;
       }
       await endProcesses(cluster, tools);
+      await removeContainers(cluster.nameOnCloud, nodes, tools);
       await locked(context, () => {
         rmSync(assertInside(paths.root, clusterDir(paths, cluster.nameOnCloud)), { recursive: true, force: true });
       });
@@ -95,6 +100,7 @@ async function removeNodes(cluster: ClusterRef, left: readonly LocalNode[], tool
   if (allocation === undefined) return;
   const gone = allocation.nodes.filter((node) => !left.some((other) => other.index === node.index));
   await endNodes(cluster.nameOnCloud, gone, tools);
+  await removeContainers(cluster.nameOnCloud, gone, tools);
   writeAllocation(paths, { ...allocation, nodes: left });
   removeDirectories(cluster.nameOnCloud, gone, paths);
 }
@@ -139,6 +145,7 @@ function runCluster(spec: ClusterSpec, machine: Machine, paths: LocalPaths, home
 async function removeSurplus(spec: ClusterSpec, tools: NodeTools): Promise<void> {
   const surplus = readAllocation(tools.paths, spec.nameOnCloud)?.nodes.slice(spec.numNodes) ?? [];
   await endNodes(spec.nameOnCloud, surplus, tools);
+  await removeContainers(spec.nameOnCloud, surplus, tools);
   removeDirectories(spec.nameOnCloud, surplus, tools.paths);
 }
 
@@ -201,6 +208,8 @@ interface NodeTools {
   readonly paths: LocalPaths;
   readonly context: CloudContext;
   readonly graceMs: number | undefined;
+  /** Environment of the machine's container engine. */
+  readonly engineEnv: Readonly<Record<string, string>>;
 }
 
 async function endProcesses(cluster: ClusterRef, tools: NodeTools): Promise<void> {

@@ -47,8 +47,9 @@ export function launchingOn(displayName: string, offer: Offer): string {
   return `${RESET}⚙︎ Launching on ${displayName}${region}${RESET}${zone}.`;
 }
 
-export function instancesAreUp(count: number): string {
-  return `${DIM}└── ${RESET}${DIM}${count === 1 ? "Instance is up." : "Instances are up."}${RESET}`;
+/** `isLast`: no line about a container follows. */
+export function instancesAreUp(count: number, isLast = true): string {
+  return `${DIM}${isLast ? "└──" : "├──"} ${RESET}${DIM}${count === 1 ? "Instance is up." : "Instances are up."}${RESET}`;
 }
 
 /** One place that did not take the cluster, below the line of its region. */
@@ -56,6 +57,8 @@ export function refused(place: string, reason: string): string {
   const [first = ""] = reason.split("\n");
   return `${DIM}├── ${RESET}${YELLOW}${place}${RESET}${DIM}: ${first}${RESET}`;
 }
+
+export const CONTAINER_IS_UP = `${DIM}└── ${RESET}${DIM}Docker container is up.${RESET}`;
 
 export function success(text: string, hint?: string): string {
   return `${RESET}${GREEN}✓ ${text}${RESET}${RESET}${hint === undefined ? "" : `  ${hint}`}`;

@@ -13,6 +13,7 @@ import type { Offer, OfferRequest } from "../ports/cloud.ts";
 import { toPlaces } from "../provision/places.ts";
 import { formatResources } from "../resources/format.ts";
 import { choiceToValue } from "../resources/dump.ts";
+import { dockerImageOf } from "../resources/image.ts";
 import { coversPorts } from "../resources/ports.ts";
 import type { Resources } from "../resources/resources.ts";
 import type { Task } from "../task/task.ts";
@@ -134,6 +135,10 @@ function misfitOf(resources: Resources, cluster: Cluster): string | undefined {
   if (request.zone !== undefined && request.zone !== row.zone) return `the cluster is not in zone '${request.zone}'`;
   if (request.instanceType !== undefined && request.instanceType !== offer.instanceType) {
     return `the cluster's nodes are ${offer.instanceType}, the task asks for ${request.instanceType}`;
+  }
+  const image = dockerImageOf(resources);
+  if (image !== undefined && image !== offer.container) {
+    return `the cluster runs tasks in ${offer.container ?? "no container"}, the task asks for ${image}`;
   }
   if (resources.useSpot === true && !offer.useSpot) return "the cluster's nodes are not spot instances";
   return misfitOfAmounts(request, cluster);

@@ -102,6 +102,7 @@ export function launchedResources(
     ...(Object.keys(accelerators).length > 0 ? { accelerators } : {}),
     ...(offer.useSpot ? { use_spot: true } : {}),
     ...(ports.length > 0 ? { ports } : {}),
+    ...(offer.container === undefined ? {} : { image_id: `docker:${offer.container}` }),
     ...(Object.keys(labels).length > 0 ? { labels } : {}),
   };
 }

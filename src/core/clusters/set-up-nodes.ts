@@ -5,6 +5,7 @@ import { bringUp } from "../provision/bring-up.ts";
 import { ensureClusterToken, secretPath } from "../provision/cluster-secret.ts";
 import { cloudContext, toCluster, type Cluster } from "./cluster.ts";
 import { changedMeanwhile, effectName, requireRow, type Provision } from "./cluster-row.ts";
+import { prepareContainer } from "./container.ts";
 import * as messages from "./messages.ts";
 import { moveTo, noteProgress } from "./transition.ts";
 
@@ -18,7 +19,8 @@ export async function setUpNodes(
   const row = await requireRow(request, context);
   const cloud = await context.clouds.load(row.cloud);
   await updateCluster(context.db, row.cluster_hash, { instances: JSON.stringify(instances) });
-  log.line(messages.instancesAreUp(instances.length));
+  const { container } = toCluster(row).offer;
+  log.line(messages.instancesAreUp(instances.length, container === undefined));
   request.log.write(`Instances: ${instances.map((one) => `${one.id} (${one.internalIp})`).join(", ")}`);
   const cluster = toCluster({ ...row, instances: JSON.stringify(instances) });
   await noteProgress(context, row, "runtime_setup", "Setting up SkyPilot runtime on cluster");
@@ -28,6 +30,7 @@ export async function setUpNodes(
       const token = ensureClusterToken(secretPath(context.stateDir, row.cluster_hash));
       await bringUp({ cluster, cloud, token }, { ...context, cloudContext: cloudContext(context) });
     });
+    await setUpContainer(request, cluster, context);
   } catch (error) {
     if (context.signal.aborted) throw error;
     request.log.write(`The runtime did not come up: ${error instanceof Error ? error.message : String(error)}`);
@@ -49,4 +52,15 @@ export async function setUpNodes(
   const upRow = await findCluster(context.db, row.name);
   if (upRow === undefined) throw changedMeanwhile(row.name);
   return toCluster(upRow);
+}
+
+async function setUpContainer(request: Provision, cluster: Cluster, context: OperationContext): Promise<void> {
+  const { container } = cluster.offer;
+  if (container === undefined) return;
+  request.log.write(`Preparing the container of ${container} on ${messages.nodesText(cluster.row.num_nodes)}.`);
+  await context.effect(effectName(request, "container"), async () => {
+    const agent = await context.agents.connect(cluster.row.name, { signal: context.signal });
+    await prepareContainer({ cluster, agent, task: request.task }, context);
+  });
+  context.log.line(messages.CONTAINER_IS_UP);
 }

@@ -4,6 +4,7 @@ import { requireEnabledClouds } from "../check/clouds.ts";
 import { cloudContext } from "../clusters/cluster.ts";
 import type { OperationContext } from "../operation.ts";
 import type { Cloud, Offer } from "../ports/cloud.ts";
+import { dockerImageOf } from "../resources/image.ts";
 import type { Resources } from "../resources/resources.ts";
 import type { Task } from "../task/task.ts";
 import { blockOf, type BlockedPlace } from "./blocked.ts";
@@ -76,8 +77,13 @@ async function askClouds(
   const sets = await Promise.all(
     asked.map(async (cloud) => ({ cloud, set: await cloud.offers(request, cloudContext(context)) })),
   );
+  const container = dockerImageOf(resources);
   const found = sets.flatMap(({ cloud: { displayName }, set }) =>
-    set.offers.map((offer) => ({ candidate, offer, displayName })),
+    set.offers.map((offer) => ({
+      candidate,
+      offer: container === undefined ? offer : { ...offer, container },
+      displayName,
+    })),
   );
   const limit = request.maxUsdPerHour ?? Infinity;
   const verdicts = found.map((one) => ({ one, reason: whyNot(one.offer, { limit, blocked }) }));

@@ -1,4 +1,5 @@
 import { DEFAULT_DISK_SIZE_GIB, type Resources } from "../resources/resources.ts";
+import { machineImageOf } from "../resources/image.ts";
 import type { OfferRequest } from "../ports/cloud.ts";
 
 /** The registry key that a task's infra means; undefined: any. `ssh/local` is how the official client spells this machine. */
@@ -22,7 +23,7 @@ export function toOfferRequest(resources: Resources, numNodes: number): OfferReq
       instanceType,
       cpus: cpus === undefined ? undefined : readCpus(cpus),
       memory: memory === undefined ? undefined : readMemory(memory),
-      imageId: resources.imageId?.values().next().value,
+      imageId: machineImageOf(resources),
       diskTier,
       localDisk,
       maxUsdPerHour: maxHourlyCostUsd,

@@ -89,6 +89,8 @@ export interface Offer {
   readonly priceUsdPerHour: number | null;
   /** What the place sets aside for one node where that is less than `resources` (machines that are shared). */
   readonly reserved?: NodeResources;
+  /** Image of the container in which the cluster's tasks run; set by the core, clouds carry it along. */
+  readonly container?: string;
   /** What one node costs besides the instance, whatever it does; absent = nothing. */
   readonly extras?: OfferExtras;
   /** Day of the price, `2026-07-20`; absent where prices do not age. */

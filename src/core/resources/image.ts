@@ -55,3 +55,9 @@ export function dockerImageOf(resources: Resources): string | undefined {
   const prefixed = image ?? [...images.values()].find((item) => item.startsWith(DOCKER_PREFIX));
   return prefixed?.startsWith(DOCKER_PREFIX) === true ? prefixed.slice(DOCKER_PREFIX.length) : undefined;
 }
+
+/** The image of the machine itself; undefined when any will do, as it does for a container. */
+export function machineImageOf(resources: Resources): string | undefined {
+  const images = [...(resources.imageId ?? [])].filter(([key]) => key !== DOCKER_KEY);
+  return images.find(([, image]) => !image.startsWith(DOCKER_PREFIX))?.[1];
+}

@@ -21,6 +21,14 @@ const PASSED_ON = [
   "NO_PROXY",
   "SSL_CERT_FILE",
   "SSL_CERT_DIR",
+  // How to reach the machine's container engine.
+  "XDG_RUNTIME_DIR",
+  "DOCKER_HOST",
+  "DOCKER_CONTEXT",
+  "CONTAINER_HOST",
+  "CONTAINERS_CONF",
+  "CONTAINERS_STORAGE_CONF",
+  "CONTAINERS_REGISTRIES_CONF",
 ] as const;
 
 /**

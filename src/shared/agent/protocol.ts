@@ -66,6 +66,22 @@ export interface NodeConfig {
   readonly clusterInfo: string;
 }
 
+/** How to log in to a registry. Never stored, logged or in anybody's arguments. */
+export interface RegistryLogin {
+  readonly server: string;
+  readonly username: string;
+  readonly password: string;
+}
+
+/** The container that setup, run and hooks of a cluster run in. */
+export interface ContainerSpec {
+  /** As `docker pull` takes it; the login's server is put in front where it is missing. */
+  readonly image: string;
+  readonly login?: RegistryLogin;
+  /** Further arguments of `docker run`. */
+  readonly runOptions: readonly string[];
+}
+
 export interface HelloParams {
   readonly protocol: number;
 }
@@ -295,6 +311,8 @@ export interface AgentMethods {
   readonly set_autostop: { readonly params: SetAutostopParams; readonly result: Record<string, never> };
   readonly status: { readonly params: Record<string, never>; readonly result: StatusResult };
   readonly list_log_files: { readonly params: ListLogFilesParams; readonly result: ListLogFilesResult };
+  /** Makes the container on every node, or starts it again; what is right already is left alone. Pulling may take minutes. */
+  readonly prepare_container: { readonly params: ContainerSpec; readonly result: Record<string, never> };
   readonly shutdown: { readonly params: ShutdownParams; readonly result: Record<string, never> };
   /** After a stop and start: jobs that were not finished become FAILED_DRIVER. */
   readonly fail_unfinished: {
@@ -330,4 +348,5 @@ export type AgentErrorCode =
   | "NO_SPACE"
   | "NODE_UNREACHABLE"
   | "NOT_ALLOWED"
+  | "CONTAINER_FAILED"
   | "INTERNAL";

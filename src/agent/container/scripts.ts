@@ -1,0 +1,93 @@
+/** Scripts that run inside of containers. They use nothing but bash itself, since an image need not have any other program. */
+
+/**
+ * The container's first process: waits for ever without a child, and reaps what tasks leave behind. The pipe that it reads has
+ * itself as writer. It ends at once when it is told to: process 1 has no default for TERM.
+ */
+export const IDLE = `trap "exit 0" TERM
+exec 3<> <(:)
+while :; do read -r -u 3; done`;
+
+/** Says who runs in the image, and with which HOME. */
+export const WHO = `printf '%s\\n' "$UID" "$HOME"`;
+
+/** Runs a script file as on a machine without container: bash's two warnings about the missing terminal are dropped. */
+export const RUN_SCRIPT = `exec bash -i "$1" </dev/null 2>/dev/null`;
+
+/**
+ * Ends every process that carries a marker in its environment, what descends from one or shares its session: TERM once (again for one
+ * that still ignores it; the oldest process first, as a script must not see its children end before its trap runs), and KILL when $2
+ * seconds are over. Ends when none is left.
+ */
+export const KILL_TREE = `marker=$1
+deadline=$((SECONDS + $2))
+exec 9<> <(:)
+parent=() session=() state=() member=() termed=()
+scan() {
+  local dir pid stat value rest
+  parent=() session=() state=()
+  for dir in /proc/[0-9]*; do
+    pid=\${dir#/proc/}
+    [[ $pid = "$$" ]] && continue
+    IFS= read -r stat 2>/dev/null <"$dir/stat" || continue
+    rest=(\${stat##*) })
+    state[$pid]=\${rest[0]} parent[$pid]=\${rest[1]} session[$pid]=\${rest[3]}
+    [[ -n \${member[$pid]} ]] && continue
+    while IFS= read -r -d '' value; do
+      if [[ $value = "$marker" ]]; then member[$pid]=1; break; fi
+    done 2>/dev/null <"$dir/environ"
+  done
+}
+grow() {
+  local pid held grew=1
+  while ((grew)); do
+    grew=0
+    held=()
+    for pid in "\${!member[@]}"; do [[ \${session[$pid]:-0} != 0 ]] && held[\${session[$pid]}]=1; done
+    for pid in "\${!state[@]}"; do
+      [[ -n \${member[$pid]} || \${parent[$pid]} = 0 && -z \${held[\${session[$pid]}]} || $pid = 1 ]] && continue
+      if [[ -n \${member[\${parent[$pid]}]} || -n \${held[\${session[$pid]}]} ]]; then member[$pid]=1 grew=1; fi
+    done
+  done
+}
+ignores_term() {
+  local name mask
+  while read -r name mask; do
+    [[ $name = SigIgn: ]] && return $((!(16#$mask >> 14 & 1)))
+  done 2>/dev/null <"/proc/$1/status"
+  return 1
+}
+while :; do
+  scan
+  grow
+  left=0
+  for pid in "\${!member[@]}"; do
+    if [[ -z \${state[$pid]} || \${state[$pid]} = Z ]]; then unset "member[$pid]"; continue; fi
+    left=1
+    if ((SECONDS >= deadline)); then kill -KILL "$pid"
+    elif [[ -z \${termed[$pid]} ]] && ! ignores_term "$pid"; then termed[$pid]=1; kill -TERM "$pid"
+    fi
+  done 2>/dev/null
+  ((left)) || exit 0
+  read -r -t 0.05 -u 9
+done`;
+
+/**
+ * Makes files that lie in a mounted folder appear where the task file wants them. Arguments: pairs of place and target. Says which place
+ * is taken with exit code 3.
+ */
+export const LINK = `mode=$1; shift
+while (($#)); do
+  place=$1 target=$2; shift 2
+  parent=\${place%/*}
+  [[ -d \${parent:-/} ]] || mkdir -p "$parent" || exit 1
+  if [[ -L $place || ! -e $place ]]; then
+    ln -sfn "$target" "$place" || exit 1
+  elif [[ $mode != merge ]]; then
+    printf '%s\\n' "$place"; exit 3
+  elif [[ -d $place && -d $target ]]; then
+    cp -a "$target/." "$place/" || exit 1
+  else
+    cp -a "$target" "$place" || exit 1
+  fi
+done`;
