@@ -1,12 +1,14 @@
 import { resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { SkyError } from "../shared/errors.ts";
-import { bridgeStdio } from "./connect.ts";
+import { bridgeStdio, type ConnectOptions } from "./connect.ts";
 import { runDaemon } from "./daemon.ts";
 import { AGENT_VERSION } from "./version.ts";
 
 const USAGE = `Usage: agent.cjs daemon --root DIR    run the agent of a node
-       agent.cjs connect --root DIR   bridge stdio to the agent in DIR
+       agent.cjs connect --root DIR [--ready LINE] [--wait MS]
+                                      bridge stdio to the agent in DIR; LINE is printed when it is reached
        agent.cjs --version
 `;
 
@@ -20,12 +22,17 @@ async function main(argv: readonly string[]): Promise<number | undefined> {
     process.stderr.write(USAGE);
     return 2;
   }
-  if (command === "connect") return bridgeStdio(resolve(root));
+  if (command === "connect") return bridgeStdio(resolve(root), parseConnectOptions(argv.slice(3)));
   // A node's memory belongs to its tasks.
   setFlagsFromString("--max-old-space-size=192");
   setFlagsFromString("--max-semi-space-size=4");
   await runDaemon({ root: resolve(root), env: process.env, exit: (code) => process.exit(code) });
   return undefined;
+}
+
+function parseConnectOptions(argv: readonly string[]): ConnectOptions {
+  const { values } = parseArgs({ args: [...argv], options: { ready: { type: "string" }, wait: { type: "string" } } });
+  return { ...(values.ready === undefined ? {} : { ready: values.ready }), waitMs: Number(values.wait ?? 0) };
 }
 
 main(process.argv.slice(2)).then(

@@ -17,13 +17,14 @@ import type {
 } from "../../src/shared/agent/protocol.ts";
 import { AgentError } from "../../src/shared/errors.ts";
 import type { Instance } from "../../src/core/ports/cloud.ts";
-import type { Runner, UploadFile } from "../../src/core/ports/runner.ts";
+import type { Runner } from "../../src/core/ports/runner.ts";
 
 type NewEvent = AgentEvent extends infer E ? (E extends AgentEvent ? Omit<E, "seq"> : never) : never;
 
 interface FakeNode {
   readonly root: string;
-  readonly files: Map<string, UploadFile>;
+  /** Content of its node.json. */
+  config: string | undefined;
   /** Agents that run; a second start of a running agent ends at once, as the real one's lock makes it. */
   isRunning: boolean;
   starts: number;
@@ -64,7 +65,7 @@ export class AgentFleet {
   }
 
   node(root: string): FakeNode {
-    const node = this.#nodes.get(root) ?? { root, files: new Map(), isRunning: false, starts: 0, bundle: "" };
+    const node = this.#nodes.get(root) ?? { root, config: undefined, isRunning: false, starts: 0, bundle: "" };
     this.#nodes.set(root, node);
     return node;
   }
@@ -89,14 +90,11 @@ export class AgentFleet {
     const node = this.node(instance.agentRoot);
     return {
       run: () => Promise.resolve({ exitCode: 0, stdout: "", stderr: "" }),
-      startDetached: (argv) => {
+      startAgent: (plan) => {
+        node.config = Buffer.from(plan.config).toString();
         if (!node.isRunning) {
           node.starts++;
-          node.bundle =
-            argv
-              .find((one) => one.endsWith("/agent.cjs"))
-              ?.split("/")
-              .at(-2) ?? "";
+          node.bundle = plan.bundle.hash;
         }
         node.isRunning = true;
         const config = readConfig(node);
@@ -104,12 +102,7 @@ export class AgentFleet {
           this.#headOf(config).push({ type: "node", index: config.index, isAlive: true, reason: "" });
         return Promise.resolve();
       },
-      upload: (files) => {
-        for (const file of files) node.files.set(file.dest, file);
-        return Promise.resolve();
-      },
       connectAgent: (root) => this.#connect(root),
-      nodeCommand: () => Promise.resolve(["node"]),
       close: () => Promise.resolve(),
     };
   }
@@ -265,9 +258,8 @@ export class AgentFleet {
 }
 
 function readConfig(node: FakeNode): NodeConfig {
-  const file = node.files.get(`${node.root}/node.json`);
-  if (file === undefined || !("bytes" in file.source)) throw new AgentError(`${node.root} has no node.json.`);
-  return JSON.parse(Buffer.from(file.source.bytes).toString()) as NodeConfig;
+  if (node.config === undefined) throw new AgentError(`${node.root} has no node.json.`);
+  return JSON.parse(node.config) as NodeConfig;
 }
 
 function isActive(status: JobStatus): boolean {

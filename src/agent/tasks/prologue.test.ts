@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { baseEnvironment, isVariableName, renderTaskScript } from "./prologue.ts";
-import { shellQuote } from "./shell-quote.ts";
+import { shellQuote } from "../../shared/shell-quote.ts";
 
 test("the script is the prologue, the exports, the user's lines", () => {
   expect(renderTaskScript("echo $A\nexit 3", { A: "it's", B: "x y" })).toMatchInlineSnapshot(`

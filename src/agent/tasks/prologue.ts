@@ -1,4 +1,4 @@
-import { shellQuote } from "./shell-quote.ts";
+import { shellQuote } from "../../shared/shell-quote.ts";
 
 /**
  * What runs before every setup and run script, in the order users rely on. Three lines are ours: a TERM trap, because an interactive bash

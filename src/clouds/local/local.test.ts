@@ -211,7 +211,7 @@ describe("processes", () => {
     const pidFile = join(node.home, "pids");
     // A tree whose leaf leaves session, parent and environment; and a program that ignores SIGTERM.
     const script = `trap '' TERM; env -i setsid sleep 300 & echo $! >> ${pidFile}; echo $$ >> ${pidFile}; sleep 300`;
-    await runner.startDetached(["sh", "-c", script], { logFile: join(node.agentRoot, "out") });
+    await runner.run(["sh", "-c", `setsid sh -c "$1" >/dev/null 2>&1 &`, "sh", script]);
     const other = spawn("sleep", ["300"]);
     const nodeDirectory = join(home, ".sky/local/a-u/node0");
     await waitFor(() => existsSync(pidFile) && readFileSync(pidFile, "utf8").split("\n").length > 2);

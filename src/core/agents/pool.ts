@@ -10,7 +10,7 @@ import { clusterRef, toCluster, type Cluster } from "../clusters/cluster.ts";
 import type { AgentConnections } from "../operation.ts";
 import type { CloudRegistry } from "../ports/cloud.ts";
 import { greet } from "../provision/renew.ts";
-import { Slots } from "./slots.ts";
+import { Slots } from "../../shared/slots.ts";
 
 export interface AgentPoolOptions {
   readonly db: Kysely<Database>;

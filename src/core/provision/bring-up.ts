@@ -6,7 +6,7 @@ import type { Secret } from "../../shared/secret.ts";
 import { clusterRef, type Cluster } from "../clusters/cluster.ts";
 import type { AgentConnections } from "../operation.ts";
 import type { Cloud, CloudContext, Instance } from "../ports/cloud.ts";
-import type { Runner } from "../ports/runner.ts";
+import { AGENT_OUTPUT, type Runner } from "../ports/runner.ts";
 import { greet, isOutdated, readBundle, retire, retireOutdatedWorker, type Bundle } from "./renew.ts";
 
 /** How long a started agent may take to answer, and workers to dial in. */
@@ -90,7 +90,7 @@ async function lastWords(runner: Runner, instance: Instance): Promise<string> {
 }
 
 function outputFile(instance: Instance): string {
-  return join(instance.agentRoot, "agent.out");
+  return join(instance.agentRoot, AGENT_OUTPUT);
 }
 
 function renewKey({ bundle }: Start): string {
@@ -108,21 +108,8 @@ async function startNode(
   const { signal } = context.cloudContext;
   const runner = await cloud.runner(instance, clusterRef(cluster.row), context.cloudContext);
   if (node.head !== undefined) await retireOutdatedWorker(runner, { instance, bundle, key: renewKey(start) }, signal);
-  const program = join(instance.installDir, bundle.hash, "agent.cjs");
-  const config = nodeConfig(start, node);
-  await runner.upload(
-    [
-      { dest: program, mode: 0o644, source: { path: bundle.path } },
-      {
-        dest: join(instance.agentRoot, "node.json"),
-        mode: 0o600,
-        source: { bytes: Buffer.from(`${JSON.stringify(config, null, 2)}\n`) },
-      },
-    ],
-    { signal },
-  );
-  const command = [...(await runner.nodeCommand()), program, "daemon", "--root", instance.agentRoot];
-  await runner.startDetached(command, { logFile: outputFile(instance) });
+  const config = Buffer.from(`${JSON.stringify(nodeConfig(start, node), null, 2)}\n`);
+  await runner.startAgent({ root: instance.agentRoot, installDir: instance.installDir, bundle, config }, { signal });
   return runner;
 }
 

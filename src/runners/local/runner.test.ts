@@ -48,31 +48,42 @@ describe("run", () => {
   });
 });
 
-test("startDetached starts a session of its own with its output in a file that only the user reads", async () => {
-  const logFile = join(directory, "logs", "out");
-  await runner.startDetached(["sh", "-c", "ps -o sid= -p $$; echo done"], { logFile });
-  while (!existsSync(logFile) || !readFileSync(logFile, "utf8").includes("done")) {
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  expect(statSync(logFile).mode & 0o777).toBe(0o600);
-  await expect(runner.startDetached(["/no/such/program"], { logFile })).rejects.toThrow("ENOENT");
+describe("startAgent", () => {
+  test("places program and configuration and starts the program in a session of its own", async () => {
+    const source = join(directory, "source.cjs");
+    // Prints what it was started with; `ps` knows its session.
+    writeFileSync(
+      source,
+      `const { execFileSync } = require("node:child_process");
+      const session = execFileSync("ps", ["-o", "sid=", "-p", String(process.pid)]).toString().trim();
+      console.log(JSON.stringify({ args: process.argv.slice(2), own: session === String(process.pid) }));
+      console.error("done");`,
+    );
+    const root = join(directory, "root");
+    const installDir = join(directory, "install");
+    const plan = { root, installDir, bundle: { path: source, hash: "abc" }, config: Buffer.from("{}") };
+    await runner.startAgent(plan);
+    const output = join(root, "agent.out");
+    await waitFor(() => existsSync(output) && readFileSync(output, "utf8").includes("done"));
+    expect(JSON.parse(readFileSync(output, "utf8").split("\n")[0] ?? "")).toEqual({
+      args: ["daemon", "--root", root],
+      own: true,
+    });
+    const program = join(installDir, "abc", "agent.cjs");
+    expect(statSync(program).mode & 0o777).toBe(0o644);
+    const modes = ["node.json", "agent.out"].map((name) => statSync(join(root, name)).mode & 0o777);
+    expect(modes).toEqual([0o600, 0o600]);
+    const before = statSync(program).ino;
+    await runner.startAgent(plan);
+    expect(statSync(program).ino).toBe(before);
+    expect(readdirSync(root).sort()).toEqual(["agent.out", "node.json"]);
+    await waitFor(() => readFileSync(output, "utf8").split("done").length === 3);
+  });
 });
 
-test("upload places files whole, with their mode, and leaves nothing else", async () => {
-  const source = join(directory, "source");
-  writeFileSync(source, "content");
-  const dest = join(directory, "a", "b");
-  await runner.upload([
-    { dest, mode: 0o755, source: { path: source } },
-    { dest: join(directory, "a", "secret"), mode: 0o600, source: { bytes: Buffer.from("s") } },
-  ]);
-  expect([readFileSync(dest, "utf8"), statSync(dest).mode & 0o777]).toEqual(["content", 0o755]);
-  expect(statSync(join(directory, "a", "secret")).mode & 0o777).toBe(0o600);
-  const before = statSync(dest).ino;
-  await runner.upload([{ dest, mode: 0o755, source: { path: source } }]);
-  expect(statSync(dest).ino).toBe(before);
-  expect(readdirSync(join(directory, "a"))).toEqual(["b", "secret"]);
-});
+async function waitFor(predicate: () => boolean): Promise<void> {
+  while (!predicate()) await new Promise((resolve) => setImmediate(resolve));
+}
 
 describe("connectAgent", () => {
   test("rejects at once when nobody listens, or after the wait", async () => {

@@ -3,12 +3,12 @@ import { randomBytes } from "node:crypto";
 import { closeSync, mkdirSync, openSync, watch } from "node:fs";
 import { chmod, copyFile, mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createConnection, type Socket } from "node:net";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { agentSocket } from "../../shared/agent/socket-path.ts";
 import { AgentError } from "../../shared/errors.ts";
 import { toFileError } from "./file-errors.ts";
-import type { RunOptions, RunResult, Runner, UploadFile } from "../../core/ports/runner.ts";
+import { AGENT_OUTPUT, type AgentPlan, type RunOptions, type RunResult, type Runner } from "../../core/ports/runner.ts";
 
 export interface LocalRunnerOptions {
   /** The whole environment of programs on the node. */
@@ -20,17 +20,8 @@ export interface LocalRunnerOptions {
 export function createLocalRunner(node: LocalRunnerOptions): Runner {
   return {
     run: (argv, options = {}) => run(argv, node, options),
-    startDetached: (argv, options) => startDetached(argv, node, options),
-    upload: async (files, options) => {
-      for (const file of files) {
-        options?.signal?.throwIfAborted();
-        await place(file).catch((error: unknown) => {
-          throw toFileError(error, dirname(file.dest));
-        });
-      }
-    },
+    startAgent: (plan, options = {}) => startAgent(plan, node, options),
     connectAgent: (root, options = {}) => connectAgent(root, options),
-    nodeCommand: () => Promise.resolve([process.execPath]),
     close: () => Promise.resolve(),
   };
 }
@@ -66,18 +57,35 @@ function run(argv: readonly string[], node: LocalRunnerOptions, options: RunOpti
   });
 }
 
-async function startDetached(
-  argv: readonly string[],
+async function startAgent(
+  plan: AgentPlan,
   node: LocalRunnerOptions,
-  options: { readonly env?: Readonly<Record<string, string>>; readonly logFile: string },
+  options: { readonly signal?: AbortSignal },
 ): Promise<void> {
+  const program = join(plan.installDir, plan.bundle.hash, "agent.cjs");
+  const files: readonly PlacedFile[] = [
+    { dest: program, mode: 0o644, source: { path: plan.bundle.path } },
+    { dest: join(plan.root, "node.json"), mode: 0o600, source: { bytes: plan.config } },
+  ];
+  for (const file of files) {
+    options.signal?.throwIfAborted();
+    await place(file).catch((error: unknown) => {
+      throw toFileError(error, dirname(file.dest));
+    });
+  }
+  const command = [process.execPath, program, "daemon", "--root", plan.root];
+  await startDetached(command, node, join(plan.root, AGENT_OUTPUT));
+}
+
+/** Starts a program that outlives us: a session of its own, no open pipes, its output appended to a file. */
+async function startDetached(argv: readonly string[], node: LocalRunnerOptions, logFile: string): Promise<void> {
   const [program = "", ...args] = argv;
-  await mkdir(dirname(options.logFile), { recursive: true, mode: 0o700 });
-  const log = openSync(options.logFile, "a", 0o600);
+  await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
+  const log = openSync(logFile, "a", 0o600);
   try {
     const child = spawn(program, args, {
       cwd: node.cwd,
-      env: { ...node.env, ...options.env },
+      env: node.env,
       detached: true,
       stdio: ["ignore", log, log],
     });
@@ -95,7 +103,15 @@ function spawned(child: ChildProcess): Promise<void> {
   });
 }
 
-async function place(file: UploadFile): Promise<void> {
+/** A file from a path, or from bytes. */
+interface PlacedFile {
+  readonly dest: string;
+  readonly mode: number;
+  readonly source: { readonly path: string } | { readonly bytes: Uint8Array };
+}
+
+/** Writes under a temporary name and renames. What comes from a path is not copied again. */
+async function place(file: PlacedFile): Promise<void> {
   if ("path" in file.source && (await isSame(file.source.path, file.dest))) return;
   await mkdir(dirname(file.dest), { recursive: true, mode: 0o700 });
   const temporary = `${file.dest}.${randomBytes(6).toString("hex")}.tmp`;
