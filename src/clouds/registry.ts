@@ -1,5 +1,6 @@
 import type { Catalogs } from "../catalog/catalogs.ts";
 import type { Cloud, CloudRegistry } from "../core/ports/cloud.ts";
+import { isFakeCloudOn } from "./fake/switch.ts";
 
 export interface CloudOptions {
   /** HOME of the server's user. */
@@ -11,6 +12,7 @@ export interface CloudOptions {
 /** Every cloud by its registry key; the only place that names them. */
 const clouds = {
   aws: (options) => import("./aws/index.ts").then((m) => m.createAwsCloud(options)),
+  fake: (options) => import("./fake/index.ts").then((m) => m.createFakeCloud(options)),
   gcp: (options) => import("./gcp/index.ts").then((m) => m.createGcpCloud(options)),
   local: (options) => import("./local/index.ts").then((m) => m.createLocalCloud(options)),
 } as const satisfies Record<string, (options: CloudOptions) => Promise<Cloud>>;
@@ -20,7 +22,9 @@ export function createCloudRegistry(options: CloudOptions): CloudRegistry {
   const loaded = new Map<string, Promise<Cloud>>();
   const loaders: Readonly<Record<string, (options: CloudOptions) => Promise<Cloud>>> = clouds;
   return {
-    names: () => Object.keys(clouds),
+    // A simulated cloud shows up only for those who ask for it; what runs on it can be reached all the same.
+    names: () => Object.keys(clouds).filter((name) => name !== "fake" || isFakeCloudOn(options.home)),
+    optIn: { fake: "touch ~/.sky/fake.yaml" },
     load: (name) => {
       const loader = Object.hasOwn(loaders, name) ? loaders[name] : undefined;
       if (loader === undefined) return Promise.reject(new Error(`No cloud is registered as ${name}.`));

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { planNodes } from "../../src/core/provision/node-plan.ts";
+import { toPlaces } from "../../src/core/provision/places.ts";
 import { NoCapacityError } from "../../src/shared/errors.ts";
 import type { Cloud, CloudContext, ClusterSpec, Offer, OfferRequest } from "../../src/core/ports/cloud.ts";
 
@@ -36,7 +37,9 @@ export function cloudContract(open: () => Promise<CloudUnderTest>): void {
   });
   const firstOffer = async ({ cloud, request }: CloudUnderTest): Promise<Offer> => {
     const { offers } = await cloud.offers(request, context);
-    const [offer] = offers;
+    const [offer] = offers
+      .flatMap((one) => toPlaces({ candidate: 0, displayName: "", offer: one }))
+      .map((place) => place.offer);
     if (offer === undefined) throw new Error("The cloud has no offer.");
     return offer;
   };

@@ -1,11 +1,12 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe } from "vitest";
-import { FakeCloud } from "../../src/clouds/fake/index.ts";
+import { createFakeCloud } from "../../src/clouds/fake/index.ts";
 import { createLocalCloud } from "../../src/clouds/local/index.ts";
 import type { OfferRequest } from "../../src/core/ports/cloud.ts";
 import { AgentFleet } from "../fakes/agent-fleet.ts";
+import { FakeCloud, type FakeCloudKnobs } from "../fakes/fake-cloud.ts";
 import { cloudContract } from "./cloud.contract.ts";
 
 const homes: string[] = [];
@@ -36,15 +37,27 @@ describe("local", () => {
 });
 
 describe("fake", () => {
-  const open = (knobs: object) => () => {
-    const fleet = new AgentFleet();
-    const cloud = new FakeCloud({ knobs: { capacity: 4, ...knobs }, runner: (instance) => fleet.runner(instance) });
+  const open = (knobs: Partial<FakeCloudKnobs>) => () => {
+    let now = 0;
+    // Time passes with every look at it.
+    const clock = { now: () => (now += 50), sleep: () => Promise.resolve() };
+    const cloud = new FakeCloud({ knobs: { capacity: 4, ...knobs }, fleet: new AgentFleet(), clock });
     return Promise.resolve({ cloud, request: request(1), crowd: 4, impossible: request(5) });
   };
   describe("as it is", () => {
     cloudContract(open({}));
   });
   describe("eventually consistent", () => {
-    cloudContract(open({ queriesUntilVisible: 2, queriesUntilRunning: 3 }));
+    cloudContract(open({ settings: { visible_after: 1, running_after: 2 } }));
+  });
+  describe("on this machine", () => {
+    cloudContract(() => {
+      const home = mkdtempSync(join(tmpdir(), "fake-cloud-"));
+      homes.push(home);
+      mkdirSync(join(home, ".sky"));
+      writeFileSync(join(home, ".sky", "fake.yaml"), "default_capacity: 4\n");
+      const cloud = createFakeCloud({ home, env: {} });
+      return Promise.resolve({ cloud, request: request(1), crowd: 4, impossible: request(99) });
+    });
   });
 });

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { findNodeProcesses } from "../../src/clouds/local/processes.ts";
+import { findNodeProcesses } from "../../src/runners/local/processes.ts";
 import { openCatalogs } from "../support/catalogs.ts";
 import { createCloudRegistry } from "../../src/clouds/registry.ts";
 import { streamJobLogs } from "../../src/core/clusters/logs.ts";

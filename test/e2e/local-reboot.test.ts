@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { findNodeProcesses } from "../../src/clouds/local/processes.ts";
+import { findNodeProcesses } from "../../src/runners/local/processes.ts";
 import { refreshAllClusters } from "../../src/core/clusters/refresh-all.ts";
 import { operations } from "../../src/core/operations.ts";
 import { createLocalRig, type LocalRig } from "./support/local-rig.ts";

@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FakeCloud, type FakeCloudKnobs } from "../../src/clouds/fake/index.ts";
 import type { PassFailpoint } from "../../src/core/effect.ts";
 import type { Operation, OperationContext } from "../../src/core/operation.ts";
 import type { CloudRegistry } from "../../src/core/ports/cloud.ts";
@@ -11,6 +10,7 @@ import type { Clock } from "../../src/shared/clock.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import { AgentFleet } from "./agent-fleet.ts";
 import { openTestDatabase } from "./databases.ts";
+import { FakeCloud, type FakeCloudKnobs } from "./fake-cloud.ts";
 import { createTestServer, type MemoryLog, type TestContextOptions, type TestServer } from "./operation-context.ts";
 
 /** Time that passes at once when somebody sleeps. */
@@ -59,19 +59,14 @@ export async function createFakeWorld(
   options: FakeWorldOptions = {},
 ): Promise<FakeWorld> {
   const fleet = new AgentFleet();
-  const cloud = new FakeCloud({
-    name: "lambda",
-    knobs,
-    runner: (instance) => fleet.runner(instance),
-    onOff: (root) => fleet.kill(root),
-  });
+  const clock = hurriedClock();
+  const cloud = new FakeCloud({ name: "lambda", knobs, fleet, clock });
   const clouds: CloudRegistry = { names: () => ["lambda"], load: () => Promise.resolve(cloud) };
   const home = mkdtempSync(join(tmpdir(), "world-"));
   const agentBundle = join(home, "agent.cjs");
   writeFileSync(agentBundle, "// a stand-in for the agent");
   const database = await openTestDatabase(options.kind ?? "sqlite");
   const backgroundErrors: unknown[] = [];
-  const clock = hurriedClock();
   const start = (owner?: string): Promise<TestServer> =>
     createTestServer({
       ...(owner === undefined ? {} : { owner }),

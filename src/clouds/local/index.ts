@@ -1,17 +1,19 @@
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Cloud, CloudContext, ClusterRef, ClusterSpec, Instance, InstanceState } from "../../core/ports/cloud.ts";
 import { engineEnvironment } from "../../platform/container-record.ts";
 import { nodeEnvironment } from "../../runners/local/environment.ts";
 import { toFileError } from "../../runners/local/file-errors.ts";
+import { assertInside } from "../../runners/local/inside.ts";
+import { forgetPowerState, readPowerState } from "../../runners/local/power-state.ts";
 import { createLocalRunner } from "../../runners/local/runner.ts";
 import { readAllocation, readAllocations, writeAllocation, type Allocation, type LocalNode } from "./allocations.ts";
 import { allocateNodes } from "./capacity.ts";
-import { withFileLock } from "./lock.ts";
+import { withFileLock } from "../../runners/local/lock.ts";
 import { probeMachine, type Machine } from "./machine.ts";
 import { offersOf } from "./offers.ts";
-import { assertInside, clusterDir, localPaths, nodeDir, type LocalPaths } from "./paths.ts";
-import { endNodeProcesses } from "./processes.ts";
+import { clusterDir, localPaths, nodeDir, type LocalPaths } from "./paths.ts";
+import { endNodeProcesses } from "../../runners/local/processes.ts";
 import { removeContainers } from "./containers.ts";
 
 export interface LocalCloudOptions {
@@ -132,7 +134,7 @@ function runCluster(spec: ClusterSpec, machine: Machine, paths: LocalPaths, home
       reserved: spec.offer.reserved ?? spec.perNode,
       nodes,
     });
-    forgetPowerState(spec.nameOnCloud, nodes.length, paths);
+    for (const { index } of nodes) forgetPowerState(agentRoot(spec.nameOnCloud, index, paths));
   }
   for (let index = 0; index < spec.numNodes; index++) {
     const directory = nodeDir(paths, spec.nameOnCloud, index);
@@ -149,15 +151,8 @@ async function removeSurplus(spec: ClusterSpec, tools: NodeTools): Promise<void>
   removeDirectories(spec.nameOnCloud, surplus, tools.paths);
 }
 
-/** A node that switched itself off says so in its agent's directory; starting it again takes that back. */
-function forgetPowerState(nameOnCloud: string, count: number, paths: LocalPaths): void {
-  for (let index = 0; index < count; index++) {
-    rmSync(powerFile(nameOnCloud, index, paths), { force: true });
-  }
-}
-
-function powerFile(nameOnCloud: string, index: number, paths: LocalPaths): string {
-  return join(nodeDir(paths, nameOnCloud, index), "agent", "state.json");
+function agentRoot(nameOnCloud: string, index: number, paths: LocalPaths): string {
+  return join(nodeDir(paths, nameOnCloud, index), "agent");
 }
 
 function queryCluster(cluster: ClusterRef, machine: Machine, paths: LocalPaths): readonly Instance[] {
@@ -186,22 +181,10 @@ function stateOf(allocation: Allocation, index: number, machine: Machine, paths:
   if (allocation.state === "stopped" || allocation.bootId !== machine.bootId) return "stopped";
   // The head decides about the cluster; its agent ends the workers before itself.
   return (
-    readPowerState(powerFile(allocation.nameOnCloud, 0, paths)) ??
-    readPowerState(powerFile(allocation.nameOnCloud, index, paths)) ??
+    readPowerState(agentRoot(allocation.nameOnCloud, 0, paths)) ??
+    readPowerState(agentRoot(allocation.nameOnCloud, index, paths)) ??
     "running"
   );
-}
-
-/** What the agent wrote down before it ended (src/agent/autostop/power.ts). */
-function readPowerState(path: string): "stopped" | "terminated" | undefined {
-  try {
-    const { state } = JSON.parse(readFileSync(path, "utf8")) as { readonly state?: unknown };
-    if (state === "stopped") return "stopped";
-    return state === "down" ? "terminated" : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 interface NodeTools {

@@ -7,8 +7,8 @@ import { NoCapacityError } from "../../shared/errors.ts";
 import type { Cloud, CloudContext, ClusterSpec, OfferRequest } from "../../core/ports/cloud.ts";
 import { createLocalCloud } from "./index.ts";
 import { canonicalGpuName, type Machine } from "./machine.ts";
-import { assertInside } from "./paths.ts";
-import { findNodeProcesses } from "./processes.ts";
+import { assertInside } from "../../runners/local/inside.ts";
+import { findNodeProcesses } from "../../runners/local/processes.ts";
 
 const context: CloudContext = { workspace: "default", config: {}, env: {}, signal: new AbortController().signal };
 const machine: Machine = { cpus: 4, memoryGib: 8, gpus: [], bootId: "boot-1", hasLoopbackNet: true };

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
+import { readBootId } from "../../runners/local/boot.ts";
 
 /** What this machine has. */
 export interface Machine {
@@ -61,13 +61,4 @@ function listGpus(): Promise<readonly string[]> {
       },
     );
   });
-}
-
-function readBootId(): string {
-  try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  } catch {
-    // Not Linux.
-    return "";
-  }
 }

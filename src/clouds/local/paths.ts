@@ -1,4 +1,5 @@
-import { isAbsolute, join, relative } from "node:path";
+import { join } from "node:path";
+import { assertInside } from "../../runners/local/inside.ts";
 
 export interface LocalPaths {
   /** `~/.sky/local`. */
@@ -17,13 +18,4 @@ export function clusterDir(paths: LocalPaths, nameOnCloud: string): string {
 
 export function nodeDir(paths: LocalPaths, nameOnCloud: string, index: number): string {
   return join(clusterDir(paths, nameOnCloud), `node${index}`);
-}
-
-/** Returns `path` when it lies below `root`; throws otherwise. Every recursive delete goes through it. */
-export function assertInside(root: string, path: string): string {
-  const inner = relative(root, path);
-  if (inner === "" || inner.startsWith("..") || isAbsolute(inner)) {
-    throw new Error(`${path} is not inside ${root}.`);
-  }
-  return path;
 }

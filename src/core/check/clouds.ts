@@ -37,9 +37,12 @@ export const KNOWN_CLOUDS: Readonly<Record<string, string>> = {
   yotta: "Yotta",
 };
 
+/** Clouds that only this product has. */
+const OWN_CLOUDS: Readonly<Record<string, string>> = { fake: "Fake", local: "Local" };
+
 /** How users call a cloud: `aws` → `AWS`. */
 export function displayNameOf(key: string): string {
-  return key === "local" ? "Local" : (KNOWN_CLOUDS[key] ?? key);
+  return OWN_CLOUDS[key] ?? KNOWN_CLOUDS[key] ?? key;
 }
 
 export interface WhichClouds {

@@ -299,7 +299,7 @@ describe.each(databaseKinds)("on %s", (kind) => {
 
     test("what no place has is explained", async () => {
       await expect(launch({ task: taskYaml("run: a", "accelerators: H100:8") })).rejects.toThrow(
-        /^Catalog does not contain any instances satisfying the request: 1x <Cloud>\(\{'H100': 8\}\)\.\nTo fix: relax or change the resource requirements\.\n\nHint: sky gpus list to list available accelerators\.\n {6}sky check to check the enabled clouds\.\nHint: Check Per Resource Hint\n {6}Fake: no accelerators$/,
+        /^Catalog does not contain any instances satisfying the request: 1x <Cloud>\(\{'H100': 8\}\)\.\nTo fix: relax or change the resource requirements\.\n\nHint: sky gpus list to list available accelerators\.\n {6}sky check to check the enabled clouds\.\nHint: Check Per Resource Hint\n {6}Fake: fake\.large has no H100:8$/,
       );
     });
   });

@@ -54,7 +54,7 @@ describe.each(databaseKinds)("on %s", (kind) => {
 
     test("cancel other requests on the cluster before they wait for the lock", async () => {
       const abort = new AbortController();
-      world.cloud.knobs.queriesUntilRunning = Infinity;
+      world.cloud.knobs.settings = { running_after: Infinity };
       const launching = world.run(
         launchOperation,
         { task: taskYaml("run: a"), cluster_name: "c1" },
@@ -101,7 +101,7 @@ describe.each(databaseKinds)("on %s", (kind) => {
 
     test("a cancelled launch keeps its row, which says that nobody works on it", async () => {
       const abort = new AbortController();
-      world.cloud.knobs.queriesUntilRunning = Infinity;
+      world.cloud.knobs.settings = { running_after: Infinity };
       const launching = world.run(
         launchOperation,
         { task: taskYaml("run: a"), cluster_name: "c1" },
@@ -114,7 +114,7 @@ describe.each(databaseKinds)("on %s", (kind) => {
       const { result } = await world.run(statusOperation, {});
       expect(result).toMatchObject([{ status: "INIT", init_kind: "unhealthy" }]);
       expect(Object.keys(world.cloud.ledger())).toEqual([nameOnCloud]);
-      world.cloud.knobs.queriesUntilRunning = 0;
+      world.cloud.knobs.settings = {};
       await world.run(downOperation, { cluster_name: "c1" });
       expect(world.cloud.ledger()).toEqual({});
     });
@@ -338,14 +338,14 @@ describe.each(databaseKinds)("on %s", (kind) => {
     test("endpoints are the ports of the head node; a later launch may open more", async () => {
       await launch("run: a", "infra: lambda\nports: 8000-8001");
       expect((await world.run(endpointsOperation, { cluster: "c1" })).result).toEqual({
-        "8000": "http://10.0.0.1:8000",
-        "8001": "http://10.0.0.1:8001",
+        "8000": "http://127.78.1.2:8000",
+        "8001": "http://127.78.1.2:8001",
       });
       await expect(world.run(endpointsOperation, { cluster: "c1", port: 9 })).rejects.toThrow("Port 9 is not exposed");
       await launch("run: a", "infra: lambda\nports: 9000", "more");
       expect(world.cloud.openedPorts(nameOnCloud)).toEqual(["8000-8001", "9000"]);
       expect((await world.run(endpointsOperation, { cluster: "c1", port: 9000 })).result).toEqual({
-        "9000": "http://10.0.0.1:9000",
+        "9000": "http://127.78.1.2:9000",
       });
     });
   });

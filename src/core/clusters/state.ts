@@ -10,7 +10,8 @@ export const next = {
   INIT: ["INIT", "UP", "STOPPED", "AUTOSTOPPING", "TERMINATED"],
   UP: ["INIT", "UP", "AUTOSTOPPING", "STOPPED", "TERMINATED"],
   AUTOSTOPPING: ["INIT", "UP", "AUTOSTOPPING", "STOPPED", "TERMINATED"],
-  STOPPED: ["INIT", "UP", "STOPPED", "TERMINATED"],
+  // A stopped cluster whose nodes were started behind our back may be about to stop itself.
+  STOPPED: ["INIT", "UP", "AUTOSTOPPING", "STOPPED", "TERMINATED"],
   TERMINATED: [],
 } as const satisfies Record<ClusterState, readonly ClusterState[]>;
 

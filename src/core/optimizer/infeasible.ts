@@ -147,6 +147,8 @@ function reasonLines(answers: readonly CandidateAnswer[]): readonly string[] {
 function notEnabledHint(keys: readonly string[], { enabled }: TaskAnswers, context: OperationContext): string {
   const names = enabled.map((cloud) => cloud.name);
   const use = names.length === 0 ? "" : ` Enabled here: ${names.join(", ")} (e.g. --infra ${names[0]}).`;
+  const switches = keys.flatMap((key) => context.clouds.optIn?.[key] ?? []);
+  if (switches.length > 0) return `It is off until it is asked for: ${switches.join(" && ")}`;
   const unknown = keys.filter((key) => !context.clouds.names().includes(key));
   if (unknown.length === 0) return `To see what is missing: sky check ${keys.join(" ")}.${use}`;
   const shown = unknown.map(displayNameOf);

@@ -220,5 +220,7 @@ export interface Cloud {
 /** Finds a cloud by registry key; loads its code on first use. */
 export interface CloudRegistry {
   names(): readonly string[];
+  /** Clouds that are not among `names` until the user asks for them, each with the command that does. */
+  readonly optIn?: Readonly<Record<string, string>>;
   load(name: string): Promise<Cloud>;
 }

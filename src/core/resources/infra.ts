@@ -33,6 +33,7 @@ const DISPLAY: Readonly<Record<string, string>> = {
   mithril: "Mithril",
   verda: "Verda",
   local: "Local",
+  fake: "Fake",
 };
 
 export function displayCloud(cloud: string): string {

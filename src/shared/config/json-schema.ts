@@ -16,8 +16,8 @@ export interface Schema {
   readonly enumIgnoringCase?: readonly string[];
   /** A Python regular expression, searched anywhere. */
   readonly pattern?: string;
-  /** Texts (lower case) that pass in spite of the pattern, which messages show as SkyPilot 0.14.1 has it. */
-  readonly alsoAccepts?: readonly string[];
+  /** What passes (trimmed, in lower case) in spite of the pattern, which messages show as SkyPilot 0.14.1 has it. */
+  readonly alsoAccepts?: RegExp;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly exclusiveMinimum?: number;
@@ -149,7 +149,7 @@ const CHECKS: Readonly<Record<keyof Schema, Check>> = {
   },
   pattern(node, schema) {
     if (!isString(node) || schema.pattern === undefined || searchPython(schema.pattern, node.value)) return NOTHING;
-    if (schema.alsoAccepts?.includes(node.value.trim().toLowerCase()) === true) return NOTHING;
+    if (schema.alsoAccepts?.test(node.value.trim().toLowerCase()) === true) return NOTHING;
     return fail(`${pyRepr(node)} does not match ${reprString(schema.pattern)}`);
   },
   minimum: bound("minimum", numberOf, below, (limit) => `is less than the minimum of ${limit}`),

@@ -131,7 +131,7 @@ const COMMON: Readonly<Record<string, Schema>> = {
   cloud: { type: "string", enumIgnoringCase: CLOUD_NAMES },
   region: STRING,
   zone: STRING,
-  infra: { type: "string", pattern: INFRA_PATTERN, alsoAccepts: ["local"] },
+  infra: { type: "string", pattern: INFRA_PATTERN, alsoAccepts: /^(local|fake(\/[^/]+){0,2})$/ },
   cpus: AMOUNT,
   memory: AMOUNT,
   instance_type: STRING,

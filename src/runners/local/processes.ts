@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { OperationFailedError } from "../../shared/errors.ts";
-import { NODE_MARKER } from "../../runners/local/environment.ts";
+import { NODE_MARKER } from "./environment.ts";
 
 /** A process that is certainly the one meant: ids are reused, start times are not. */
 export interface ProcessRef {
