@@ -56,16 +56,22 @@ function misfitOf(request: OfferRequest, name: string, type: FakeType): string |
   if (request.instanceType !== undefined && request.instanceType !== name) return `is not ${request.instanceType}`;
   if (request.useSpot && type.spot_usd_per_hour === undefined) return "is not sold as spot";
   if (request.imageId !== undefined) return "images are not available on the fake cloud";
-  const { cpus } = request;
-  if (cpus !== undefined && (cpus.orMore ? type.cpus < cpus.count : type.cpus !== cpus.count)) {
+  return misfitOfAmounts(request, type) ?? misfitOfGpus(request, type);
+}
+
+function misfitOfAmounts({ cpus, memory }: OfferRequest, type: FakeType): string | undefined {
+  if (cpus !== undefined && !fits(type.cpus, cpus.count, cpus.orMore)) {
     return `has ${type.cpus} vCPUs, ${cpus.count}${cpus.orMore ? "+" : ""} asked`;
   }
-  const { memory } = request;
   const gib = (memory?.amount ?? 0) * (memory?.perCpu === true ? type.cpus : 1);
-  if (memory !== undefined && (memory.orMore ? type.memory_gib < gib : type.memory_gib !== gib)) {
+  if (memory !== undefined && !fits(type.memory_gib, gib, memory.orMore)) {
     return `has ${type.memory_gib} GiB of memory, ${gib}${memory.orMore ? "+" : ""} asked`;
   }
-  return misfitOfGpus(request, type);
+  return undefined;
+}
+
+function fits(has: number, wanted: number, orMore: boolean): boolean {
+  return orMore ? has >= wanted : has === wanted;
 }
 
 function misfitOfGpus(request: OfferRequest, type: FakeType): string | undefined {

@@ -57,7 +57,7 @@ export function runNodes(state: FakeState, call: RunCall, now: Now): Change<Refu
     if (known.parameters !== parameters) {
       throw new FakeApiError("IdempotentParameterMismatch", `Token ${token} came with other parameters before.`);
     }
-    return { ...started, result: refusalOf(spec, zone, known.ids.length) };
+    return { ...started, result: refusalOf(spec, known.ids.length) };
   }
   return createNodes(started, { spec, zone, key, parameters }, now);
 }
@@ -80,9 +80,9 @@ function freeIn(
 }
 
 /** The answer to a call of which `made` nodes came into being; undefined when that is all of them. */
-function refusalOf({ create, offer }: ClusterSpec, zone: string, made: number): Refused {
+function refusalOf({ create, offer }: ClusterSpec, made: number): Refused {
   if (made === create.length) return undefined;
-  const text = `${zone} has room for ${made} more ${offer.instanceType}, ${create.length} were asked for.`;
+  const text = `There was room for ${made} ${offer.instanceType}, ${create.length} asked.`;
   return new FakeApiError("InsufficientCapacity", text, made);
 }
 
@@ -101,7 +101,7 @@ function createNodes(before: Change<undefined>, creation: Creation, now: Now): C
   const free = Math.max(0, freeIn(zone, offer.instanceType, { state, settings: now.settings }));
   const isFull = free < spec.create.length && (now.settings.gang || free === 0);
   if (isFull) {
-    const text = `${zone} has room for ${free} more ${offer.instanceType}, ${spec.create.length} were asked for.`;
+    const text = `There is room for ${free} more ${offer.instanceType}, ${spec.create.length} asked.`;
     throw new FakeApiError("InsufficientCapacity", text);
   }
   const nodes = spec.create
@@ -116,7 +116,7 @@ function createNodes(before: Change<undefined>, creation: Creation, now: Now): C
       created: state.created + nodes.length,
     },
     ledger: [...before.ledger, ...nodes.map((node) => entry(node, "created", now.nowMs))],
-    result: refusalOf(spec, zone, nodes.length),
+    result: refusalOf(spec, nodes.length),
   };
 }
 

@@ -3,47 +3,62 @@ import type { RankedOffer } from "../optimizer/candidates.ts";
 import type { Refusal } from "../provision/attempt.ts";
 import * as messages from "./messages.ts";
 
-/** What the user sees of a walk over many places: a line for each region, one below it for each refusal, and one live spinner. */
+interface Walk {
+  readonly clusterName: string;
+  readonly places: readonly RankedOffer[];
+  /** How often the whole walk was repeated. */
+  readonly round: number;
+}
+
+/**
+ * What the user sees of a walk over many places: a line for each region, one below it for each refusal, and one live spinner. Repeated
+ * walks show the spinner alone, and at last the place that took the cluster.
+ */
 export class LaunchProgress {
   readonly #log: RequestLog;
-  readonly #clusterName: string;
-  readonly #places: readonly RankedOffer[];
+  readonly #walk: Walk;
   #tried = 0;
   #shown: string | undefined;
 
-  constructor(log: RequestLog, clusterName: string, places: readonly RankedOffer[]) {
+  constructor(log: RequestLog, walk: Walk) {
     this.#log = log;
-    this.#clusterName = clusterName;
-    this.#places = places;
+    this.#walk = walk;
   }
 
   begin(place: RankedOffer): void {
     const region = regionOf(place);
-    if (this.#shown !== region) {
+    if (this.#walk.round === 0 && this.#shown !== region) {
       if (this.#shown !== undefined) this.#log.line("↺ Trying other potential resources.");
       this.#shown = region;
       this.#log.line(messages.launchingOn(place.displayName, { ...place.offer, zone: this.#zonesLike(place) }));
     }
-    this.#log.spin(messages.launchSpinner(this.#spinnerText(place), this.#clusterName));
+    this.#log.spin(messages.launchSpinner(this.#spinnerText(place), this.#walk.clusterName));
   }
 
   refuse(place: RankedOffer, refusal: Refusal): void {
     this.#tried++;
+    if (this.#walk.round > 0) return;
     this.#log.line(messages.refused(place.offer.zone ?? place.offer.region, refusal.reason));
+  }
+
+  accept(place: RankedOffer): void {
+    if (this.#walk.round > 0) this.#log.line(messages.launchingOn(place.displayName, place.offer));
   }
 
   /** Zones of the region that may be tried. */
   #zonesLike(place: RankedOffer): string | null {
-    const zones = this.#places
+    const zones = this.#walk.places
       .filter((one) => regionOf(one) === regionOf(place))
       .flatMap((one) => one.offer.zone ?? []);
     return zones.length === 0 ? null : [...new Set(zones)].join(", ");
   }
 
   #spinnerText(place: RankedOffer): string {
-    if (this.#tried === 0) return "Launching";
+    const { round, places } = this.#walk;
+    if (this.#tried === 0 && round === 0) return "Launching";
     const at = place.offer.zone ?? place.offer.region;
-    return `Launching in ${at} (${this.#tried} of ${this.#places.length} places tried)`;
+    const retry = round === 0 ? "" : `, retry ${round}`;
+    return `Launching in ${at} (${this.#tried} of ${places.length} places tried${retry})`;
   }
 }
 

@@ -52,7 +52,7 @@ describe.each(databaseKinds)("on %s", (kind) => {
           cluster_name_on_cloud: nameOnCloud,
           launched_nodes: 1,
           launched_resources: { infra: "lambda/east", instance_type: "fake.large", cpus: "4", memory: "16" },
-          stable_internal_external_ips: [["10.0.0.1", "10.0.0.1"]],
+          stable_internal_external_ips: [["127.78.1.2", "127.78.1.2"]],
         },
       });
       expect(await world.cluster("c1")).toMatchObject({
@@ -74,7 +74,7 @@ describe.each(databaseKinds)("on %s", (kind) => {
     });
 
     test("is launched in spite of a cloud that shows instances late", async () => {
-      Object.assign(world.cloud.knobs, { queriesUntilVisible: 3, queriesUntilRunning: 2 });
+      world.cloud.knobs.settings = { visible_after: 3, running_after: 5 };
       const { result } = await launch();
       expect(result.job_id).toBe(1);
     });
@@ -184,7 +184,7 @@ describe.each(databaseKinds)("on %s", (kind) => {
     test("is named with its reason when every place refuses, and no row stays", async () => {
       world.cloud.knobs.capacity = 0;
       await expect(launch()).rejects.toThrow(
-        /^Failed to provision all possible launchable resources\.[\s\S]*\(tried 2 infra\):\n\n✗ Fake \(east\) — [^\n]*\n {2}No capacity for 1 nodes in east\./,
+        /^Failed to provision all possible launchable resources\.[\s\S]*\(tried 2 infra\):\n\n✗ Fake \(east\) — [^\n]*\n {2}There is room for 0 more fake\.large, 1 asked \(InsufficientCapacity\)\./,
       );
       expect(await world.clusters()).toEqual([]);
       expect(world.cloud.ledger()).toEqual({});

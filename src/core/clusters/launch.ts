@@ -85,7 +85,10 @@ async function launchLocked(body: LaunchBody, input: TaskInput, context: Operati
 
 /** Journaled, so that a launch that goes on after a restart does not wait again for every round that it had. */
 async function waitForRetry(round: number, context: OperationContext): Promise<void> {
-  context.log.line(`↺ Retry after ${RETRY_MS / 1000}s`);
+  const text = `Retry after ${RETRY_MS / 1000}s`;
+  // A launch may be repeated for days: its log tells it once, the spinner each time.
+  if (round === 0) context.log.line(`↺ ${text}`);
+  else context.log.spin(messages.spinner(`No place had room ${round + 1} times. ${text}`));
   await context.effect(`retry-wait.r${round}`, async () => {
     context.requests.setWaiting(`Retrying provisioning after ${RETRY_MS / 1000}s`);
     await context.clock.sleep(RETRY_MS, { signal: context.signal });
@@ -104,7 +107,7 @@ async function launchRound(launch: Round, context: OperationContext): Promise<La
   const suffix = round === 0 ? "" : `.r${round}`;
   context.log.spin(messages.spinner("Optimizing"));
   const plan = await context.effect(`plan${suffix}`, () => planLaunch(body, input.task, context));
-  if (body.quiet_optimizer !== true) showTable(plan, context);
+  if (body.quiet_optimizer !== true && round === 0) showTable(plan, context);
   await refuseUnlaunchable(plan, context);
   warnAboutSpot(body, plan, context);
   const ready = await provisionOrReuse({ ...launch, plan }, context);

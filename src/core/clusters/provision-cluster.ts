@@ -53,13 +53,18 @@ async function markUnfinished(request: Provision, error: unknown, context: Opera
 
 async function walk(request: Provision, context: OperationContext): Promise<Cluster> {
   const places = request.plan.attempts.flatMap(toPlaces);
-  const progress = new LaunchProgress(context.log, request.body.cluster_name, places);
+  const progress = new LaunchProgress(context.log, {
+    clusterName: request.body.cluster_name,
+    round: request.round,
+    places,
+  });
   const failures: Failure[] = [];
   const blocks: Block[] = [];
   for (const [index, place] of places.entries()) {
     if (blocks.some((block) => isBlockedBy(place.offer, block))) continue;
     progress.begin(place);
     const outcome = await attempt({ ...request, place, index }, context);
+    if (outcome.isReady) progress.accept(place);
     if (outcome.isReady) return setUpNodes(request, outcome.instances, context);
     failures.push({ ...outcome.refusal, place });
     blocks.push(blockOf(place.offer, outcome.refusal.scope));
@@ -163,7 +168,7 @@ async function giveUp(
   context: OperationContext,
 ): Promise<ResourcesUnavailableError> {
   const { body, plan, round } = request;
-  context.log.line(messages.provisionFailed(body.cluster_name));
+  if (round === 0) context.log.line(messages.provisionFailed(body.cluster_name));
   context.log.spinEnd();
   const wasUp = await context.effect(`give-up${round === 0 ? "" : `.r${round}`}`, async () => {
     const row = await findCluster(context.db, body.cluster_name);

@@ -56,7 +56,7 @@ describe("the table", () => {
 
   test("a state can be moved to only from the states before it", () => {
     expect(statesBefore("UP")).toEqual(["INIT", "UP", "AUTOSTOPPING", "STOPPED"]);
-    expect(statesBefore("AUTOSTOPPING")).toEqual(["INIT", "UP", "AUTOSTOPPING"]);
+    expect(statesBefore("AUTOSTOPPING")).toEqual(["INIT", "UP", "AUTOSTOPPING", "STOPPED"]);
   });
 });
 
