@@ -1,9 +1,8 @@
-import { mkdirSync, mkdtempSync, copyFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openCatalogs } from "../../test/support/catalogs.ts";
+import { installZoneNames, openCatalogs } from "../../test/support/catalogs.ts";
 import type { Catalog } from "./catalog.ts";
 import { selectByAccelerator, selectDefault, type NodeWish, type TypeSelection } from "./select.ts";
 
@@ -14,10 +13,7 @@ let catalog: Catalog;
 
 beforeAll(() => {
   home = mkdtempSync(join(tmpdir(), "sky-"));
-  const directory = join(home, ".sky", "catalogs", "v8", "aws");
-  mkdirSync(directory, { recursive: true });
-  const mapping = fileURLToPath(new URL("../../test/fixtures/catalog/aws-az-mapping.csv", import.meta.url));
-  copyFileSync(mapping, join(directory, "az_mappings-00000000.csv"));
+  installZoneNames(home);
   const found = openCatalogs(home).find("aws");
   if (found === undefined) throw new Error("no catalog");
   catalog = found;

@@ -153,14 +153,20 @@ export const commandTable: readonly CommandEntry[] = [
     () => import("./specs/aws-policy.ts").then((m) => m.awsSetupSpec),
     () => import("./commands/aws/setup.ts").then((m) => m.runAwsSetup),
   ),
-  planned(
+  command(
     "show-gpus",
     "Show the accelerators on offer.",
     () => import("./specs/infra.ts").then((m) => m.showGpusSpec),
+    () => import("./commands/gpus-list.ts").then((m) => m.runShowGpus),
     { hidden: true, replacedBy: "gpus list" },
   ),
   group("gpus", "Accelerators: what is on offer and at what price."),
-  planned("gpus list", "Show the accelerators on offer.", () => import("./specs/infra.ts").then((m) => m.gpusListSpec)),
+  command(
+    "gpus list",
+    "Show the accelerators on offer.",
+    () => import("./specs/infra.ts").then((m) => m.gpusListSpec),
+    () => import("./commands/gpus-list.ts").then((m) => m.runGpusList),
+  ),
   planned("gpus label", "Label the GPU nodes of a Kubernetes cluster.", () =>
     import("./specs/infra.ts").then((m) => m.gpusLabelSpec),
   ),

@@ -8,6 +8,7 @@ import { ApiNamespace } from "./api-namespace.ts";
 import * as clusters from "./cluster-verbs.ts";
 import { endpointSetting } from "./endpoint-setting.ts";
 import { resolveEndpoint, type Endpoint } from "./endpoint.ts";
+import { GpusNamespace } from "./gpus-namespace.ts";
 import { JobsNamespace } from "./jobs-namespace.ts";
 import type { LogStream } from "./log-stream.ts";
 import * as logs from "./log-verbs.ts";
@@ -50,6 +51,7 @@ export class SkyClient implements AsyncDisposable {
   readonly session: Session;
   readonly api: ApiNamespace;
   readonly jobs: JobsNamespace;
+  readonly gpus: GpusNamespace;
   readonly cwd: string;
   readonly #options: SkyClientOptions;
 
@@ -69,6 +71,7 @@ export class SkyClient implements AsyncDisposable {
     });
     this.api = new ApiNamespace(this);
     this.jobs = new JobsNamespace(this);
+    this.gpus = new GpusNamespace(this);
   }
 
   get endpoint(): Endpoint {

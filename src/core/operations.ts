@@ -1,3 +1,4 @@
+import { listAcceleratorCountsOperation, listAcceleratorsOperation } from "./catalog/list-accelerators.ts";
 import { checkOperation, enabledCloudsOperation } from "./check/check.ts";
 import { cloudCommandOperation } from "./check/cloud-command.ts";
 import { cloudSessionsOperation } from "./check/sessions.ts";
@@ -36,6 +37,8 @@ export const operations = {
   cloud_sessions: cloudSessionsOperation,
   cloud_command: cloudCommandOperation,
   optimize: optimizeOperation,
+  list_accelerators: listAcceleratorsOperation,
+  list_accelerator_counts: listAcceleratorCountsOperation,
   download_logs: downloadLogsOperation,
   hook_logs: hookLogsOperation,
 } as const satisfies Record<string, Operation<never, unknown>>;

@@ -44,8 +44,6 @@ export function serverOperations(options: {
     quick("jobs.queue_v2", noController("No in-progress managed jobs.")),
     quick("jobs.pool_status", () => []),
     quick("serve.status", noController("No live services.")),
-    quick("list_accelerators", () => ({})),
-    quick("list_accelerator_counts", () => ({})),
     ...unsupportedRoutes.map(([, , wireName]) =>
       quick(wireName, () => {
         throw new NotSupportedError(`This API server does not support ${wireName} yet.`, {

@@ -62,7 +62,7 @@ function capabilitiesOf(checked: readonly CheckedCloud[]): Readonly<Record<strin
 }
 
 /** `k8s` → `kubernetes`; throws InvalidValueError for a name that no cloud has. */
-function normalizeCloud(name: string, context: OperationContext): string {
+export function normalizeCloud(name: string, context: OperationContext): string {
   const aliases: Readonly<Record<string, string>> = { k8s: "kubernetes", digitalocean: "do" };
   const key = aliases[name.toLowerCase()] ?? name.toLowerCase();
   const valid = [...new Set([...context.clouds.names(), ...Object.keys(KNOWN_CLOUDS)])].sort();

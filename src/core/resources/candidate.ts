@@ -17,7 +17,8 @@ import { isTpu, withTpuDefaults } from "./accelerators.ts";
 import { parseCpus, parseDiskSize, parseLocalDisk, parseMemory } from "./amounts.ts";
 import { parseAutostop } from "./autostop.ts";
 import { parseImageId } from "./image.ts";
-import { displayCloud, infraOf, parseInfra } from "./infra.ts";
+import { displayCloud } from "../../shared/cloud-names.ts";
+import { infraOf, parseInfra } from "./infra.ts";
 import { canonicalPorts } from "./ports.ts";
 import {
   DEFAULT_DISK_SIZE_GIB,

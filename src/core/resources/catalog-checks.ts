@@ -3,7 +3,7 @@
 import { closeWords } from "../../shared/config/closest.ts";
 import { InvalidValueError, ResourcesMismatchError } from "../../shared/errors.ts";
 import { reprFloat, reprString } from "../../shared/yaml-repr.ts";
-import { displayCloud } from "./infra.ts";
+import { displayCloud } from "../../shared/cloud-names.ts";
 import type { AcceleratorRequest, CatalogFacts, InstanceTypeFacts, Resources } from "./resources.ts";
 
 const SUGGESTIONS = 5;

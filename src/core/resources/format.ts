@@ -2,7 +2,8 @@
 
 import { nodeOf } from "../../shared/yaml-node.ts";
 import { pyRepr, reprFloat, reprString } from "../../shared/yaml-repr.ts";
-import { displayCloud, displayRegion } from "./infra.ts";
+import { displayCloud } from "../../shared/cloud-names.ts";
+import { displayRegion } from "./infra.ts";
 import type { Resources } from "./resources.ts";
 
 export interface FormatOptions {

@@ -1,50 +1,14 @@
 /** `infra: aws/us-east-1/us-east-1a`: where a task may run. */
 
+import { CLOUD_ALIASES, CLOUD_NAMES } from "../../shared/cloud-names.ts";
 import { closestWord } from "../../shared/config/closest.ts";
 import type { Infra } from "./resources.ts";
-
-const ALIASES: Readonly<Record<string, string>> = { k8s: "kubernetes" };
-
-/** How messages spell the clouds. */
-const DISPLAY: Readonly<Record<string, string>> = {
-  aws: "AWS",
-  azure: "Azure",
-  gcp: "GCP",
-  ibm: "IBM",
-  lambda: "Lambda",
-  scp: "SCP",
-  oci: "OCI",
-  kubernetes: "Kubernetes",
-  runpod: "RunPod",
-  vast: "Vast",
-  vsphere: "vSphere",
-  cudo: "Cudo",
-  fluidstack: "Fluidstack",
-  paperspace: "Paperspace",
-  primeintellect: "PrimeIntellect",
-  do: "DO",
-  nebius: "Nebius",
-  ssh: "SSH",
-  slurm: "Slurm",
-  hyperbolic: "Hyperbolic",
-  seeweb: "Seeweb",
-  shadeform: "Shadeform",
-  yotta: "Yotta",
-  mithril: "Mithril",
-  verda: "Verda",
-  local: "Local",
-  fake: "Fake",
-};
-
-export function displayCloud(cloud: string): string {
-  return DISPLAY[cloud] ?? cloud;
-}
 
 /** What to write instead of an infra that no cloud is called by; undefined when its cloud is known. */
 export function suggestInfra(text: string): string | undefined {
   const [name = "", ...rest] = text.trim().toLowerCase().split("/");
   if (name === "local" && rest.length > 0) return "This machine is `infra: local`, without a region.";
-  const known = [...Object.keys(DISPLAY), ...Object.keys(ALIASES)];
+  const known = [...Object.keys(CLOUD_NAMES), ...Object.keys(CLOUD_ALIASES)];
   if (name === "*" || known.includes(name)) return undefined;
   const close = closestWord(name, known);
   if (close !== undefined) return `Did you mean \`infra: ${[close, ...rest].join("/")}\`?`;
@@ -54,7 +18,7 @@ export function suggestInfra(text: string): string | undefined {
 /** Lower case, aliases resolved; undefined for `*`. */
 export function canonicalCloud(name: string): string | undefined {
   const cloud = name.trim().toLowerCase();
-  return cloud === "*" || cloud === "" ? undefined : (ALIASES[cloud] ?? cloud);
+  return cloud === "*" || cloud === "" ? undefined : (CLOUD_ALIASES[cloud] ?? cloud);
 }
 
 /** Reads `cloud[/region[/zone]]`; blanks and slashes around it are dropped; `*` is a wildcard. The form is checked elsewhere. */
