@@ -83,6 +83,7 @@ const rows = {
     price_usd_per_hour: "number?",
     secret_path: "text?",
     busy_request: "text?",
+    node_wish: "text",
   },
   cluster_history: {
     cluster_hash: "text",

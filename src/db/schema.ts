@@ -107,6 +107,8 @@ export interface ClustersTable {
   secret_path: string | null;
   /** Request that works on the cluster at this moment. */
   busy_request: string | null;
+  /** JSON: what the task asked of each node besides its size (core/ports/cloud.ts `NodeWish`, without keys). */
+  node_wish: Generated<string>;
 }
 
 /** Who works on a cluster among servers that share the database; absent rows are free. */

@@ -3,6 +3,7 @@ import { planNodes } from "../../src/core/provision/node-plan.ts";
 import { toPlaces } from "../../src/core/provision/places.ts";
 import { NoCapacityError } from "../../src/shared/errors.ts";
 import type { Cloud, CloudContext, ClusterSpec, Offer, OfferRequest } from "../../src/core/ports/cloud.ts";
+import { PLAIN_WISH } from "../fakes/node-wish.ts";
 
 export interface CloudUnderTest {
   readonly cloud: Cloud;
@@ -11,6 +12,8 @@ export interface CloudUnderTest {
   readonly crowd: number;
   /** A request that no place of the cloud can ever fulfil. */
   readonly impossible: OfferRequest;
+  /** The settings of the cloud, where it needs some. */
+  readonly config?: Readonly<Record<string, unknown>>;
 }
 
 const context: CloudContext = { workspace: "default", config: {}, env: {}, signal: new AbortController().signal };
@@ -34,6 +37,7 @@ export function cloudContract(open: () => Promise<CloudUnderTest>): void {
     perNode: offer.resources,
     ports: [],
     labels: {},
+    node: PLAIN_WISH,
   });
   const firstOffer = async ({ cloud, request }: CloudUnderTest): Promise<Offer> => {
     const { offers } = await cloud.offers(request, context);

@@ -277,6 +277,11 @@ export const ACTIONS: readonly ActionRow[] = [
   row("AutoProfile", "iam:AddRoleToInstanceProfile", { needs: ["role"] }),
   row("Ports", "ec2:DeleteSecurityGroup", { on: [GROUP], needs: ["ports"], trial: "dry-run" }),
   row("Ports", "ec2:ModifyInstanceAttribute", { on: [INSTANCE, GROUP], needs: ["ports"], trial: "dry-run" }),
+  row("Ports", "ec2:RevokeSecurityGroupIngress", {
+    on: [GROUP],
+    trial: "dry-run",
+    without: "a security group that lets in more by SSH than it should stays so",
+  }),
   row("Efa", "ec2:AuthorizeSecurityGroupEgress", { trial: "dry-run", without: "EFA cannot be used" }),
   row("Clone", "ec2:CreateImage", { needs: ["clone-disk"], trial: "dry-run" }),
   row("Clone", "ec2:CopyImage", { needs: ["clone-disk"], trial: "dry-run" }),

@@ -1,12 +1,19 @@
+import { userInfo } from "node:os";
+import { join } from "node:path";
 import type { Catalogs } from "../../catalog/catalogs.ts";
-import type { Cloud, CloudContext, CredentialSummary } from "../../core/ports/cloud.ts";
+import type { Cloud, CloudContext, CredentialSummary, OfferSet } from "../../core/ports/cloud.ts";
 import { systemClock, type Clock } from "../../shared/clock.ts";
-import { NotAvailableYetError } from "../../shared/errors.ts";
+import { SshConnections } from "../../runners/ssh/connections.ts";
+import { RuntimeSource } from "../../runners/runtime/source.ts";
 import { AwsAuth } from "./auth/auth-session.ts";
 import { stableIdentity } from "./auth/identity.ts";
+import { isObject } from "./auth/json.ts";
+import { openAgents, send } from "./auth/network.ts";
 import { checkAws } from "./check.ts";
-import type { OpenSession } from "./command-args.ts";
+import { awsConfig, type OpenSession } from "./command-args.ts";
 import { AwsAuthError } from "./errors.ts";
+import { createAwsNodes } from "./nodes/nodes.ts";
+import type { FetchText } from "./nodes/own-address.ts";
 import { awsOffers } from "./offers.ts";
 import { policyCommand } from "./policy/command.ts";
 import { permissionsCommand } from "./preflight/command.ts";
@@ -14,41 +21,33 @@ import { setupCommand } from "./setup/command.ts";
 import { configureSsoCommand } from "./sso/configure-command.ts";
 import { loginCommand } from "./sso/login-command.ts";
 
-function notYet(): Promise<never> {
-  return Promise.reject(new NotAvailableYetError("AWS nodes are not available yet."));
-}
-
-/** Amazon Web Services: who the caller is and what the account allows; nodes come later. */
+/** Amazon Web Services: who the caller is, what the account allows, and nodes on EC2. */
 export function createAwsCloud(options: {
   readonly home: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly catalogs: Catalogs;
   readonly clock?: Clock;
 }): Cloud {
-  const auth = new AwsAuth({ ...options, clock: options.clock ?? systemClock });
+  const clock = options.clock ?? systemClock;
+  const auth = new AwsAuth({ ...options, clock });
   const open: OpenSession = (context, wish) => auth.open(context, wish);
   return {
     name: "aws",
     displayName: "AWS",
     wireInfra: (region, zone) => ["aws", region, zone ?? ""].filter((part) => part !== "").join("/"),
     power: "poweroff",
-    hasNodes: false,
-    canPlan: true,
     checksOverNetwork: true,
     maxNameLength: 248,
-    check: (context, options) => checkAws(auth, context, options),
+    check: (context) => checkAws(auth, context),
     identity: async (context) => stableIdentity(await auth.open(context).identity()),
     credentials: (context) => summarize(auth, context),
     knownCredentials: (context) => known(auth, context),
-    offers: (request) => {
+    offers: (request, context) => {
       const catalog = options.catalogs.find("aws");
       if (catalog === undefined) throw new Error("The catalog of AWS is missing.");
-      return Promise.resolve(awsOffers(request, catalog));
+      return Promise.resolve(inProxiedRegions(awsOffers(request, catalog), context));
     },
-    run: notYet,
-    query: notYet,
-    terminate: notYet,
-    runner: notYet,
+    ...createAwsNodes({ auth, clock, fetchText: textFetcher(auth), ...reachTools(options, clock) }),
     commands: {
       login: loginCommand(auth),
       "configure-sso": configureSsoCommand(auth),
@@ -56,6 +55,45 @@ export function createAwsCloud(options: {
       policy: policyCommand(open),
       setup: setupCommand(open),
     },
+  };
+}
+
+/** A proxy command by region leads to those regions alone. */
+function inProxiedRegions(set: OfferSet, context: CloudContext): OfferSet {
+  const byRegion = awsConfig(context)["ssh_proxy_command"];
+  if (!isObject(byRegion)) return set;
+  const offers = set.offers.filter(({ region }) => Object.hasOwn(byRegion, region));
+  if (offers.length > 0 || set.offers.length === 0) return { ...set, offers };
+  const named = Object.keys(byRegion).join(", ");
+  const reason = `aws.ssh_proxy_command leads to none of its regions (it names ${named})`;
+  return { ...set, offers, rejected: [...set.rejected, { what: set.offers[0]?.instanceType ?? "", reason }] };
+}
+
+const NPM_REGISTRY = "https://registry.npmjs.org/";
+
+/** What nodes are reached with. The path of a socket must be short. */
+function reachTools(
+  { home, env }: { readonly home: string; readonly env: Readonly<Record<string, string | undefined>> },
+  clock: Clock,
+): { readonly connections: SshConnections; readonly runtimes: RuntimeSource } {
+  const controlDir = `/tmp/sky-ssh-${userInfo().uid}`;
+  return {
+    connections: new SshConnections({ controlDir, env, clock, random: Math.random }),
+    runtimes: new RuntimeSource({
+      cacheDir: join(home, ".sky", "ts", "runtimes"),
+      registry: env["npm_config_registry"] ?? NPM_REGISTRY,
+    }),
+  };
+}
+
+const FETCH_MS = 5_000;
+
+/** Reads a page of the internet as the server sees it. */
+function textFetcher(auth: AwsAuth): FetchText {
+  return async (url, signal) => {
+    const agents = openAgents(auth.environmentOf({ env: {} }));
+    const answer = await send({ url, method: "GET", timeoutMs: FETCH_MS }, { agents, time: auth.time, signal });
+    return answer.text;
   };
 }
 

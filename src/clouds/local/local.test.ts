@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { NoCapacityError } from "../../shared/errors.ts";
 import type { Cloud, CloudContext, ClusterSpec, OfferRequest } from "../../core/ports/cloud.ts";
+import { PLAIN_WISH } from "../../../test/fakes/node-wish.ts";
 import { createLocalCloud } from "./index.ts";
 import { canonicalGpuName, type Machine } from "./machine.ts";
 import { assertInside } from "../../runners/local/inside.ts";
@@ -54,6 +55,7 @@ async function run(cloud: Cloud, name: string, wish: Partial<OfferRequest> = {})
     perNode: offer.resources,
     ports: [],
     labels: {},
+    node: PLAIN_WISH,
   };
   await cloud.run(spec, "token", context);
 }

@@ -9,12 +9,16 @@ import type { Task } from "../task/task.ts";
 import type { LaunchBody } from "./bodies.ts";
 import { cloudContext } from "./cluster.ts";
 import { nameOnCloud } from "./names.ts";
+import { nodeWishOf } from "./node-wish.ts";
 import { requestedResources, type LaunchPlan } from "./plan.ts";
 import type { RunLog } from "./provision-log.ts";
 import { moveTo, rememberCluster } from "./transition.ts";
 
 export interface Provision {
-  readonly body: Pick<LaunchBody, "cluster_name" | "entrypoint_command">;
+  readonly body: Pick<
+    LaunchBody,
+    "cluster_name" | "entrypoint_command" | "idle_minutes_to_autostop" | "down" | "wait_for"
+  >;
   /** Absent when a cluster is started again without a task. */
   readonly task: Task | undefined;
   readonly displayYaml: string | null;
@@ -71,8 +75,8 @@ export function changedMeanwhile(name: string): OperationFailedError {
 }
 
 function placeOf(row: ClusterRow) {
-  const { cloud, region, zone, offer, per_node, name_on_cloud, price_usd_per_hour, ports, labels } = row;
-  return { cloud, region, zone, offer, per_node, name_on_cloud, price_usd_per_hour, ports, labels };
+  const { cloud, region, zone, offer, per_node, name_on_cloud, price_usd_per_hour, ports, labels, node_wish } = row;
+  return { cloud, region, zone, offer, per_node, name_on_cloud, price_usd_per_hour, ports, labels, node_wish };
 }
 
 async function newRow(request: Attempt, cloud: Cloud, context: OperationContext): Promise<ClusterRow> {
@@ -116,5 +120,6 @@ async function newRow(request: Attempt, cloud: Cloud, context: OperationContext)
     price_usd_per_hour: offer.priceUsdPerHour,
     secret_path: secretPath(context.stateDir, plan.clusterHash),
     busy_request: context.requestId,
+    node_wish: JSON.stringify(nodeWishOf(request)),
   };
 }

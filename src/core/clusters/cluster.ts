@@ -5,6 +5,7 @@ import type { NodeResources } from "../../shared/agent/protocol.ts";
 import { ClusterDoesNotExistError, ClusterNotUpError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import type { Cloud, CloudContext, ClusterRef, Instance, Offer } from "../ports/cloud.ts";
+import { clusterSsh } from "../provision/cluster-key.ts";
 
 /** A cluster's row with its JSON columns read. */
 export interface Cluster {
@@ -29,7 +30,8 @@ export function toCluster(row: ClusterRow): Cluster {
 }
 
 export function clusterRef(row: ClusterRow): ClusterRef {
-  return { clusterName: row.name, nameOnCloud: row.name_on_cloud, region: row.region, zone: row.zone };
+  const ref = { clusterName: row.name, nameOnCloud: row.name_on_cloud, region: row.region, zone: row.zone };
+  return row.secret_path === null ? ref : { ...ref, ssh: clusterSsh(row.secret_path) };
 }
 
 /** Throws ClusterDoesNotExistError. */
@@ -61,6 +63,7 @@ export function cloudContext(context: OperationContext): CloudContext {
     env: context.clientEnv,
     isLocalClient: context.isLocalClient ?? false,
     signal: context.signal,
+    say: (line) => context.log.line(line),
   };
 }
 

@@ -8,7 +8,7 @@ import type { Operation, OperationContext } from "../operation.ts";
 import type { DownloadLogsBody } from "./bodies.ts";
 import { requireUpCluster } from "./cluster.ts";
 import { yellow } from "./messages.ts";
-import { matchesGlob } from "./status.ts";
+import { matchesGlob } from "../../shared/glob.ts";
 
 export const downloadLogsOperation: Operation<DownloadLogsBody, Readonly<Record<string, string>>> = {
   name: "clusters.download_logs",

@@ -20,6 +20,7 @@ import { blockOf, isBlockedBy, toPlaces, type Block } from "../provision/places.
 import { cloudContext, clusterRef, toCluster, type Cluster } from "./cluster.ts";
 import { effectName, recordAttempt, requireRow, type Attempt, type Provision } from "./cluster-row.ts";
 import { reportFailures, stopFailover, type Failure } from "./failover-report.ts";
+import { fullNodeWish } from "./node-wish.ts";
 import { LaunchProgress } from "./launch-progress.ts";
 import * as messages from "./messages.ts";
 import { resourcesText } from "./record.ts";
@@ -136,6 +137,7 @@ async function specOf(request: Provision, nodes: NodePlan, context: OperationCon
     perNode: cluster.perNode,
     ports: cluster.ports,
     labels: cluster.labels,
+    node: fullNodeWish(row),
   };
 }
 

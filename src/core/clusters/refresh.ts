@@ -6,6 +6,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { AgentError } from "../../shared/errors.ts";
 import type { AgentConnections, ClusterLocks } from "../operation.ts";
 import type { CloudContext, CloudRegistry } from "../ports/cloud.ts";
+import { clusterSsh, removeClusterKey } from "../provision/cluster-key.ts";
 import { removeClusterToken } from "../provision/cluster-secret.ts";
 import { clusterRef, toCluster } from "./cluster.ts";
 import { decide, type Observation, type Transition } from "./state.ts";
@@ -130,7 +131,9 @@ export async function forgetCluster(
   reason: string,
 ): Promise<void> {
   await removeCluster(context, row, reason);
-  if (row.secret_path !== null) removeClusterToken(row.secret_path);
+  if (row.secret_path === null) return;
+  removeClusterToken(row.secret_path);
+  removeClusterKey(clusterSsh(row.secret_path));
 }
 
 /** Whether a cached row is too old to be believed without being asked: it may stop or vanish by itself. */

@@ -1,6 +1,7 @@
 import { listCharges, type ClusterChargeRow } from "../../db/queries/cluster-charges.ts";
 import { listClusters, type ClusterRow } from "../../db/queries/clusters.ts";
 import { SkyError } from "../../shared/errors.ts";
+import { matchesGlob } from "../../shared/glob.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { StatusBody } from "./bodies.ts";
 import { costOf } from "./charges.ts";
@@ -85,16 +86,4 @@ function costsOf({ row, offer }: Cluster, charges: readonly ClusterChargeRow[], 
     cost_per_hour: hourlyCost(offer, row.num_nodes, row.status),
     total_cost: costOf(own, { from: 0, to: now }).totalUsd,
   };
-}
-
-/** `*`, `?` and `[...]` as a shell matches names. */
-export function matchesGlob(pattern: string, name: string): boolean {
-  if (!/[*?[]/.test(pattern)) return pattern === name;
-  const source = pattern.replace(/\[!?[^\]]+\]|[\s\S]/g, (part) => {
-    if (part === "*") return ".*";
-    if (part === "?") return ".";
-    if (part.length > 1) return part.replace(/^\[!/, "[^").replace(/\\/g, "\\\\");
-    return part.replace(/[\\^$.+()[\]{}|]/, "\\$&");
-  });
-  return new RegExp(`^${source}$`, "s").test(name);
 }

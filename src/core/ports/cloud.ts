@@ -13,11 +13,8 @@ export interface CloudContext {
   /** Whether the client runs on this machine, so that its credentials are those found here. */
   readonly isLocalClient?: boolean;
   readonly signal: AbortSignal;
-}
-
-export interface CheckOptions {
-  /** Also finds out what takes longer, for `check -v`: what the credentials may do. */
-  readonly isVerbose?: boolean;
+  /** Shows a line to the user who waits; absent where nobody does. */
+  readonly say?: (line: string) => void;
 }
 
 export interface CheckResult {
@@ -128,6 +125,25 @@ export interface OfferSet {
   readonly alternatives?: readonly string[];
 }
 
+/** What a task asks of each node besides its size. Clouds take what they know. */
+export interface NodeWish {
+  readonly diskGib: number;
+  readonly diskTier?: string;
+  readonly networkTier?: "standard" | "best";
+  /** Of the region of the offer. */
+  readonly imageId?: string;
+  /** The `config:` block of the task. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** What happens to a node that powers itself off. */
+  readonly onPowerOff: "stop" | "terminate";
+  /** Who may log in, as lines of `authorized_keys`. The cluster's key is made when a cloud asks for it. */
+  readonly publicKeys: () => readonly string[];
+  /** For tags, and for a database that has to be rebuilt. */
+  readonly userName: string;
+  readonly userHash: string;
+  readonly workspace: string;
+}
+
 export interface ClusterSpec {
   readonly clusterName: string;
   readonly nameOnCloud: string;
@@ -142,6 +158,7 @@ export interface ClusterSpec {
   readonly perNode: NodeResources;
   readonly ports: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  readonly node: NodeWish;
 }
 
 export interface ClusterRef {
@@ -149,6 +166,8 @@ export interface ClusterRef {
   readonly nameOnCloud: string;
   readonly region: string;
   readonly zone: string | null;
+  /** The cluster's own key, and the host keys of its nodes; absent for clusters of this machine alone. */
+  readonly ssh?: { readonly keyFile: string; readonly knownHostsFile: string };
 }
 
 export type InstanceId = string;
@@ -163,6 +182,10 @@ export interface Instance {
   readonly internalIp: string;
   readonly externalIp: string | null;
   readonly sshPort: number;
+  /** Account for logins by SSH; absent = whoever asks is to know. */
+  readonly sshUser?: string;
+  /** When it was last switched on, in milliseconds; it may still be booting then. Absent = long ago. */
+  readonly startedAtMs?: number;
   /** Directory of the agent on the node. */
   readonly agentRoot: string;
   /** Where the agent's bundle and runtime are kept by content hash, e.g. `/home/me/.sky/agent`. */
@@ -192,7 +215,7 @@ export interface Cloud {
   /** Whether `check` asks a service: launches and lists then go by its last answer. */
   readonly checksOverNetwork?: boolean;
   readonly maxNameLength: number;
-  check(context: CloudContext, options?: CheckOptions): Promise<CheckResult>;
+  check(context: CloudContext): Promise<CheckResult>;
   /** Stable identity (account + user or role), null where a cloud has none. */
   identity(context: CloudContext): Promise<readonly string[] | null>;
   offers(request: OfferRequest, context: CloudContext): Promise<OfferSet>;

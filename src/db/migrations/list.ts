@@ -4,6 +4,7 @@ import { shareLargeResults } from "./0002_share_large_results.ts";
 import { countClusterChanges } from "./0003_count_cluster_changes.ts";
 import { lockClusters } from "./0004_lock_clusters.ts";
 import { chargeClusters } from "./0006_charge_clusters.ts";
+import { addNodeWish } from "./0007_add_node_wish.ts";
 
 /** Every migration in order; the last one's name stands in `latest-migration.ts`. */
 export const migrations: readonly Migration[] = [
@@ -12,4 +13,5 @@ export const migrations: readonly Migration[] = [
   countClusterChanges,
   lockClusters,
   chargeClusters,
+  addNodeWish,
 ];

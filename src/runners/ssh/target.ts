@@ -20,6 +20,8 @@ export interface SshTarget {
   readonly configFiles: readonly string[];
   /** Files with known host keys: new ones are remembered in the first, none is accepted that contradicts one of them. */
   readonly knownHosts: readonly [string, ...string[]];
+  /** Under which name the host's key is remembered, for hosts whose address changes. */
+  readonly hostKeyAlias?: string;
   /** For one attempt, in seconds (10). */
   readonly connectTimeoutSeconds?: number;
 }
@@ -79,6 +81,7 @@ export function targetArguments(
     ...(target.hasOnlyTheseIdentities === true ? ["-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"] : []),
     ...(target.proxyCommand === undefined ? [] : ["-o", `ProxyCommand=${target.proxyCommand}`]),
     ...(target.proxyJump === undefined ? [] : ["-J", target.proxyJump]),
+    ...(target.hostKeyAlias === undefined ? [] : ["-o", `HostKeyAlias=${target.hostKeyAlias}`]),
   ];
 }
 

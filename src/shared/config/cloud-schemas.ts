@@ -32,6 +32,7 @@ export const AWS_TASK_KEYS: readonly string[] = [
   "use_internal_ips",
   "use_ssm",
   "ssh_proxy_command",
+  "region_configs",
 ];
 
 /** The three ways to give nodes an identity. */
@@ -50,6 +51,9 @@ const PROXY_COMMAND: Schema = either(STRING, NULL, {
 /** `[{glob: name}]`, one pair per item. */
 const BY_CLUSTER: Schema = listOf({ type: "object", additionalProperties: STRING, minProperties: 1, maxProperties: 1 });
 
+/** An address block of IPv4 or IPv6. */
+const CIDR = String.raw`^(?:\d{1,3}(?:\.\d{1,3}){3}/(?:\d|[12]\d|3[0-2])|[0-9A-Fa-f:]+/(?:\d{1,2}|1[01]\d|12[0-8]))$`;
+
 const AWS_IDENTITY = either(STRING, BY_CLUSTER);
 
 const AWS_KEYS: Readonly<Record<string, Schema>> = {
@@ -58,6 +62,8 @@ const AWS_KEYS: Readonly<Record<string, Schema>> = {
   disk_encrypted: BOOLEAN,
   ssh_user: STRING,
   security_group_name: either(STRING, BY_CLUSTER),
+  ssh_allowed_cidrs: listOf(pattern(CIDR)),
+  role_policy: word("narrow", "broad"),
   vpc_name: STRING_OR_NULL,
   vpc_names: NAMES,
   subnet_names: NAMES,
@@ -69,11 +75,29 @@ const AWS_KEYS: Readonly<Record<string, Schema>> = {
   use_internal_ips: BOOLEAN,
   ssh_proxy_command: PROXY_COMMAND,
   remote_identity: AWS_IDENTITY,
-  // The original takes it in a workspace only.
-  profile: STRING,
 };
 
-export const AWS_SCHEMA: Schema = object(AWS_KEYS);
+/** What may differ from region to region. */
+const AWS_REGION_KEYS = [
+  "vpc_name",
+  "vpc_names",
+  "subnet_names",
+  "security_group_name",
+  "ssh_allowed_cidrs",
+  "remote_identity",
+  "use_internal_ips",
+  "use_ssm",
+  "ssh_proxy_command",
+  "disk_encrypted",
+  "labels",
+  "post_provision_runcmd",
+  "specific_reservations",
+] as const;
+
+export const AWS_SCHEMA: Schema = object({
+  ...AWS_KEYS,
+  region_configs: mapOf(object(Object.fromEntries(AWS_REGION_KEYS.map((key) => [key, AWS_KEYS[key] ?? OPEN])))),
+});
 
 export const GCP_SCHEMA: Schema = object({
   prioritize_reservations: BOOLEAN,

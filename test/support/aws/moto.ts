@@ -1,5 +1,6 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import {
   AddRoleToInstanceProfileCommand,
   CreateAccessKeyCommand,
@@ -7,16 +8,19 @@ import {
   CreateRoleCommand,
   CreateUserCommand,
   IAMClient,
-  ListRolesCommand,
-  ListUsersCommand,
-  PutRolePolicyCommand,
   PutUserPolicyCommand,
 } from "@aws-sdk/client-iam";
+import {
+  AttachInternetGatewayCommand,
+  CreateInternetGatewayCommand,
+  CreateRouteCommand,
+  DescribeRouteTablesCommand,
+  DescribeVpcsCommand,
+  EC2Client,
+} from "@aws-sdk/client-ec2";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
-import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
 import type { AwsSession } from "../../../src/clouds/aws/clients.ts";
 import { waitFor } from "../../e2e/support/wait-for.ts";
-import type { IssueKeys } from "./fake-aws.ts";
 
 const ROOT = { accessKeyId: "test", secretAccessKey: "test" };
 
@@ -41,6 +45,13 @@ export function findMoto(): string | undefined {
 
 type MotoState = Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>>;
 
+export interface MotoOptions {
+  /** Whether it has the images that nodes run, and no others. */
+  readonly withNodeImages?: boolean;
+}
+
+const NODE_IMAGES = join(import.meta.dirname, "images.json");
+
 /** AWS as moto's server plays it: the account 123456789012. */
 export class Moto {
   readonly url: string;
@@ -52,11 +63,15 @@ export class Moto {
   }
 
   /** Starts `moto_server` (from PATH, or what SKYPILOT_MOTO_SERVER names) on a free port. */
-  static async start(): Promise<Moto> {
+  static async start(options: MotoOptions = {}): Promise<Moto> {
     const port = await freePort();
     const server = spawn(findMoto() ?? "moto_server", ["-H", "127.0.0.1", "-p", String(port)], {
       stdio: "ignore",
-      env: { ...process.env, MOTO_IAM_LOAD_MANAGED_POLICIES: "true" },
+      env: {
+        ...process.env,
+        MOTO_IAM_LOAD_MANAGED_POLICIES: "true",
+        ...(options.withNodeImages === true ? { MOTO_AMIS_PATH: NODE_IMAGES } : {}),
+      },
     });
     const moto = new Moto(`http://127.0.0.1:${port}`, server);
     let failure: Error | undefined;
@@ -124,46 +139,25 @@ export class Moto {
     await iam.send(new AddRoleToInstanceProfileCommand({ InstanceProfileName: name, RoleName: name }));
   }
 
-  /** Makes a role that the principals may assume, with one inline policy. Gives its ARN. */
-  async createSessionRole(
-    name: string,
-    role: { readonly trusts: readonly string[]; readonly externalId?: string; readonly policy: LoosePolicy },
-  ): Promise<string> {
-    const iam = this.#iam();
-    const condition =
-      role.externalId === undefined ? {} : { Condition: { StringEquals: { "sts:ExternalId": role.externalId } } };
-    const trust = { Effect: "Allow", Principal: { AWS: role.trusts }, Action: "sts:AssumeRole", ...condition };
-    const AssumeRolePolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [trust] });
-    const made = await iam.send(new CreateRoleCommand({ RoleName: name, AssumeRolePolicyDocument }));
-    const PolicyDocument = JSON.stringify(role.policy);
-    await iam.send(new PutRolePolicyCommand({ RoleName: name, PolicyName: "p", PolicyDocument }));
-    return made.Role?.Arn ?? "";
+  /** Gives the default VPC its way to the internet, which moto leaves out. */
+  async connectDefaultVpc(region = "us-east-1"): Promise<void> {
+    const ec2 = this.ec2(region);
+    const vpcs = await ec2.send(new DescribeVpcsCommand({ Filters: [{ Name: "isDefault", Values: ["true"] }] }));
+    const VpcId = vpcs.Vpcs?.[0]?.VpcId ?? "";
+    const main = [
+      { Name: "vpc-id", Values: [VpcId] },
+      { Name: "association.main", Values: ["true"] },
+    ];
+    const tables = await ec2.send(new DescribeRouteTablesCommand({ Filters: main }));
+    const gateway = (await ec2.send(new CreateInternetGatewayCommand({}))).InternetGateway?.InternetGatewayId ?? "";
+    await ec2.send(new AttachInternetGatewayCommand({ InternetGatewayId: gateway, VpcId }));
+    const RouteTableId = tables.RouteTables?.[0]?.RouteTableId ?? "";
+    await ec2.send(new CreateRouteCommand({ RouteTableId, GatewayId: gateway, DestinationCidrBlock: "0.0.0.0/0" }));
   }
 
-  /** Unique id → name of every user and role, in the way that `sts:GetCallerIdentity` shows ids. */
-  async ids(): Promise<ReadonlyMap<string, string>> {
-    const [users, roles] = await Promise.all([
-      this.#iam().send(new ListUsersCommand({})),
-      this.#iam().send(new ListRolesCommand({})),
-    ]);
-    return new Map([
-      ...(users.Users ?? []).map((each) => [each.UserId ?? "", `AIDA(${each.UserName ?? ""})`] as const),
-      ...(roles.Roles ?? []).map((each) => [each.RoleId ?? "", `AROA(${each.RoleName ?? ""})`] as const),
-    ]);
-  }
-
-  /** Assumes roles with these keys, for servers that give out sessions without asking the user for keys. */
-  issuer(keys: Keys): IssueKeys {
-    const sts = new STSClient({ region: "us-east-1", endpoint: this.url, credentials: keys });
-    return async (RoleArn, RoleSessionName) => {
-      const { Credentials: made } = await sts.send(new AssumeRoleCommand({ RoleArn, RoleSessionName }));
-      return {
-        id: made?.AccessKeyId ?? "",
-        secret: made?.SecretAccessKey ?? "",
-        token: made?.SessionToken ?? "",
-        expires: made?.Expiration?.toISOString() ?? "",
-      };
-    };
+  /** A client with the rights of the account's owner. */
+  ec2(region = "us-east-1"): EC2Client {
+    return new EC2Client({ region, endpoint: this.url, credentials: ROOT, maxAttempts: 1 });
   }
 
   async createBucket(Bucket: string): Promise<void> {

@@ -30,7 +30,7 @@ const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
     `{"Sid":"AutoProfile","Effect":"Allow","Action":["iam:CreateInstanceProfile","iam:AddRoleToInstanceProfile"],"Resource":"arn:aws:iam::ACCOUNT:instance-profile/skypilot-v1"}`,
   ],
   ports: [
-    `{"Sid":"Ports","Effect":"Allow","Action":["ec2:DeleteSecurityGroup","ec2:ModifyInstanceAttribute"],"Resource":"arn:aws:ec2:*:ACCOUNT:*"}`,
+    `{"Sid":"Ports","Effect":"Allow","Action":["ec2:DeleteSecurityGroup","ec2:ModifyInstanceAttribute","ec2:RevokeSecurityGroupIngress"],"Resource":"arn:aws:ec2:*:ACCOUNT:*"}`,
   ],
   efa: [
     `{"Sid":"Efa","Effect":"Allow","Action":"ec2:AuthorizeSecurityGroupEgress","Resource":"arn:aws:ec2:*:ACCOUNT:security-group/*"}`,

@@ -10,6 +10,9 @@ export interface NetworkWish {
   readonly usesSsm: boolean;
 }
 
+/** What has to be known of a region to say where nodes go. */
+export type NetworkFacts = Pick<Facts, "region" | "vpcs" | "subnets" | "routeTables" | "endpoints">;
+
 /** How a subnet reaches what is outside of its VPC. */
 export type WayOut = "internet-gateway" | "nat-gateway" | "other" | "none";
 
@@ -17,6 +20,8 @@ export interface SubnetReport {
   readonly id: string;
   readonly name: string;
   readonly zone: string;
+  /** The same in every account, e.g. `use1-az1`. */
+  readonly zoneId: string;
   readonly wayOut: WayOut;
   readonly isPublic: boolean;
   readonly freeAddresses: number | undefined;
@@ -37,7 +42,7 @@ export interface NetworkReport {
 const SSM_SERVICES = ["ssm", "ssmmessages", "ec2messages"] as const;
 
 /** Says where nodes would be put and what stands in their way, before one is waited for in vain. */
-export function inspectNetwork(facts: Facts, wish: NetworkWish): NetworkReport {
+export function inspectNetwork(facts: NetworkFacts, wish: NetworkWish): NetworkReport {
   const found = findVpc(facts, wish);
   if (typeof found === "string") return { region: facts.region, vpcId: undefined, subnets: [], problems: [found] };
   const vpcId = found.VpcId ?? "";
@@ -49,7 +54,7 @@ export function inspectNetwork(facts: Facts, wish: NetworkWish): NetworkReport {
   return { region: facts.region, vpcId, subnets, problems: networkProblems(subnets, wish, facts.region) };
 }
 
-function findVpc(facts: Facts, wish: NetworkWish): Vpc | string {
+function findVpc(facts: NetworkFacts, wish: NetworkWish): Vpc | string {
   const { region } = facts;
   if (wish.vpcNames.length > 0) return findNamedVpc(facts, wish.vpcNames);
   if (wish.subnetNames.length > 0) {
@@ -64,7 +69,7 @@ function findVpc(facts: Facts, wish: NetworkWish): Vpc | string {
   );
 }
 
-function findNamedVpc(facts: Facts, names: readonly string[]): Vpc | string {
+function findNamedVpc(facts: NetworkFacts, names: readonly string[]): Vpc | string {
   let problem = "";
   for (const name of names) {
     const [first, ...others] = facts.vpcs.filter((each) => nameOf(each) === name);
@@ -78,7 +83,7 @@ function findNamedVpc(facts: Facts, names: readonly string[]): Vpc | string {
   return problem;
 }
 
-function inspectSubnet(subnet: Subnet, facts: Facts, wish: NetworkWish): SubnetReport {
+function inspectSubnet(subnet: Subnet, facts: NetworkFacts, wish: NetworkWish): SubnetReport {
   const wayOut = wayOutOf(routesOf(subnet, facts.routeTables));
   const isPublic = wayOut === "internet-gateway";
   const isExcluded = wish.isInternal ? isPublic || subnet.MapPublicIpOnLaunch === true : !isPublic;
@@ -92,6 +97,7 @@ function inspectSubnet(subnet: Subnet, facts: Facts, wish: NetworkWish): SubnetR
     id: subnet.SubnetId ?? "",
     name: nameOf(subnet),
     zone: subnet.AvailabilityZone ?? "",
+    zoneId: subnet.AvailabilityZoneId ?? "",
     wayOut,
     isPublic,
     freeAddresses: subnet.AvailableIpAddressCount,
@@ -100,7 +106,7 @@ function inspectSubnet(subnet: Subnet, facts: Facts, wish: NetworkWish): SubnetR
   };
 }
 
-function missedInside(subnet: Subnet, wayOut: WayOut, facts: Facts, wish: NetworkWish): string[] {
+function missedInside(subnet: Subnet, wayOut: WayOut, facts: NetworkFacts, wish: NetworkWish): string[] {
   if (wayOut !== "none") return [];
   const present = facts.endpoints
     .filter((each) => each.VpcId === subnet.VpcId && (each.State ?? "available").toLowerCase() === "available")

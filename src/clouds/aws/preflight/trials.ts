@@ -8,6 +8,7 @@ import {
   DeleteSecurityGroupCommand,
   DeregisterImageCommand,
   ModifyInstanceAttributeCommand,
+  RevokeSecurityGroupIngressCommand,
   StartInstancesCommand,
   StopInstancesCommand,
   TerminateInstancesCommand,
@@ -112,6 +113,10 @@ function groupTrials(ec2: EC2Client, facts: Facts, http: Http): readonly Trial[]
         tryDry(() => ec2.send(new AuthorizeSecurityGroupEgressCommand(rules), http), {
           isOnStandIn: group === undefined,
         }),
+    },
+    {
+      id: "ec2:RevokeSecurityGroupIngress",
+      run: () => tryDry(() => ec2.send(new RevokeSecurityGroupIngressCommand(rules), http), { isOnStandIn }),
     },
     {
       id: "ec2:DeleteSecurityGroup",

@@ -19,7 +19,7 @@ import {
 import { ROLE_NAME, USER_POLICY_NAME } from "../actions.ts";
 import { failureOf } from "../policy/denial.ts";
 import type { PolicyDocument } from "../policy/document.ts";
-import { NODE_POLICY_NAME, type AccountState, type SetupStep } from "./plan.ts";
+import { NODE_POLICY_NAME, ROLE_DESCRIPTION, type AccountState, type SetupStep } from "./plan.ts";
 
 interface Place {
   readonly account: string;
@@ -92,7 +92,6 @@ export async function applyStep(iam: IAMClient, step: SetupStep, place: Place): 
   }
 }
 
-const ROLE_DESCRIPTION = "Role of the nodes that SkyPilot launches";
 const POLICY_DESCRIPTION = "What users of SkyPilot may do";
 
 async function updatePolicy(iam: IAMClient, document: PolicyDocument, place: Place): Promise<void> {

@@ -2,6 +2,8 @@ import { ROLE_NAME, USER_POLICY_NAME, type Feature } from "../actions.ts";
 import { buildPolicy, type PolicyDocument } from "../policy/document.ts";
 
 export const NODE_POLICY_NAME = "SkyPilotNodePolicy";
+/** By it a role that we made is told from one that an administrator made. */
+export const ROLE_DESCRIPTION = "Role of the nodes that SkyPilot launches";
 
 /** What of SkyPilot's set-up an account has; undefined = it is not there. */
 export interface AccountState {

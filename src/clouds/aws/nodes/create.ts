@@ -1,0 +1,131 @@
+import { CreateTagsCommand, RunInstancesCommand, type Instance as Ec2Instance } from "@aws-sdk/client-ec2";
+import { CloudAccessError, NoCapacityError } from "../../../shared/errors.ts";
+import { AwsDeniedError } from "../policy/denied-error.ts";
+import { classify, toCoreError } from "./failures.ts";
+import type { NodeSubnet } from "./network.ts";
+import { headTags, toTags } from "./node-tags.ts";
+import { codeOf, pauseMs, withEc2, type Region } from "./region.ts";
+import { runRequest, type NodeBatch, type NodeForm, type RunPlace } from "./run-request.ts";
+
+/** How long EC2 may take to know an instance profile that was just made. */
+const PROFILE_MS = 90_000;
+
+export interface CreateWish {
+  readonly form: NodeForm;
+  readonly batches: readonly NodeBatch[];
+  readonly subnets: readonly NodeSubnet[];
+  readonly groupIn: (subnet: NodeSubnet) => Promise<string>;
+  readonly token: string;
+  readonly enforcesVolumeTags: boolean;
+  /** Whether the instance profile was just made. */
+  readonly isProfileNew: boolean;
+}
+
+/** Accounts whose credentials may not tag volumes, so that it is not tried, and told, at each launch. */
+export type UntaggedVolumes = Set<string>;
+
+/**
+ * Creates the nodes in the first subnet that has room for all of them. Throws what the port's `run` throws; batches that were created
+ * before a failure are left to the caller.
+ */
+export async function createNodes(region: Region, wish: CreateWish, untagged: UntaggedVolumes): Promise<void> {
+  const refusals: string[] = [];
+  for (const subnet of wish.subnets) {
+    try {
+      const groupId = await wish.groupIn(subnet);
+      for (const batch of wish.batches) await createBatch(region, wish, { subnet, groupId, batch }, untagged);
+      return;
+    } catch (error) {
+      if (classify(error) !== "capacity")
+        throw toCoreError(error, { region: region.name, what: describe(wish, subnet) });
+      refusals.push(`${subnet.zone}: ${codeOf(error)}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  throw new NoCapacityError(refusals.join("\n"), { isClean: wish.batches.length === 1 });
+}
+
+function describe({ form, batches }: CreateWish, subnet: NodeSubnet): string {
+  const count = batches.reduce((sum, batch) => sum + batch.indices.length, 0);
+  return `${count}x ${form.instanceType}${form.useSpot ? "[spot]" : ""} in ${subnet.zone}`;
+}
+
+interface BatchPlace {
+  readonly subnet: NodeSubnet;
+  readonly groupId: string;
+  readonly batch: NodeBatch;
+}
+
+async function createBatch(
+  region: Region,
+  wish: CreateWish,
+  { subnet, groupId, batch }: BatchPlace,
+  untagged: UntaggedVolumes,
+): Promise<void> {
+  const place = { subnet, groupId, tagsVolumes: wish.enforcesVolumeTags || !untagged.has(region.account) };
+  try {
+    await markHead(region, wish, await send(region, wish, batch, place));
+  } catch (error) {
+    if (!isVolumeTagRefusal(error)) throw error;
+    if (wish.enforcesVolumeTags) throw volumeTagsRequired(region, error);
+    untagged.add(region.account);
+    region.say(
+      `Volumes will not be tagged in ${region.name}: the credentials in use are not allowed to tag EBS volumes. Grant ec2:CreateTags on "arn:aws:ec2:*:${region.account}:volume/*" to tag them. Instances are still tagged and the cluster is unaffected.`,
+    );
+    await markHead(region, wish, await send(region, wish, batch, { ...place, tagsVolumes: false }));
+  }
+}
+
+/** Sends the launch; its client token makes it safe to repeat. A new profile is waited for by asking again. */
+async function send(
+  region: Region,
+  wish: CreateWish,
+  batch: NodeBatch,
+  place: RunPlace,
+): Promise<readonly Ec2Instance[]> {
+  const input = runRequest(wish.form, batch, place, wish.token);
+  const deadline = region.clock.now() + (wish.isProfileNew ? PROFILE_MS : 0);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const answer = await withEc2(region, (ec2, http) => ec2.send(new RunInstancesCommand(input), http));
+      return answer.Instances ?? [];
+    } catch (error) {
+      if (!isUnknownProfile(error) || region.clock.now() >= deadline) throw error;
+    }
+    await region.clock.sleep(pauseMs(attempt, region.random()), { signal: region.signal });
+  }
+}
+
+function isUnknownProfile(error: unknown): boolean {
+  return (
+    codeOf(error) === "InvalidParameterValue" &&
+    error instanceof Error &&
+    /iam ?instance ?profile/iu.test(error.message)
+  );
+}
+
+function isVolumeTagRefusal(error: unknown): error is AwsDeniedError {
+  if (!(error instanceof AwsDeniedError)) return false;
+  return error.denial.action === "ec2:CreateTags" && (error.denial.resource ?? "").includes(":volume/");
+}
+
+function volumeTagsRequired(region: Region, error: AwsDeniedError): CloudAccessError {
+  return new CloudAccessError(
+    `Volume tagging is required in ${region.name} by aws.enforce_tags, but the credentials in use are not allowed to tag EBS volumes. Grant ec2:CreateTags on "arn:aws:ec2:*:${region.account}:volume/*", or drop "volume" from aws.enforce_tags to launch with untagged volumes instead.`,
+    { cause: error, denied: { action: error.denial.action } },
+  );
+}
+
+/** Our own nodes are told apart by the index in their tags; SkyPilot's own releases look for these. */
+async function markHead(region: Region, wish: CreateWish, created: readonly Ec2Instance[]): Promise<void> {
+  const { nameOnCloud } = wish.form.tags;
+  if (created.length < 2) return;
+  const batch = wish.batches.find(({ indices }) => indices.includes(0));
+  const at = batch?.indices.indexOf(0);
+  const head = created.find((instance) => instance.AmiLaunchIndex === at);
+  if (head?.InstanceId === undefined || batch?.indices.length !== created.length) return;
+  const input = { Resources: [head.InstanceId], Tags: toTags(headTags(nameOnCloud)) };
+  await withEc2(region, (ec2, http) => ec2.send(new CreateTagsCommand(input), http)).catch((error: unknown) => {
+    // A new instance may be unknown to the next call for a moment; the index is in its tags already.
+    if (!codeOf(error).startsWith("InvalidInstanceID.")) throw error;
+  });
+}

@@ -1,0 +1,116 @@
+import type { CloudContext, ClusterSpec } from "../../../core/ports/cloud.ts";
+import { divideOverReservations, efaInterfaces } from "./capacity.ts";
+import { createNodes, type UntaggedVolumes } from "./create.ts";
+import { diskTierOf } from "./disk.ts";
+import { classify } from "./failures.ts";
+import { chooseGroup, rulesFor, type Machine } from "./group-choice.ts";
+import { chooseSubnets, type NodeSubnet } from "./network.ts";
+import { architectureOf } from "./image-families.ts";
+import type { ImageWish } from "./images.ts";
+import type { OpenRegion } from "./open-region.ts";
+import type { Places } from "./places.ts";
+import { startNodes } from "./power.ts";
+import { refuseSsm } from "./reach.ts";
+import type { NodeForm } from "./run-request.ts";
+import { readNodeSettings, type NodeSettings } from "./settings.ts";
+import { renderUserData } from "./user-data.ts";
+
+export interface LaunchTools {
+  readonly places: Places;
+  readonly machine: Machine;
+  readonly untagged: UntaggedVolumes;
+}
+
+interface Launch {
+  readonly spec: ClusterSpec;
+  readonly token: string;
+  readonly context: CloudContext;
+}
+
+/** Starts and creates what the spec says. Throws what the port's `run` throws, in AWS's own error classes. */
+export async function launch(region: OpenRegion, request: Launch, tools: LaunchTools): Promise<void> {
+  const { spec, context } = request;
+  const of = { clusterName: spec.clusterName, region: region.name };
+  const overrides = spec.node.config;
+  const settings = readNodeSettings(context, overrides === undefined ? of : { ...of, overrides });
+  refuseSsm(settings);
+  await startNodes(region, spec.nameOnCloud, spec.start);
+  if (spec.create.length === 0) return;
+  try {
+    await create(region, { ...request, settings }, tools);
+  } catch (error) {
+    // A network, group or image that is kept in memory may be gone: look once more.
+    if (classify(error) !== "region") throw error;
+    tools.places.forget(region);
+    await create(region, { ...request, settings }, tools);
+  }
+}
+
+interface Create extends Launch {
+  readonly settings: NodeSettings;
+}
+
+async function create(region: OpenRegion, request: Create, tools: LaunchTools): Promise<void> {
+  const { spec, settings, token } = request;
+  const { places, machine } = tools;
+  const { offer } = spec;
+  const choice = chooseGroup(settings, { nameOnCloud: spec.nameOnCloud, hasPorts: spec.ports.length > 0 }, machine);
+  const [network, profile, image, efa] = await Promise.all([
+    places.network(region, settings),
+    places.profile(region, settings),
+    places.image(region, imageWish(spec)),
+    spec.node.networkTier === "best" ? efaInterfaces(region, offer.instanceType, settings) : 0,
+    // Looked at now, so that it is known once the VPC is.
+    places.groupsNamed(region, choice.name),
+  ]);
+  const subnets = chooseSubnets(network, settings, offer.zone);
+  const form = { ...formOf(spec, settings), image, profile: profile.profile, efaInterfaces: efa };
+  const groupIn = async (subnet: NodeSubnet): Promise<string> => {
+    const from = { region, places, network, vpcId: subnet.vpcId };
+    const rules = await rulesFor(settings, choice.isOwn ? spec.ports : [], from);
+    const wish = { vpcId: subnet.vpcId, name: choice.name, rules, isManaged: choice.isManaged, usesEfa: efa > 0 };
+    return places.group(region, wish);
+  };
+  const zone = subnets[0]?.zone ?? "";
+  const nodes = { instanceType: offer.instanceType, zone, indices: spec.create };
+  const batches = await divideOverReservations(region, nodes, settings.reservationIds);
+  const { enforcesVolumeTags } = settings;
+  await createNodes(
+    region,
+    { form, batches, subnets, groupIn, token, enforcesVolumeTags, isProfileNew: profile.isNew },
+    tools.untagged,
+  );
+}
+
+function imageWish({ offer, perNode, node }: ClusterSpec): ImageWish {
+  const accelerators = Object.keys(perNode.accelerators);
+  return { architecture: architectureOf(offer), accelerators, imageId: node.imageId };
+}
+
+/** What of the form needs no look at AWS. */
+function formOf(spec: ClusterSpec, settings: NodeSettings): Omit<NodeForm, "image" | "profile" | "efaInterfaces"> {
+  const { node, offer } = spec;
+  const { sshUser, runCommands } = settings;
+  return {
+    instanceType: offer.instanceType,
+    disk: { sizeGib: node.diskGib, tier: diskTierOf(node.diskTier), isEncrypted: settings.isDiskEncrypted },
+    userData: renderUserData({ sshUser, publicKeys: node.publicKeys(), runCommands }),
+    useSpot: offer.useSpot,
+    isInternal: settings.isInternal,
+    onPowerOff: node.onPowerOff,
+    tags: tagsOf(spec, settings),
+  };
+}
+
+function tagsOf(spec: ClusterSpec, settings: NodeSettings): NodeForm["tags"] {
+  const { node } = spec;
+  return {
+    clusterName: spec.clusterName,
+    nameOnCloud: spec.nameOnCloud,
+    userName: node.userName,
+    sshUser: settings.sshUser,
+    perNode: spec.perNode,
+    labels: { ...settings.labels, ...spec.labels },
+    origin: { user: node.userHash, workspace: node.workspace, nodes: String(spec.numNodes) },
+  };
+}

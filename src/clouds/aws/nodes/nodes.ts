@@ -1,0 +1,149 @@
+import { hostname, userInfo } from "node:os";
+import type { Instance as Ec2Instance, SecurityGroup } from "@aws-sdk/client-ec2";
+import type { Cloud, CloudContext, ClusterRef, ClusterSpec, InstanceId } from "../../../core/ports/cloud.ts";
+import type { Clock } from "../../../shared/clock.ts";
+import { toCoreError } from "./failures.ts";
+import { chooseGroup, defaultGroupName, ownGroupName, rulesFor, type Machine } from "./group-choice.ts";
+import { findInstances, toNodes } from "./inventory.ts";
+import { launch, type LaunchTools } from "./launch.ts";
+import type { SshConnections } from "../../../runners/ssh/connections.ts";
+import type { RuntimeSource } from "../../../runners/runtime/source.ts";
+import { reachNode } from "./reach.ts";
+import type { FetchText } from "./own-address.ts";
+import { Places } from "./places.ts";
+import { moveTo, stopNodes, terminateNodes, terminateWithGroup } from "./power.ts";
+import type { AwsAuth } from "../auth/auth-session.ts";
+import { Queries } from "./queries.ts";
+import { RegionOpener, type OpenRegion } from "./open-region.ts";
+import { findGroups } from "./security-groups.ts";
+import { readNodeSettings } from "./settings.ts";
+
+export interface AwsNodesOptions {
+  readonly auth: AwsAuth;
+  readonly clock: Clock;
+  readonly fetchText: FetchText;
+  readonly connections: SshConnections;
+  readonly runtimes: RuntimeSource;
+  readonly random?: () => number;
+  /** Where the server runs; this machine when absent. */
+  readonly machine?: Machine;
+}
+
+type NodeMethods = "run" | "query" | "terminate" | "stop" | "openPorts" | "runner" | "consistencyMs";
+
+/** The part of the cloud's port that has to do with nodes. */
+export type AwsNodes = Required<Pick<Cloud, NodeMethods>>;
+
+/** EC2 shows a new instance everywhere after this time, seldom later. */
+const CONSISTENCY_MS = 10_000;
+
+export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
+  const { auth, clock, random = Math.random } = options;
+  const machine = options.machine ?? { user: userInfo().username, hostname: hostname() };
+  const opener = new RegionOpener(auth, clock, random);
+  const places = new Places(clock, options.fetchText);
+  const queries = new Queries(clock);
+  const tools: LaunchTools = { places, machine, untagged: new Set() };
+  const open = (cluster: ClusterRef, context: CloudContext): Promise<OpenRegion> =>
+    opener.open(cluster.region, context);
+  return {
+    consistencyMs: CONSISTENCY_MS,
+    run: async (spec, token, context) => {
+      const region = await opener.open(spec.offer.region, context);
+      await named(region, describeSpec(spec), () => launch(region, { spec, token, context }, tools));
+    },
+    query: async (cluster, context) => {
+      const region = await open(cluster, context);
+      return named(region, `looking for ${cluster.nameOnCloud}`, async () =>
+        toNodes(cluster.nameOnCloud, await queries.find(region, cluster.nameOnCloud)),
+      );
+    },
+    stop: async (cluster, context, only) => {
+      const region = await open(cluster, context);
+      await named(region, `stopping ${cluster.nameOnCloud}`, async () =>
+        stopNodes(region, pick(await findInstances(region, [cluster.nameOnCloud]), only)),
+      );
+    },
+    terminate: async (cluster, context, only) => {
+      const region = await open(cluster, context);
+      await named(region, `terminating ${cluster.nameOnCloud}`, () => terminate(region, cluster, { only, machine }));
+    },
+    runner: (instance, cluster, context) => Promise.resolve(reachNode({ instance, cluster, context }, options)),
+    openPorts: async (cluster, ports, context) => {
+      const region = await open(cluster, context);
+      await named(region, `opening ports of ${cluster.nameOnCloud}`, () =>
+        openPorts(region, { cluster, ports, context }, tools),
+      );
+    },
+  };
+}
+
+async function named<T>(region: OpenRegion, what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    region.signal.throwIfAborted();
+    throw toCoreError(error, { region: region.name, what });
+  }
+}
+
+function describeSpec({ offer, create, start }: ClusterSpec): string {
+  const count = create.length + start.length;
+  return `${count}x ${offer.instanceType}${offer.useSpot ? "[spot]" : ""} in ${offer.zone ?? offer.region}`;
+}
+
+function pick(nodes: readonly Ec2Instance[], only: readonly InstanceId[] | undefined): readonly Ec2Instance[] {
+  return only === undefined ? nodes : nodes.filter(({ InstanceId = "" }) => only.includes(InstanceId));
+}
+
+async function terminate(
+  region: OpenRegion,
+  cluster: ClusterRef,
+  options: { readonly only: readonly InstanceId[] | undefined; readonly machine: Machine },
+): Promise<void> {
+  const names = [cluster.nameOnCloud];
+  if (options.only !== undefined) {
+    await terminateNodes(region, pick(await findInstances(region, names), options.only));
+    return;
+  }
+  const own = ownGroupName(cluster.nameOnCloud);
+  const fallback = defaultGroupName(options.machine);
+  const [nodes, groups] = await Promise.all([
+    findInstances(region, names),
+    // A cluster must go down even where groups may not be looked at.
+    findGroups(region, [own, fallback]).catch((): readonly SecurityGroup[] => []),
+  ]);
+  const ownGroup = groups.find((group) => group.GroupName === own);
+  const fallbackGroup = groups.find((group) => group.GroupName === fallback && group.VpcId === ownGroup?.VpcId);
+  await terminateWithGroup(region, nodes, { own: ownGroup, fallback: fallbackGroup });
+}
+
+interface OpenPorts {
+  readonly cluster: ClusterRef;
+  readonly ports: readonly string[];
+  readonly context: CloudContext;
+}
+
+async function openPorts(
+  region: OpenRegion,
+  { cluster, ports, context }: OpenPorts,
+  tools: LaunchTools,
+): Promise<void> {
+  const settings = readNodeSettings(context, { clusterName: cluster.clusterName, region: region.name });
+  const choice = chooseGroup(settings, { nameOnCloud: cluster.nameOnCloud, hasPorts: true }, tools.machine);
+  if (!choice.isManaged) {
+    region.say(
+      `Skip opening ports [${ports.join(", ")}] for cluster ${cluster.clusterName}, as \`aws.security_group_name\` in \`~/.sky/config.yaml\` is specified as '${choice.name}'. Open them in that group.`,
+    );
+    return;
+  }
+  const [nodes, network] = await Promise.all([
+    findInstances(region, [cluster.nameOnCloud]),
+    tools.places.network(region, settings),
+  ]);
+  const vpcId = nodes[0]?.VpcId;
+  if (vpcId === undefined) return;
+  const rules = await rulesFor(settings, ports, { region, places: tools.places, network, vpcId });
+  const wish = { vpcId, name: choice.name, rules, isManaged: true, usesEfa: false };
+  await moveTo(region, nodes, await tools.places.group(region, wish));
+}

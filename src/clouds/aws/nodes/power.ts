@@ -1,0 +1,130 @@
+import {
+  ModifyInstanceAttributeCommand,
+  StartInstancesCommand,
+  StopInstancesCommand,
+  TerminateInstancesCommand,
+  type Instance as Ec2Instance,
+  type SecurityGroup,
+} from "@aws-sdk/client-ec2";
+import type { InstanceId } from "../../../core/ports/cloud.ts";
+import { NotSupportedError, OperationFailedError } from "../../../shared/errors.ts";
+import { AwsDeniedError } from "../policy/denied-error.ts";
+import { findInstances } from "./inventory.ts";
+import { codeOf, pauseMs, withEc2, type Region } from "./region.ts";
+import { deleteGroup } from "./security-groups.ts";
+
+/** How long an instance that is stopping may take until it can be started. */
+const STOPPING_MS = 480_000;
+const GROUP_IN_USE_MS = 300_000;
+
+/** Starts stopped instances; those that are still stopping are waited for. */
+export async function startNodes(region: Region, nameOnCloud: string, ids: readonly InstanceId[]): Promise<void> {
+  if (ids.length === 0) return;
+  const { clock, signal } = region;
+  const deadline = clock.now() + STOPPING_MS;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await withEc2(region, (ec2, http) => ec2.send(new StartInstancesCommand({ InstanceIds: [...ids] }), http));
+      return;
+    } catch (error) {
+      if (codeOf(error) !== "IncorrectInstanceState") throw error;
+      const stopping = await stillStopping(region, nameOnCloud, ids);
+      if (stopping.length === 0 && attempt > 3) throw error;
+      if (clock.now() > deadline) throw stillStoppingError(stopping, error);
+      if (attempt === 1 && stopping.length > 0) {
+        region.say(`Waiting for instances that are still stopping: ${stopping.join(", ")}.`);
+      }
+    }
+    await clock.sleep(pauseMs(attempt, region.random()), { signal });
+  }
+}
+
+async function stillStopping(region: Region, nameOnCloud: string, ids: readonly string[]): Promise<readonly string[]> {
+  const seen = await findInstances(region, [nameOnCloud]);
+  return seen
+    .filter((instance) => instance.State?.Name === "stopping")
+    .flatMap(({ InstanceId = "" }) => (ids.includes(InstanceId) ? [InstanceId] : []));
+}
+
+function stillStoppingError(ids: readonly string[], cause: unknown): OperationFailedError {
+  return new OperationFailedError(
+    `Timeout for waiting for existing instances [${ids.join(", ")}] in STOPPING state to be STOPPED before restarting them. Please try again later.`,
+    { cause },
+  );
+}
+
+/** Stops what runs; returns once AWS has taken the order. Throws NotSupportedError for spot instances. */
+export async function stopNodes(region: Region, nodes: readonly Ec2Instance[]): Promise<void> {
+  const running = nodes.filter(({ State }) => State?.Name === "running" || State?.Name === "pending");
+  if (running.some((node) => node.InstanceLifecycle === "spot")) {
+    throw new NotSupportedError("Stopping spot instances is currently not supported on AWS.", {
+      hint: "Remove the cluster instead: sky down",
+    });
+  }
+  await changeAll(idsOf(running), (InstanceIds) =>
+    withEc2(region, (ec2, http) => ec2.send(new StopInstancesCommand({ InstanceIds }), http)),
+  );
+}
+
+export async function terminateNodes(region: Region, nodes: readonly Ec2Instance[]): Promise<void> {
+  await changeAll(idsOf(nodes), (InstanceIds) =>
+    withEc2(region, (ec2, http) => ec2.send(new TerminateInstancesCommand({ InstanceIds }), http)),
+  );
+}
+
+function idsOf(nodes: readonly Ec2Instance[]): readonly string[] {
+  return nodes.flatMap(({ InstanceId }) => InstanceId ?? []);
+}
+
+/** One unknown id makes EC2 refuse all of them, and an instance may vanish between the look and the order. */
+async function changeAll(ids: readonly string[], change: (ids: string[]) => Promise<unknown>): Promise<void> {
+  if (ids.length === 0) return;
+  try {
+    await change([...ids]);
+  } catch (error) {
+    const code = codeOf(error);
+    if (code !== "InvalidInstanceID.NotFound" && code !== "IncorrectInstanceState") throw error;
+    if (ids.length === 1) {
+      if (code === "InvalidInstanceID.NotFound") return;
+      throw error;
+    }
+    await Promise.all(ids.map((id) => changeAll([id], change)));
+  }
+}
+
+/**
+ * Terminates a cluster and deletes the security group that was made for it alone. Instances are moved to `fallback` first where that
+ * is allowed: then the group is free at once, else it is when they are gone.
+ */
+export async function terminateWithGroup(
+  region: Region,
+  nodes: readonly Ec2Instance[],
+  groups: { readonly own: SecurityGroup | undefined; readonly fallback: SecurityGroup | undefined },
+): Promise<void> {
+  const { own, fallback } = groups;
+  if (own?.GroupId === undefined) return terminateNodes(region, nodes);
+  const { GroupId: id, GroupName: name = id } = own;
+  const inGroup = nodes.filter((node) => (node.SecurityGroups ?? []).some((group) => group.GroupId === id));
+  if (fallback?.GroupId !== undefined && fallback.VpcId === own.VpcId) {
+    await moveTo(region, inGroup, fallback.GroupId).catch((error: unknown) => {
+      if (!(error instanceof AwsDeniedError) && !codeOf(error).startsWith("Invalid")) throw error;
+    });
+  }
+  await terminateNodes(region, nodes);
+  await deleteGroup(region, { id, name }, GROUP_IN_USE_MS).catch((error: unknown) => {
+    if (!(error instanceof AwsDeniedError)) throw error;
+    region.say(`Security group ${name} is left: the credentials in use may not delete it (ec2:DeleteSecurityGroup).`);
+  });
+}
+
+/** Puts instances that are in exactly one group into another one. */
+export async function moveTo(region: Region, nodes: readonly Ec2Instance[], groupId: string): Promise<void> {
+  await Promise.all(
+    nodes.map(async (node) => {
+      const groups = (node.SecurityGroups ?? []).flatMap(({ GroupId }) => GroupId ?? []);
+      if (node.InstanceId === undefined || groups.length !== 1 || groups[0] === groupId) return;
+      const input = { InstanceId: node.InstanceId, Groups: [groupId] };
+      await withEc2(region, (ec2, http) => ec2.send(new ModifyInstanceAttributeCommand(input), http));
+    }),
+  );
+}

@@ -1,0 +1,60 @@
+import type { CloudContext, ClusterRef, Instance } from "../../../core/ports/cloud.ts";
+import type { Runner } from "../../../core/ports/runner.ts";
+import { createSshRunner } from "../../../runners/ssh/runner.ts";
+import type { SshConnections } from "../../../runners/ssh/connections.ts";
+import type { SshTarget } from "../../../runners/ssh/target.ts";
+import type { RuntimeSource } from "../../../runners/runtime/source.ts";
+import type { Clock } from "../../../shared/clock.ts";
+import { NotAvailableYetError, OperationFailedError } from "../../../shared/errors.ts";
+import { readNodeSettings, type NodeSettings } from "./settings.ts";
+
+/** From the start of an instance until it surely answers to SSH. */
+const BOOT_MS = 240_000;
+
+export interface ReachTools {
+  readonly connections: SshConnections;
+  readonly runtimes: RuntimeSource;
+  readonly clock: Clock;
+}
+
+export interface Reached {
+  readonly instance: Instance;
+  readonly cluster: ClusterRef;
+  readonly context: CloudContext;
+}
+
+/** Acts on a node by SSH. Throws what `readNodeSettings` throws. */
+export function reachNode({ instance, cluster, context }: Reached, tools: ReachTools): Runner {
+  const settings = readNodeSettings(context, { clusterName: cluster.clusterName, region: cluster.region });
+  refuseSsm(settings);
+  const { clock, connections, runtimes } = tools;
+  const bootedAt = (instance.startedAtMs ?? 0) + BOOT_MS;
+  const bootWaitMs = Math.max(0, bootedAt - clock.now());
+  return createSshRunner({ target: targetOf(instance, cluster, settings), connections, runtimes, bootWaitMs });
+}
+
+/** Throws NotAvailableYetError when the settings want a way to the nodes that there is not yet. */
+export function refuseSsm(settings: Pick<NodeSettings, "usesSsm">): void {
+  if (!settings.usesSsm) return;
+  throw new NotAvailableYetError("Nodes on AWS cannot be reached through Session Manager yet.", {
+    hint: "Set aws.use_ssm: false; with use_internal_ips also aws.ssh_proxy_command, unless this machine reaches the VPC.",
+  });
+}
+
+function targetOf(instance: Instance, cluster: ClusterRef, settings: NodeSettings): SshTarget {
+  const { ssh } = cluster;
+  if (ssh === undefined) throw new OperationFailedError(`The SSH key of cluster ${cluster.clusterName} is not known.`);
+  const { proxyCommand, isInternal } = settings;
+  return {
+    host: (isInternal ? undefined : instance.externalIp) ?? instance.internalIp,
+    port: instance.sshPort,
+    user: instance.sshUser ?? settings.sshUser,
+    identityFiles: [ssh.keyFile],
+    hasOnlyTheseIdentities: true,
+    // Addresses change when nodes are started again, and come back with other machines behind them.
+    hostKeyAlias: instance.id,
+    knownHosts: [ssh.knownHostsFile],
+    configFiles: [],
+    ...(proxyCommand === undefined ? {} : { proxyCommand }),
+  };
+}

@@ -1,0 +1,140 @@
+import type { CloudContext } from "../../../core/ports/cloud.ts";
+import { InvalidConfigError } from "../../../shared/errors.ts";
+import { matchesGlob } from "../../../shared/glob.ts";
+import { ROLE_NAME } from "../actions.ts";
+import { isObject, type JsonObject } from "../auth/json.ts";
+import { awsConfig, namesField } from "../command-args.ts";
+import { usesSsm } from "../policy/task-needs.ts";
+
+/** Which rights a node gets from AWS. */
+export type NodeIdentity =
+  /** The documented role, when the account has it or lets us create it. */
+  | { readonly kind: "default-role"; readonly isRequired: boolean }
+  /** An instance profile of the user's, by name. */
+  | { readonly kind: "profile"; readonly name: string };
+
+/** What the `aws` section says about the nodes of one cluster in one region. */
+export interface NodeSettings {
+  /** By `Name` tag, each tried in turn; none = the default VPC. */
+  readonly vpcNames: readonly string[];
+  readonly subnetNames: readonly string[];
+  readonly isInternal: boolean;
+  readonly usesSsm: boolean;
+  readonly proxyCommand: string | undefined;
+  /** A security group of the user's: used, created when absent, never changed otherwise or deleted. */
+  readonly securityGroupName: string | undefined;
+  /** Addresses from which port 22 may be reached; undefined = that of this machine. */
+  readonly sshAllowedCidrs: readonly string[] | undefined;
+  readonly identity: NodeIdentity;
+  /** Whether a role that we create gets the documented broad policies instead of the narrow one. */
+  readonly hasBroadRole: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly isDiskEncrypted: boolean;
+  readonly sshUser: string;
+  readonly enforcesVolumeTags: boolean;
+  readonly usesReservations: boolean;
+  /** Ids of targeted capacity reservations and capacity blocks. */
+  readonly reservationIds: readonly string[];
+  readonly runCommands: readonly (string | readonly string[])[];
+}
+
+export interface SettingsOf {
+  readonly clusterName: string;
+  readonly region: string;
+  /** The `config:` block of the task. */
+  readonly overrides?: JsonObject;
+}
+
+/**
+ * Reads the settings: the section, over it the workspace's, the region's (`region_configs`), the task's. Throws InvalidConfigError
+ * for settings that contradict each other.
+ */
+export function readNodeSettings(context: Pick<CloudContext, "config" | "workspace">, of: SettingsOf): NodeSettings {
+  const aws = layered(awsConfig(context), of);
+  const proxyCommand = proxyCommandOf(aws["ssh_proxy_command"], of.region);
+  if (aws["use_ssm"] === true && proxyCommand !== undefined) {
+    throw new InvalidConfigError(
+      `use_ssm is set to true, but ssh_proxy_command is already set to '${proxyCommand}'. Please remove ssh_proxy_command or set use_ssm to false.`,
+    );
+  }
+  return {
+    vpcNames: namesField(aws, "vpc_names", "vpc_name"),
+    subnetNames: namesField(aws, "subnet_names"),
+    isInternal: aws["use_internal_ips"] === true,
+    usesSsm: usesSsm({ ...aws, ssh_proxy_command: proxyCommand }),
+    proxyCommand,
+    securityGroupName: byCluster(aws["security_group_name"], of.clusterName),
+    sshAllowedCidrs: aws["ssh_allowed_cidrs"] === undefined ? undefined : namesField(aws, "ssh_allowed_cidrs"),
+    identity: readIdentity(byCluster(aws["remote_identity"], of.clusterName)),
+    hasBroadRole: textOfWord(aws["role_policy"]) === "broad",
+    labels: textMap(aws["labels"]),
+    isDiskEncrypted: aws["disk_encrypted"] === true,
+    sshUser: typeof aws["ssh_user"] === "string" && aws["ssh_user"] !== "" ? aws["ssh_user"] : "ubuntu",
+    enforcesVolumeTags: namesField(aws, "enforce_tags").some((each) => each.toLowerCase() === "volume"),
+    usesReservations: aws["prioritize_reservations"] === true || namesField(aws, "specific_reservations").length > 0,
+    reservationIds: namesField(aws, "specific_reservations"),
+    runCommands: runCommandsOf(aws["post_provision_runcmd"]),
+  };
+}
+
+function layered(section: JsonObject, of: SettingsOf): JsonObject {
+  const task = sectionOf(of.overrides, "aws");
+  const regional = (aws: JsonObject): JsonObject => sectionOf(sectionOf(aws, "region_configs"), of.region);
+  return { ...section, ...regional(section), ...task, ...regional(task) };
+}
+
+function sectionOf(value: JsonObject | undefined, key: string): JsonObject {
+  const part = value?.[key];
+  return isObject(part) ? part : {};
+}
+
+function proxyCommandOf(value: unknown, region: string): string | undefined {
+  const chosen = isObject(value) ? value[region] : value;
+  return typeof chosen === "string" && chosen !== "" ? chosen : undefined;
+}
+
+/** A name for all clusters, or the first of the list whose pattern matches this one's name. */
+function byCluster(value: unknown, clusterName: string): string | undefined {
+  if (typeof value === "string") return value === "" ? undefined : value;
+  if (!Array.isArray(value)) return undefined;
+  for (const item of value.filter(isObject)) {
+    for (const [pattern, name] of Object.entries(item)) {
+      if (matchesGlob(pattern, clusterName) && typeof name === "string") return name;
+    }
+  }
+  return undefined;
+}
+
+function readIdentity(value: string | undefined): NodeIdentity {
+  switch (value?.toUpperCase()) {
+    case undefined:
+    case "LOCAL_CREDENTIALS":
+    case "NO_UPLOAD":
+      return { kind: "default-role", isRequired: false };
+    case "SERVICE_ACCOUNT":
+      return { kind: "default-role", isRequired: true };
+    default:
+      return value === ROLE_NAME
+        ? { kind: "default-role", isRequired: true }
+        : { kind: "profile", name: value ?? ROLE_NAME };
+  }
+}
+
+function textOfWord(value: unknown): string {
+  return typeof value === "string" ? value.toLowerCase() : "";
+}
+
+function textMap(value: unknown): Readonly<Record<string, string>> {
+  if (!isObject(value)) return {};
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, each]) => (typeof each === "string" ? [[key, each]] : [])),
+  );
+}
+
+function runCommandsOf(value: unknown): readonly (string | readonly string[])[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((each: unknown): (string | readonly string[])[] => {
+    if (typeof each === "string") return [each];
+    return Array.isArray(each) ? [each.filter((part) => typeof part === "string")] : [];
+  });
+}

@@ -1,0 +1,124 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { AwsNodes } from "../../src/clouds/aws/nodes/nodes.ts";
+import { CloudAccessError, NoCapacityError, QuotaExceededError } from "../../src/shared/errors.ts";
+import { FaultProxy, THROTTLED, type Fault, type SeenCall } from "../support/aws/fault-proxy.ts";
+import { Moto, findMoto } from "../support/aws/moto.ts";
+import { clusterSpec, contextWith, openNodes, refOf } from "../support/aws/node-rig.ts";
+
+let moto: Moto;
+let proxy: FaultProxy;
+let nodes: AwsNodes;
+
+/** The first `count` calls of an action go wrong. */
+function first(action: string, count: number, fault: Fault): (call: SeenCall) => Fault | undefined {
+  let left = count;
+  return (call) => (call.action === action && left-- > 0 ? fault : undefined);
+}
+
+function alive(): number {
+  return [...proxy.world.ledger.values()].filter((each) => each.state !== "terminated").length;
+}
+
+describe.skipIf(findMoto() === undefined)("nodes on EC2 on a bad day", () => {
+  beforeAll(async () => {
+    moto = await Moto.start({ withNodeImages: true });
+  }, 60_000);
+  afterAll(() => moto.stop());
+  beforeEach(async () => {
+    await moto.reset();
+    await moto.connectDefaultVpc();
+    proxy = await FaultProxy.open(moto.url);
+    nodes = openNodes(proxy.url);
+  });
+  afterEach(() => proxy.close());
+
+  it.each([
+    ["the answer is lost", { kind: "lose" }],
+    ["the answer is an error after the effect", { kind: "fail" }],
+    ["the connection breaks before", { kind: "cut" }],
+    ["AWS throttles", THROTTLED],
+  ] as const)("creates the nodes once when %s", async (_what, fault) => {
+    proxy.faultOf = first("ec2:RunInstances", 2, fault);
+    const { context } = contextWith();
+    await nodes.run(clusterSpec("mine", 2), "token", context);
+    expect(proxy.counts()["ec2:RunInstances"]).toBe(3);
+    expect(alive()).toBe(2);
+  });
+
+  it("creates nothing more when the same launch is sent again, while lists do not show it yet", async () => {
+    proxy.world.rules.invisibleMs = 60_000;
+    const { context } = contextWith();
+    const spec = clusterSpec("mine", 2);
+    await nodes.run(spec, "token", context);
+    expect(await nodes.query(refOf(spec), context)).toEqual([]);
+    await nodes.run(spec, "token", context);
+    expect(alive()).toBe(2);
+  });
+
+  it("sends a full zone's launch once, and says what AWS said", async () => {
+    proxy.world.rules.capacity = { "us-east-1a": 1 };
+    const { context } = contextWith();
+    const error = await nodes.run(clusterSpec("mine", 2), "token", context).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(NoCapacityError);
+    expect(error).toMatchObject({ isClean: true });
+    expect(String(error)).toContain("InsufficientInstanceCapacity");
+    expect(proxy.counts()["ec2:RunInstances"]).toBe(1);
+    expect(alive()).toBe(0);
+  });
+
+  it.each([
+    ["VcpuLimitExceeded", QuotaExceededError],
+    ["AuthFailure", CloudAccessError],
+    ["Blocked", CloudAccessError],
+  ])("sorts %s", async (code, kind) => {
+    proxy.world.rules.refusals = { "*": { code, message: "No.", status: 400 } };
+    const { context } = contextWith();
+    await expect(nodes.run(clusterSpec("mine", 1), "token", context)).rejects.toBeInstanceOf(kind);
+    expect(proxy.counts()["ec2:RunInstances"]).toBe(1);
+  });
+
+  it("asks again until EC2 knows the role that was just made", async () => {
+    proxy.world.rules.profileMs = 700;
+    const { context, lines } = contextWith();
+    await nodes.run(clusterSpec("mine", 1), "token", context);
+    expect(alive()).toBe(1);
+    expect(lines).toEqual([]);
+    expect(proxy.counts()).toMatchObject({
+      "iam:CreateRole": 1,
+      "iam:PutRolePolicy": 1,
+      "iam:AddRoleToInstanceProfile": 1,
+    });
+  });
+
+  it("waits for instances that are still stopping before it starts them", async () => {
+    const { context, lines } = contextWith();
+    const spec = clusterSpec("mine", 2);
+    await nodes.run(spec, "token", context);
+    proxy.world.rules.stoppingMs = 600;
+    await nodes.stop(refOf(spec), context);
+    const stopping = await nodes.query(refOf(spec), context);
+    expect(stopping.map((one) => one.state)).toEqual(["stopping", "stopping"]);
+    await nodes.run(clusterSpec("mine", 2, { create: [], start: stopping.map((one) => one.id) }), "again", context);
+    expect((await nodes.query(refOf(spec), context)).map((one) => one.state)).toEqual(["running", "running"]);
+    expect(lines).toEqual([expect.stringContaining("still stopping")]);
+  });
+
+  it("looks for 250 clusters of a region with two calls", async () => {
+    const { context } = contextWith();
+    await nodes.run(clusterSpec("c7", 1), "token", context);
+    proxy.calls.length = 0;
+    const names = Array.from({ length: 250 }, (_, index) => `c${index}`);
+    const seen = await Promise.all(names.map((name) => nodes.query(refOf(clusterSpec(name, 1)), context)));
+    expect(seen.map((one) => one.length).reduce((sum, one) => sum + one, 0)).toBe(1);
+    expect(seen[7]).toHaveLength(1);
+    expect(proxy.counts()["ec2:DescribeInstances"]).toBe(2);
+  });
+
+  it("keeps what it knows of a region, so that the second launch is one call", async () => {
+    const { context } = contextWith();
+    await nodes.run(clusterSpec("one", 1), "t1", context);
+    proxy.calls.length = 0;
+    await nodes.run(clusterSpec("two", 1), "t2", context);
+    expect(proxy.counts()).toEqual({ "ec2:RunInstances": 1 });
+  });
+});

@@ -1,0 +1,59 @@
+import type { HostUser } from "../../fleet/host-options.ts";
+import type { Host } from "../../fleet/host.ts";
+
+interface CloudConfig {
+  readonly users: readonly {
+    readonly name: string;
+    readonly shell: string;
+    readonly ssh_authorized_keys: readonly string[];
+  }[];
+  readonly write_files: readonly { readonly path: string; readonly content: string; readonly permissions?: string }[];
+  readonly bootcmd: readonly (string | readonly string[])[];
+  readonly runcmd?: readonly (string | readonly string[])[];
+}
+
+/** Reads user data as cloud-init does; JSON is YAML. Throws for what is no cloud-config. */
+export function readUserData(base64: string): CloudConfig {
+  const [first = "", ...rest] = Buffer.from(base64, "base64").toString("utf8").split("\n");
+  if (first !== "#cloud-config") throw new Error(`User data begins with ${JSON.stringify(first)}.`);
+  return JSON.parse(rest.join("\n")) as CloudConfig;
+}
+
+/** The accounts that the user data asks for. */
+export function usersOf(config: CloudConfig): readonly HostUser[] {
+  return config.users.map(({ name, shell, ssh_authorized_keys }) => ({
+    name,
+    shell,
+    authorizedKeys: ssh_authorized_keys,
+  }));
+}
+
+/** Does the rest of it, in cloud-init's order. Hosts have no systemd, so its commands are passed over. */
+export async function applyUserData(host: Host, config: CloudConfig): Promise<void> {
+  for (const command of config.bootcmd) {
+    const argv = [command].flat();
+    const script = argv.includes("systemd-run") ? argv.at(-1) : undefined;
+    if (script !== undefined) void host.start(["sh", "-c", script]);
+    else if (argv[0] !== "systemctl") await host.exec(typeof command === "string" ? ["sh", "-c", command] : command);
+  }
+  for (const { path, content, permissions } of config.write_files) {
+    host.writeFile(path, content, permissions === undefined ? {} : { mode: Number.parseInt(permissions, 8) });
+  }
+  for (const command of config.runcmd ?? []) {
+    await host.exec(typeof command === "string" ? ["sh", "-c", command] : command);
+  }
+}
+
+const SUDO = `#!/bin/sh
+while [ "\${1#-}" != "$1" ]; do shift; done
+[ "$(id -u)" = 0 ] && exec "$@"
+printf '%s\\n' "$*" >/run/sudo-requests
+`;
+
+const SUDO_ROOT = `rm -f /run/sudo-requests; mkfifo -m 622 /run/sudo-requests; while read -r line </run/sudo-requests; do sh -c "$line"; done`;
+
+/** Lets every account of the host do what it asks as root, as the images on AWS do; without the answer. */
+export function installSudo(host: Host): void {
+  host.writeFile("/usr/bin/sudo", SUDO, { mode: 0o755 });
+  void host.start(["sh", "-c", SUDO_ROOT]);
+}

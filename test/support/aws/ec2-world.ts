@@ -1,0 +1,198 @@
+import { createHash } from "node:crypto";
+import { itemsOf, mapItems, textOf } from "./xml-items.ts";
+
+/** How EC2 behaves where moto is simpler; a test may change all of it at any time. */
+export interface WorldRules {
+  /** How long a new instance is missing from lists, in ms. */
+  invisibleMs: number;
+  /** How long it is `pending`, and a stopped one `stopping`. */
+  pendingMs: number;
+  stoppingMs: number;
+  /** How long EC2 does not know a new instance profile. */
+  profileMs: number;
+  /** Room by `zone` or `type/zone`; absent = endless. */
+  capacity: Record<string, number>;
+  /** Codes that RunInstances answers in a zone, or everywhere (`*`). */
+  refusals: Record<string, { readonly code: string; readonly message: string; readonly status: number }>;
+}
+
+export interface LedgerEntry {
+  readonly id: string;
+  readonly type: string;
+  readonly zone: string;
+  readonly region: string;
+  readonly cluster: string;
+  readonly token: string;
+  readonly createdMs: number;
+  state: "running" | "stopped" | "terminated";
+  changedMs: number;
+}
+
+export interface Refusal {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+interface Remembered {
+  readonly form: string;
+  readonly answer: string;
+}
+
+/** What AWS keeps besides moto: who created what under which token, and since when. */
+export class Ec2World {
+  readonly rules: WorldRules = {
+    invisibleMs: 0,
+    pendingMs: 0,
+    stoppingMs: 0,
+    profileMs: 0,
+    capacity: {},
+    refusals: {},
+  };
+  readonly ledger = new Map<string, LedgerEntry>();
+  readonly #zones = new Map<string, string>();
+  readonly #profiles = new Map<string, number>();
+  readonly #tokens = new Map<string, Remembered>();
+
+  /** Launches whose token came before, by the token and the zone: each holds once. */
+  replay(params: URLSearchParams): string | Refusal | undefined {
+    const remembered = this.#tokens.get(this.#tokenKey(params));
+    if (remembered === undefined) return undefined;
+    if (remembered.form === formOf(params)) return remembered.answer;
+    return {
+      status: 400,
+      code: "IdempotentParameterMismatch",
+      message: "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+    };
+  }
+
+  refuse(action: string, params: URLSearchParams): Refusal | undefined {
+    if (action === "StartInstances") return this.#refuseStart(params);
+    if (action !== "RunInstances") return undefined;
+    const zone = this.zoneOf(params);
+    const profile = params.get("IamInstanceProfile.Arn")?.split("/").at(-1) ?? params.get("IamInstanceProfile.Name");
+    if (
+      profile !== null &&
+      profile !== undefined &&
+      Date.now() - (this.#profiles.get(profile) ?? 0) < this.rules.profileMs
+    ) {
+      const message = `Value (${profile}) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name`;
+      return { status: 400, code: "InvalidParameterValue", message };
+    }
+    const refusal = this.rules.refusals[zone] ?? this.rules.refusals["*"];
+    return refusal ?? this.#refuseCrowd(params, zone);
+  }
+
+  #refuseCrowd(params: URLSearchParams, zone: string): Refusal | undefined {
+    const type = params.get("InstanceType") ?? "";
+    const { capacity } = this.rules;
+    const limit = capacity[`${type}/${zone}`] ?? capacity[zone];
+    if (limit === undefined) return undefined;
+    const used = [...this.ledger.values()].filter((each) => each.zone === zone && each.state === "running").length;
+    if (used + Number(params.get("MinCount")) <= limit) return undefined;
+    const message = `We currently do not have sufficient ${type} capacity in the Availability Zone you requested (${zone}).`;
+    return { status: 500, code: "InsufficientInstanceCapacity", message };
+  }
+
+  #refuseStart(params: URLSearchParams): Refusal | undefined {
+    const busy = idsOf(params).find((id) => this.#isStopping(id));
+    if (busy === undefined) return undefined;
+    const message = `The instance '${busy}' is not in a state from which it can be started.`;
+    return { status: 400, code: "IncorrectInstanceState", message };
+  }
+
+  #isStopping(id: string): boolean {
+    const entry = this.ledger.get(id);
+    return entry?.state === "stopped" && Date.now() - entry.changedMs < this.rules.stoppingMs;
+  }
+
+  /** Takes note of what moto did, and gives the answer as AWS would. */
+  observe(action: string, params: URLSearchParams, answer: string, region: string): string {
+    switch (action) {
+      case "RunInstances":
+        this.#created(params, answer, region);
+        this.#tokens.set(this.#tokenKey(params), { form: formOf(params), answer });
+        return answer;
+      case "StartInstances":
+        this.#changed(params, "running");
+        return answer;
+      case "StopInstances":
+        this.#changed(params, "stopped");
+        return answer;
+      case "TerminateInstances":
+        this.#changed(params, "terminated");
+        return answer;
+      case "DescribeSubnets":
+        for (const { text } of itemsOf(answer, "subnetSet")) {
+          this.#zones.set(textOf(text, "subnetId") ?? "", textOf(text, "availabilityZone") ?? "");
+        }
+        return answer;
+      case "CreateInstanceProfile":
+        this.#profiles.set(params.get("InstanceProfileName") ?? "", Date.now());
+        return answer;
+      case "DescribeInstances":
+        return this.#show(answer);
+      default:
+        return answer;
+    }
+  }
+
+  zoneOf(params: URLSearchParams): string {
+    const subnet = params.get("NetworkInterface.1.SubnetId") ?? params.get("SubnetId") ?? "";
+    return this.#zones.get(subnet) ?? "";
+  }
+
+  #tokenKey(params: URLSearchParams): string {
+    return `${params.get("ClientToken") ?? ""}\n${this.zoneOf(params)}`;
+  }
+
+  #created(params: URLSearchParams, answer: string, region: string): void {
+    const createdMs = Date.now();
+    const cluster = /<key>ray-cluster-name<\/key>\s*<value>([^<]*)</u.exec(answer)?.[1] ?? "";
+    for (const { text } of itemsOf(answer, "instancesSet")) {
+      const id = textOf(text, "instanceId") ?? "";
+      const entry = { id, cluster, region, createdMs, changedMs: createdMs, state: "running" as const };
+      const type = params.get("InstanceType") ?? "";
+      this.ledger.set(id, { ...entry, type, zone: this.zoneOf(params), token: params.get("ClientToken") ?? "" });
+    }
+  }
+
+  #changed(params: URLSearchParams, state: LedgerEntry["state"]): void {
+    for (const id of idsOf(params)) {
+      const entry = this.ledger.get(id);
+      if (entry === undefined || entry.state === "terminated" || entry.state === state) continue;
+      entry.state = state;
+      entry.changedMs = Date.now();
+    }
+  }
+
+  /** Leaves out what is too new to be seen, and shows what is on its way as such. */
+  #show(answer: string): string {
+    const now = Date.now();
+    return mapItems(answer, "reservationSet", (reservation) => {
+      const id = textOf(reservation, "instanceId") ?? "";
+      const created = this.ledger.get(id)?.createdMs ?? 0;
+      if (now - created < this.rules.invisibleMs) return undefined;
+      return reservation.replaceAll(
+        /(<instanceId>)(i-\w+)(<\/instanceId>[\s\S]*?<name>)(running|stopped)(<\/name>)/gu,
+        (all: string, a: string, one: string, b: string, state: string, c: string) => {
+          const entry = this.ledger.get(one);
+          if (entry === undefined) return all;
+          const since = now - entry.changedMs;
+          if (state === "running" && since < this.rules.pendingMs) return `${a}${one}${b}pending${c}`;
+          if (state === "stopped" && since < this.rules.stoppingMs) return `${a}${one}${b}stopping${c}`;
+          return all;
+        },
+      );
+    });
+  }
+}
+
+function idsOf(params: URLSearchParams): readonly string[] {
+  return [...params].flatMap(([key, value]) => (/^InstanceId\.\d+$/u.test(key) ? [value] : []));
+}
+
+function formOf(params: URLSearchParams): string {
+  const sorted = [...params].filter(([key]) => key !== "ClientToken").toSorted(([a], [b]) => a.localeCompare(b));
+  return createHash("sha256").update(JSON.stringify(sorted)).digest("hex");
+}

@@ -1,0 +1,197 @@
+import { DescribeInstancesCommand, StopInstancesCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { waitFor } from "../../e2e/support/wait-for.ts";
+import { Fleet } from "../../fleet/fleet.ts";
+import type { Host } from "../../fleet/host.ts";
+import { applyUserData, installSudo, readUserData, usersOf } from "./cloud-init.ts";
+import { FaultProxy, type SeenCall } from "./fault-proxy.ts";
+import { Moto } from "./moto.ts";
+import { itemsOf, textOf } from "./xml-items.ts";
+
+/** Port of AWS in the fleet's network. */
+const PORT = 4566;
+const LOOK_MS = 150;
+
+interface Machine {
+  readonly id: string;
+  readonly userData: string;
+  readonly isTerminatedByPowerOff: boolean;
+  host: Host | undefined;
+  /** Addresses that lead to the host. */
+  addresses: readonly string[];
+  /** Whether it should be on. */
+  isOn: boolean;
+  /** What is being done to it, one thing at a time. */
+  work: Promise<void>;
+}
+
+/**
+ * EC2 with machines in it: each instance that moto runs is a host of a fleet, with its user data applied and its addresses routed to
+ * it. A host that powers itself off stops or ends its instance. Programs of the fleet's network find AWS at `url`.
+ */
+export class MotoFleet {
+  readonly fleet: Fleet;
+  readonly moto: Moto;
+  readonly proxy: FaultProxy;
+  readonly url = `http://127.0.0.1:${PORT}`;
+  /** What went wrong with machines; a test looks at it at its end. */
+  readonly errors: unknown[] = [];
+  readonly #machines = new Map<string, Machine>();
+  readonly #watcher: NodeJS.Timeout;
+
+  private constructor(parts: { readonly fleet: Fleet; readonly moto: Moto; readonly proxy: FaultProxy }) {
+    this.fleet = parts.fleet;
+    this.moto = parts.moto;
+    this.proxy = parts.proxy;
+    this.proxy.onDone = (call, answer) => this.#follow(call, answer);
+    this.#watcher = setInterval(() => this.#watchPower(), LOOK_MS);
+  }
+
+  static async create(): Promise<MotoFleet> {
+    const [fleet, moto] = await Promise.all([Fleet.create(), Moto.start({ withNodeImages: true })]);
+    await moto.connectDefaultVpc();
+    const proxy = await FaultProxy.open(moto.url);
+    const socket = join(fleet.root, "aws.sock");
+    await proxy.listenAt(socket);
+    let isReady = false;
+    const program = fileURLToPath(new URL("relay.ts", import.meta.url));
+    const onOutput = (): void => void (isReady = true);
+    void fleet.start([process.execPath, program, String(PORT), socket], { onOutput });
+    const made = new MotoFleet({ fleet, moto, proxy });
+    await waitFor("AWS in the fleet's network", () => isReady);
+    return made;
+  }
+
+  /** Variables with which our programs use this AWS. */
+  env(): Readonly<Record<string, string>> {
+    return {
+      AWS_ENDPOINT_URL: this.url,
+      AWS_REGION: "us-east-1",
+      AWS_ACCESS_KEY_ID: "test",
+      AWS_SECRET_ACCESS_KEY: "test",
+    };
+  }
+
+  /** The host of an instance, once it is there. */
+  async hostOf(id: string): Promise<Host> {
+    const machine = this.#machines.get(id);
+    await machine?.work;
+    if (machine?.host === undefined) throw new Error(`The instance ${id} has no host.`);
+    return machine.host;
+  }
+
+  /** Resolves when nothing is being done to any machine. */
+  async settle(): Promise<void> {
+    await Promise.all([...this.#machines.values()].map((machine) => machine.work));
+  }
+
+  async dispose(): Promise<void> {
+    clearInterval(this.#watcher);
+    await this.settle();
+    await this.fleet.dispose();
+    await this.proxy.close();
+    this.moto.stop();
+  }
+
+  #follow(call: SeenCall, answer: string): void {
+    const { action, params } = call;
+    const ids = [...params].flatMap(([key, value]) => (/^InstanceId\.\d+$/u.test(key) ? [value] : []));
+    if (action === "ec2:RunInstances") this.#created(params, answer);
+    if (action === "ec2:StartInstances") for (const id of ids) this.#turnOn(id);
+    if (action === "ec2:StopInstances") for (const id of ids) this.#turnOff(id);
+    if (action === "ec2:TerminateInstances") for (const id of ids) this.#remove(id);
+  }
+
+  #created(params: URLSearchParams, answer: string): void {
+    for (const { text } of itemsOf(answer, "instancesSet")) {
+      const id = textOf(text, "instanceId") ?? "";
+      const machine: Machine = {
+        id,
+        userData: params.get("UserData") ?? "",
+        isTerminatedByPowerOff: params.get("InstanceInitiatedShutdownBehavior") === "terminate",
+        host: undefined,
+        addresses: [],
+        isOn: false,
+        work: Promise.resolve(),
+      };
+      this.#machines.set(id, machine);
+      this.#turnOn(id);
+    }
+  }
+
+  #turnOn(id: string): void {
+    this.#do(id, async (machine) => {
+      if (machine.host === undefined) await this.#build(machine);
+      else if (!machine.host.isOn) await machine.host.boot();
+      await this.#route(machine);
+      if (machine.host !== undefined) installSudo(machine.host);
+      machine.isOn = true;
+    });
+  }
+
+  async #build(machine: Machine): Promise<void> {
+    const config = readUserData(machine.userData);
+    const host = await this.fleet.addHost({ name: machine.id, users: usersOf(config), egress: "open" });
+    machine.host = host;
+    await applyUserData(host, config);
+  }
+
+  /** Leads the instance's addresses, which change when it is started again, to its host. */
+  async #route(machine: Machine): Promise<void> {
+    const answer = await this.moto.ec2().send(new DescribeInstancesCommand({ InstanceIds: [machine.id] }));
+    const instance = answer.Reservations?.[0]?.Instances?.[0];
+    const { host } = machine;
+    const wanted = [instance?.PrivateIpAddress, instance?.PublicIpAddress].filter((each) => each !== undefined);
+    for (const address of machine.addresses) if (!wanted.includes(address)) await host?.removeAddress(address);
+    for (const address of wanted) if (!machine.addresses.includes(address)) await host?.addAddress(address);
+    machine.addresses = wanted;
+  }
+
+  #turnOff(id: string): void {
+    this.#do(id, async (machine) => {
+      machine.isOn = false;
+      if (machine.host?.isOn === true) await machine.host.powerOff();
+    });
+  }
+
+  #remove(id: string): void {
+    this.#do(id, async (machine) => {
+      machine.isOn = false;
+      if (machine.host === undefined) return;
+      for (const address of machine.addresses) await machine.host.removeAddress(address);
+      await this.fleet.removeHost(machine.host);
+      machine.host = undefined;
+    });
+  }
+
+  #do(id: string, step: (machine: Machine) => Promise<void>): void {
+    const machine = this.#machines.get(id);
+    if (machine === undefined) return;
+    machine.work = machine.work.then(() => step(machine)).catch((error: unknown) => void this.errors.push(error));
+  }
+
+  /** What a machine does to itself reaches AWS as it does there. */
+  #watchPower(): void {
+    for (const machine of this.#machines.values()) {
+      if (!machine.isOn || machine.host === undefined || machine.host.isOn) continue;
+      machine.isOn = false;
+      this.#do(machine.id, () => this.#reportPowerOff(machine));
+    }
+  }
+
+  async #reportPowerOff(machine: Machine): Promise<void> {
+    const input = { InstanceIds: [machine.id] };
+    const entry = this.proxy.world.ledger.get(machine.id);
+    if (entry !== undefined) {
+      entry.state = machine.isTerminatedByPowerOff ? "terminated" : "stopped";
+      entry.changedMs = Date.now();
+    }
+    if (!machine.isTerminatedByPowerOff) await this.moto.ec2().send(new StopInstancesCommand(input));
+    else {
+      await this.moto.ec2().send(new TerminateInstancesCommand(input));
+      if (machine.host !== undefined) await this.fleet.removeHost(machine.host);
+      machine.host = undefined;
+    }
+  }
+}
