@@ -97,7 +97,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   });
   await queue.start();
   await agents.resume();
-  const daemons = startDaemons({ db: database.db, paths, clock, logger, config, clouds, agents, locks });
+  const daemons = startDaemons({ ...parts, db: database.db, config, clouds, agents, locks });
   return {
     handler: getRequestListener(app.fetch, { overrideGlobalObjects: false }),
     close: async (options) => {

@@ -270,9 +270,14 @@ export class ApiVersionMismatchError extends SkyError {
 
 /** The node's agent is gone, unreachable or answered with an error. */
 export class AgentError extends SkyError {
-  readonly code = "AGENT_FAILED";
+  readonly code: string = "AGENT_FAILED";
   override readonly wireName = "RuntimeError";
   override readonly status = 502;
+}
+
+/** The node answers, but no agent runs there: it can be started. */
+export class AgentNotRunningError extends AgentError {
+  override readonly code = "AGENT_NOT_RUNNING";
 }
 
 /** State that should hold does not (a disk that is full, a database that cannot be read): the user can act on it. */

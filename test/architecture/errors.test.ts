@@ -58,6 +58,7 @@ it("every error has its row: class, code, wire name, HTTP status, exit code", ()
   });
   expect(rows.toSorted().join("\n")).toMatchInlineSnapshot(`
     "AgentError | AGENT_FAILED | RuntimeError | 502 | 1
+    AgentNotRunningError | AGENT_NOT_RUNNING | RuntimeError | 502 | 1
     ApiServerConnectionError | API_SERVER_CONNECTION | ApiServerConnectionError | 503 | 1
     ApiVersionMismatchError | API_VERSION_MISMATCH | APIVersionMismatchError | 400 | 1
     CloudAccessError | CLOUD_ACCESS | PermissionDeniedError | 403 | 1

@@ -75,14 +75,16 @@ test("start looks at a cluster whose row still says UP", async () => {
   await startAndLook();
 });
 
-test("without a reboot, a cluster whose processes were all killed is UP but unreachable until start repairs it", async () => {
+test("without a reboot, agents that were killed come back by themselves, and so does what else is to run", async () => {
   await launchJob();
   await rig.stopServer();
   await killNode();
   await rig.startServer();
   await refresh();
-  expect(await rig.cluster()).toMatchObject({ status: "UP", phase: "unreachable" });
-  await startAndLook();
+  expect(await rig.cluster()).toMatchObject({ status: "UP", phase: "ready" });
+  expect(await rig.run(operations.job_status, { cluster_name: "c1", job_ids: [1] })).toEqual({ "1": "FAILED_DRIVER" });
+  const { job_id } = await rig.launch("cat ~/kept");
+  expect((await rig.readLog(job_id ?? 0)).bytes.toString()).toContain("still here");
 });
 
 test("a cluster that took itself down while no server ran is gone", async () => {

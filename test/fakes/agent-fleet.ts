@@ -15,7 +15,7 @@ import type {
   SubmitParams,
   SyncParams,
 } from "../../src/shared/agent/protocol.ts";
-import { AgentError } from "../../src/shared/errors.ts";
+import { AgentError, AgentNotRunningError } from "../../src/shared/errors.ts";
 import type { Instance } from "../../src/core/ports/cloud.ts";
 import type { Runner } from "../../src/core/ports/runner.ts";
 
@@ -113,9 +113,8 @@ export class AgentFleet {
 
   #connect(root: string): Promise<Duplex> {
     const node = this.node(root);
-    if (!node.isRunning || this.unreachable.has(root)) {
-      return Promise.reject(new AgentError(`No agent listens in ${root}.`));
-    }
+    if (this.unreachable.has(root)) return Promise.reject(new AgentError(`${root} cannot be reached.`));
+    if (!node.isRunning) return Promise.reject(new AgentNotRunningError(`No agent listens in ${root}.`));
     const [ours, theirs] = duplexPair();
     const config = readConfig(node);
     const peer = new AgentPeer(duplexOverStream(theirs), {

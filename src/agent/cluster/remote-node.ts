@@ -1,4 +1,4 @@
-import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import { AgentPeerError, isConnectionLoss } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { ContainerSpec, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -215,8 +215,4 @@ export class RemoteNode implements ClusterNode, Member {
       () => undefined,
     );
   }
-}
-
-function isConnectionLoss(error: unknown): boolean {
-  return error instanceof AgentPeerError && (error.agentCode === "CLOSED" || error.agentCode === "TIMEOUT");
 }

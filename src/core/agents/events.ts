@@ -2,9 +2,9 @@ import type { Kysely } from "kysely";
 import type { Database } from "../../db/schema.ts";
 import type { AgentEvent } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { findCluster } from "../../db/queries/clusters.ts";
+import { findCluster, type ClusterRow } from "../../db/queries/clusters.ts";
 import { ownCloudContext } from "../clusters/refresh-all.ts";
-import { refreshCluster } from "../clusters/refresh.ts";
+import { tendCluster } from "../clusters/repair.ts";
 import { moveTo, recordEvent } from "../clusters/transition.ts";
 import type { ClusterLocks } from "../operation.ts";
 import type { CloudRegistry } from "../ports/cloud.ts";
@@ -25,6 +25,9 @@ export interface AgentsOptions {
   readonly onError: (clusterName: string, error: unknown) => void;
 }
 
+/** How long a worker's agent may take to connect to its head again by itself. */
+const WORKER_RETURN_MS = 3000;
+
 /** The pool of connections of a server, whose rows follow what the agents report. */
 export function createAgentPool(options: AgentsOptions): AgentPool {
   const { db, clock } = options;
@@ -33,15 +36,25 @@ export function createAgentPool(options: AgentsOptions): AgentPool {
   const pool: AgentPool = new AgentPool({
     ...options,
     ...(agentBundle === undefined ? {} : { renew: (met) => renewAgents(met, agentBundle, options) }),
-    onEvent: async (clusterName, event) => applyEvent(clusterName, event, store),
-    onLost: async (clusterName) => {
-      const row = await findCluster(db, clusterName);
-      if (row === undefined) return false;
-      const context = ownCloudContext(row, { signal: new AbortController().signal });
-      const current = await refreshCluster(clusterName, { ...options, agents: pool }, context);
+    onEvent: async (clusterName, event, later) => {
+      await applyEvent(clusterName, event, store);
+      if (event.type !== "node" || event.isAlive) return;
+      later(async (signal) => {
+        // A worker that only lost its connection is back by then.
+        await clock.sleep(WORKER_RETURN_MS, { signal });
+        await tend(clusterName, signal);
+      });
+    },
+    onLost: async (clusterName, signal) => {
+      const current = await tend(clusterName, signal);
       return current !== undefined && current.status !== "STOPPED";
     },
   });
+  const tend = async (clusterName: string, signal: AbortSignal): Promise<ClusterRow | undefined> => {
+    const row = await findCluster(db, clusterName);
+    if (row === undefined) return undefined;
+    return tendCluster(clusterName, { ...options, agents: pool }, ownCloudContext(row, { signal }));
+  };
   return pool;
 }
 

@@ -16,12 +16,13 @@ export interface AgentPoolOptions {
   readonly db: Kysely<Database>;
   readonly clouds: CloudRegistry;
   readonly clock: Clock;
-  /** What the head agent pushes, in order. */
-  readonly onEvent: (clusterName: string, event: AgentEvent) => Promise<void>;
+  /** What the head agent pushes, in order. Work given to `later` holds up no event, and is told when the server stops. */
+  readonly onEvent: (clusterName: string, event: AgentEvent, later: Later) => Promise<void>;
   /**
-   * The connection ended by itself. Looks at the cluster; answers whether it still runs, so that connecting again makes sense.
+   * The connection ended by itself, or cannot be made. Looks at the cluster and repairs what it can; answers whether it still runs, so
+   * that connecting again makes sense. The signal aborts when the server stops.
    */
-  readonly onLost: (clusterName: string) => Promise<boolean>;
+  readonly onLost: (clusterName: string, signal: AbortSignal) => Promise<boolean>;
   /**
    * Replaces the agents when they are of another release, before anybody talks to them. Once for each cluster, so that two
    * servers of different releases do not replace each other's agents for ever.
@@ -30,6 +31,8 @@ export interface AgentPoolOptions {
   /** A bug or an outage in the background; the pool goes on. */
   readonly onError: (clusterName: string, error: unknown) => void;
 }
+
+export type Later = (work: (signal: AbortSignal) => Promise<void>) => void;
 
 /** A head agent that this server talks to for the first time. */
 export interface MetAgent {
@@ -177,7 +180,7 @@ export class AgentPool implements AgentConnections {
     try {
       const watch = peer.open("watch", { afterSeq: 0 });
       for await (const event of watch.events as AsyncIterable<AgentEvent>) {
-        await this.#options.onEvent(clusterName, event);
+        await this.#options.onEvent(clusterName, event, (work) => this.#run(clusterName, work(this.#closing.signal)));
       }
     } catch (error) {
       // The end of the connection ends the stream with an error of its own.
@@ -218,7 +221,7 @@ export class AgentPool implements AgentConnections {
         return false;
       },
     );
-    return !isConnected && !signal.aborted && (await this.#options.onLost(clusterName));
+    return !isConnected && !signal.aborted && (await this.#options.onLost(clusterName, this.#closing.signal));
   }
 
   #run(clusterName: string, work: Promise<void>): void {

@@ -1,5 +1,8 @@
-import type { JobStatus, LogsEnd } from "../../shared/agent/protocol.ts";
-import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import type { JobStatus, LogsEnd, LogsParams, LogsStart } from "../../shared/agent/protocol.ts";
+import { AgentPeerError, isConnectionLoss } from "../../shared/agent/peer-error.ts";
+import type { OpenStream } from "../../shared/agent/peer-types.ts";
+import type { AgentPeer } from "../../shared/agent/peer.ts";
+import { workAgain } from "../agents/again.ts";
 import type { OperationContext } from "../operation.ts";
 import type { LogsBody } from "./bodies.ts";
 import { requireUpCluster } from "./cluster.ts";
@@ -24,34 +27,68 @@ export interface JobLogEnd {
   readonly trailer: string | undefined;
 }
 
+/** A job goes on while nobody can reach its cluster, so whoever follows its log waits. */
+const FOLLOW_PATIENCE_MS = 600_000;
+
 /**
- * Opens the log of a job. Errors: the cluster does not exist or is not up, the agent cannot be reached. A job that is not found is no
- * error: the stream is empty and its end says so.
+ * Opens the log of a job. When the way to the cluster is lost meanwhile, the stream goes on at the same byte as soon as there is one
+ * again. Errors: the cluster does not exist or is not up, the agent cannot be reached. A job that is not found is no error: the
+ * stream is empty and its end says so.
  */
 export async function streamJobLogs(body: LogsBody, context: OperationContext): Promise<JobLogStream> {
-  await requireUpCluster(context.db, body.cluster_name, "Tailing logs");
+  const check = (): Promise<unknown> => requireUpCluster(context.db, body.cluster_name, "Tailing logs");
+  await check();
   const { signal } = context;
-  const agent = await context.agents.connect(body.cluster_name, { signal });
+  const follow = body.follow ?? true;
   const offset = body.log_offset ?? -1;
-  const stream = agent.open(
-    "logs",
-    {
-      jobId: body.job_id ?? null,
-      follow: body.follow ?? true,
-      tail: body.tail ?? 0,
-      ...(offset >= 0 ? { offset } : {}),
-    },
-    { signal },
-  );
+  const openAt = (params: LogsParams, wasReached: boolean): Promise<OpenLog> => {
+    const work = async (agent: AgentPeer): Promise<OpenLog> => {
+      const stream = agent.open("logs", params, { signal });
+      return { stream, start: await stream.start };
+    };
+    const { cluster_name: clusterName } = body;
+    return workAgain({ clusterName, wasReached, check, patienceMs: FOLLOW_PATIENCE_MS, work }, context);
+  };
   try {
-    const start = await stream.start;
-    const end = stream.end.then((last) => toEnd(start.jobId, last, body.follow ?? true));
+    const params = { jobId: body.job_id ?? null, follow, tail: body.tail ?? 0 };
+    const first = await openAt(offset >= 0 ? { ...params, offset } : params, false);
+    const { jobId } = first.start;
+    const ending = Promise.withResolvers<JobLogEnd>();
     // Whoever stops reading chunks early does not look at the end either.
-    end.catch(() => undefined);
-    return { jobId: start.jobId, offset: start.offset, chunks: stream.chunks, end };
+    ending.promise.catch(() => undefined);
+    const reopen = (at: number): Promise<OpenLog> => openAt({ jobId, follow, tail: 0, offset: at }, true);
+    const chunks = readOn(first, reopen, { signal, ended: (last) => ending.resolve(toEnd(jobId, last, follow)) });
+    return { jobId, offset: first.start.offset, chunks, end: ending.promise };
   } catch (error) {
     if (error instanceof AgentPeerError && error.agentCode === "JOB_NOT_FOUND") return notFound(body);
     throw error;
+  }
+}
+
+interface OpenLog {
+  readonly stream: OpenStream<LogsStart, LogsEnd>;
+  readonly start: LogsStart;
+}
+
+async function* readOn(
+  first: OpenLog,
+  reopen: (offset: number) => Promise<OpenLog>,
+  options: { readonly signal: AbortSignal; readonly ended: (end: LogsEnd) => void },
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let { stream } = first;
+  let { offset } = first.start;
+  for (;;) {
+    try {
+      for await (const chunk of stream.chunks) {
+        offset += chunk.length;
+        yield chunk;
+      }
+      options.ended(await stream.end);
+      return;
+    } catch (error) {
+      if (!isConnectionLoss(error) || options.signal.aborted) throw error;
+    }
+    ({ stream } = await reopen(offset));
   }
 }
 

@@ -3,7 +3,8 @@ import { createFakeWorld, taskYaml, type FakeWorld } from "../../../test/fakes/f
 import { updateCluster } from "../../db/queries/clusters.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
 import { launchOperation } from "./launch.ts";
-import { refreshAllClusters } from "./refresh-all.ts";
+import { ownCloudContext, refreshAllClusters } from "./refresh-all.ts";
+import { tendCluster } from "./repair.ts";
 import { startOperation } from "./start.ts";
 
 let world: FakeWorld;
@@ -87,6 +88,27 @@ test("looking again writes nothing when nothing is new", async () => {
   const before = await world.cluster("a");
   await refresh();
   expect(await world.cluster("a")).toEqual(before);
+});
+
+test("agents that died are started again, on the head and on a worker", async () => {
+  await launch("a", 2);
+  for (const index of [0, 1]) {
+    world.fleet.kill(`/fake/a-0a1b2c3d/${index}`);
+    const context = await world.server().context(`repair-${index}`);
+    const row = await tendCluster("a", context, ownCloudContext({ workspace: "default" }, { signal: context.signal }));
+    expect(row).toMatchObject({ status: "UP", phase: "ready" });
+    expect(world.fleet.running()).toHaveLength(2);
+  }
+});
+
+test("a node that cannot be reached is left alone", async () => {
+  await launch("a");
+  world.fleet.kill("/fake/a-0a1b2c3d/0");
+  world.fleet.unreachable.add("/fake/a-0a1b2c3d/0");
+  const context = await world.server().context("repair");
+  const row = await tendCluster("a", context, ownCloudContext({ workspace: "default" }, { signal: context.signal }));
+  expect(row).toMatchObject({ status: "UP", phase: "unreachable" });
+  expect(world.fleet.running()).toEqual([]);
 });
 
 test("start looks first: what is off is started, what does not answer is set up again, what is gone is named", async () => {

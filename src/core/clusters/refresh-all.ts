@@ -1,13 +1,13 @@
 import { listClusters, type ClusterRow } from "../../db/queries/clusters.ts";
 import type { CloudContext } from "../ports/cloud.ts";
-import { refreshCluster, type RefreshContext } from "./refresh.ts";
+import { tendCluster, type TendContext } from "./repair.ts";
 
 /** How often the server looks at every cluster by itself. */
 export const REFRESH_EVERY_MS = 60_000;
 /** Clusters that are asked about at once; clouds count calls. */
 const AT_ONCE = 8;
 
-export interface RefreshAllContext extends RefreshContext {
+export interface RefreshAllContext extends TendContext {
   /** The server's own config, without any client's. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** A cluster that cannot be asked about; its row stays as it is, and the others go on. */
@@ -24,7 +24,8 @@ export function ownCloudContext(
 
 /**
  * Looks at every cluster that no request is working on and moves its row to what is there: what stopped itself, was stopped or
- * removed by somebody else, or went with a reboot while no server ran. Resolves when all were looked at or the signal aborts.
+ * removed by somebody else, or went with a reboot while no server ran. Agents that died are started again. Resolves when all were
+ * looked at or the signal aborts.
  */
 export async function refreshAllClusters(
   context: RefreshAllContext,
@@ -36,7 +37,7 @@ export async function refreshAllClusters(
     for (const row of rows) {
       if (signal.aborted) return;
       try {
-        await refreshCluster(row.name, context, ownCloudContext(row, { config: context.config, signal }));
+        await tendCluster(row.name, context, ownCloudContext(row, { config: context.config, signal }));
       } catch (error) {
         if (!signal.aborted) context.onError(row.name, error);
       }

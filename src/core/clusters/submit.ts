@@ -1,6 +1,7 @@
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { SubmitParams } from "../../shared/agent/protocol.ts";
 import { updateCluster } from "../../db/queries/clusters.ts";
+import { workAgain } from "../agents/again.ts";
 import type { OperationContext } from "../operation.ts";
 import type { Resources } from "../resources/resources.ts";
 import type { Task } from "../task/task.ts";
@@ -36,7 +37,9 @@ export async function submitJob(submission: Submission, context: OperationContex
   context.log.spin(messages.spinner("Submitting job"));
   const jobId = await context.effect("submit", async () => {
     const params = submitParams(submission, context);
-    return (await submission.agent.call("submit", params, { signal: context.signal })).jobId;
+    const work = (agent: AgentPeer) => agent.call("submit", params, { signal: context.signal });
+    const { row } = cluster;
+    return (await workAgain({ clusterName: row.name, agent: submission.agent, work }, context)).jobId;
   });
   if (submission.command !== undefined) {
     await updateCluster(context.db, cluster.row.cluster_hash, { last_use: submission.command });

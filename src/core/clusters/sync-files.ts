@@ -2,8 +2,9 @@ import { lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import { CommandError, MissingFileError } from "../../shared/errors.ts";
+import { workAgain } from "../agents/again.ts";
 import { GIT_WORKDIR_SCRIPT, gitWorkdirEnvironment } from "../files/git-workdir.ts";
-import { syncTree, type SyncSummary } from "../files/sync.ts";
+import { syncTree, type SyncRequest, type SyncSummary } from "../files/sync.ts";
 import type { OperationContext } from "../operation.ts";
 import type { Task } from "../task/task.ts";
 import type { Cluster } from "./cluster.ts";
@@ -84,22 +85,31 @@ interface Tools {
 }
 
 async function copyWorkdir(sync: FileSync, source: string, tools: Tools): Promise<Readonly<Record<string, unknown>>> {
-  const { context, log } = tools;
+  const { context } = tools;
   if (lstatSync(source, { throwIfNoEntry: false })?.isSymbolicLink() === true) {
     context.log.line(messages.yellow(`Workdir '${source}' is a symlink. Its target's content is uploaded.`));
   }
   const summary = await context.effect("sync-workdir", (token) =>
-    syncTree(sync.agent, {
-      key: token,
-      source,
-      dest: WORKDIR,
-      useIgnoreFiles: true,
-      onSkipped: (path) => log.write(`Left out ${path}: neither file, directory nor link.`),
-      signal: context.signal,
-    }),
+    copyTree(sync, { key: token, source, dest: WORKDIR }, tools),
   );
   report({ what: `workdir '${source}'`, summary, isWorkdir: true }, tools);
   return {};
+}
+
+/** Goes on after a cut: what has arrived by then is not sent again. */
+function copyTree(
+  sync: FileSync,
+  tree: { readonly key: string; readonly source: string; readonly dest: string },
+  { log, context }: Tools,
+): Promise<SyncSummary> {
+  const request: SyncRequest = {
+    ...tree,
+    useIgnoreFiles: true,
+    onSkipped: (path) => log.write(`Left out ${path}: neither file, directory nor link.`),
+    signal: context.signal,
+  };
+  const work = (agent: AgentPeer): Promise<SyncSummary> => syncTree(agent, request);
+  return workAgain({ clusterName: sync.cluster.row.name, agent: sync.agent, work }, context);
 }
 
 async function cloneWorkdir(
@@ -151,14 +161,7 @@ export async function syncFileMounts(sync: FileSync, context: OperationContext):
       `  ${messages.dim(`Syncing (to ${messages.nodesText(sync.cluster.row.num_nodes)}): ${source} -> ${dest}`)}`,
     );
     const summary = await context.effect(`sync-mount.${index}`, (token) =>
-      syncTree(sync.agent, {
-        key: token,
-        source,
-        dest: destinationOf(dest),
-        useIgnoreFiles: true,
-        onSkipped: (skipped) => log.write(`Left out ${skipped}: neither file, directory nor link.`),
-        signal: context.signal,
-      }),
+      copyTree(sync, { key: token, source, dest: destinationOf(dest) }, { log, context }),
     );
     report({ what: `file mount '${path}'`, summary, isWorkdir: false }, { log, context });
   }

@@ -37,8 +37,8 @@ export interface Runner {
    */
   startAgent(plan: AgentPlan, options?: { readonly signal?: AbortSignal }): Promise<void>;
   /**
-   * Opens a byte stream to the agent whose root directory is `root`. Rejects with AgentError when no agent listens there, with `waitMs`
-   * only when none does by then.
+   * Opens a byte stream to the agent whose root directory is `root`. Rejects with AgentNotRunningError when the node can
+   * be reached and no agent listens there, with `waitMs` only when none does by then.
    */
   connectAgent(root: string, options?: { readonly waitMs?: number; readonly signal?: AbortSignal }): Promise<Duplex>;
   close(): Promise<void>;

@@ -6,7 +6,7 @@ import { createConnection, type Socket } from "node:net";
 import { dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { agentSocket } from "../../shared/agent/socket-path.ts";
-import { AgentError } from "../../shared/errors.ts";
+import { AgentNotRunningError } from "../../shared/errors.ts";
 import { toFileError } from "./file-errors.ts";
 import { AGENT_OUTPUT, type AgentPlan, type RunOptions, type RunResult, type Runner } from "../../core/ports/runner.ts";
 
@@ -208,6 +208,6 @@ function connectSocket(path: string): Promise<Socket> {
   });
 }
 
-function notListening(root: string, cause?: unknown): AgentError {
-  return new AgentError(`No agent listens in ${root}.`, cause === undefined ? {} : { cause });
+function notListening(root: string, cause?: unknown): AgentNotRunningError {
+  return new AgentNotRunningError(`No agent listens in ${root}.`, cause === undefined ? {} : { cause });
 }

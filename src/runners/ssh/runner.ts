@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import { randomBytes } from "node:crypto";
-import { AgentError, OperationFailedError } from "../../shared/errors.ts";
+import { AgentError, AgentNotRunningError, OperationFailedError } from "../../shared/errors.ts";
 import type { RunOptions, RunResult, Runner } from "../../core/ports/runner.ts";
 import { duplexOfChild } from "./child-duplex.ts";
 import type { SessionOptions, SshConnections } from "./connections.ts";
@@ -97,7 +97,7 @@ async function connectAgent(
   signal?.throwIfAborted();
   if (code === 255) throw new AgentError(`The SSH connection to ${target.host} was lost.`);
   const said = session.scriptErrors().trim();
-  throw new AgentError(`No agent listens in ${root} on ${target.host}.`, {
+  throw new AgentNotRunningError(`No agent listens in ${root} on ${target.host}.`, {
     cause: new OperationFailedError(said === "" ? `connect ended with exit code ${code}` : said),
   });
 }

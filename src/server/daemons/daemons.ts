@@ -26,6 +26,8 @@ export interface DaemonOptions {
   readonly clouds: CloudRegistry;
   readonly agents: AgentConnections;
   readonly locks: ClusterLocks;
+  /** Path of the agent's program. */
+  readonly agentBundle: string;
 }
 
 export interface Daemons {

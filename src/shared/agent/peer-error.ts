@@ -14,6 +14,11 @@ export class AgentPeerError extends AgentError {
   }
 }
 
+/** Whether the connection ended before the answer came: nobody knows whether the other side acted. */
+export function isConnectionLoss(error: unknown): boolean {
+  return error instanceof AgentPeerError && (error.agentCode === "CLOSED" || error.agentCode === "TIMEOUT");
+}
+
 /** An error as it travels. */
 export interface WireError {
   readonly code: string;
