@@ -5,6 +5,7 @@ import { createAgentPool } from "../core/agents/events.ts";
 import { createClusterLocks } from "../core/clusters/lock.ts";
 import { SharedClusterLocks } from "../core/clusters/shared-lock.ts";
 import type { PassFailpoint } from "../core/effect.ts";
+import { createPatientClouds } from "../core/provision/patient-clouds.ts";
 import type { ClusterLocks, OperationContext } from "../core/operation.ts";
 import { operations as coreOperations } from "../core/operations.ts";
 import type { OpenDatabase } from "../db/database.ts";
@@ -57,7 +58,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   const onInternalError = (error: unknown, requestId: string): void =>
     logger.error({ err: error, requestId }, "internal error");
   const catalogs = new Catalogs({ directory: paths.catalogs, snapshots: parts.catalogSnapshots });
-  const clouds = createCloudRegistry({ home: paths.home, env: parts.env, catalogs });
+  const clouds = createPatientClouds(createCloudRegistry({ home: paths.home, env: parts.env, catalogs }), clock);
   const { locks, close: closeLocks } = openLocks(parts);
   const agents = createAgentPool({
     db: database.db,

@@ -55,6 +55,8 @@ export class AgentFleet {
   readonly #nodes = new Map<string, FakeNode>();
   readonly #heads = new Map<string, FakeHead>();
   readonly #peers = new Map<string, Set<AgentPeer>>();
+  /** Called before the server acts on a node; may throw, as a server that dies there does. */
+  onAct: ((act: string) => void) | undefined;
   /** Roots of agents that cannot be reached although they run. */
   readonly unreachable = new Set<string>();
 
@@ -62,6 +64,10 @@ export class AgentFleet {
     const head = this.#heads.get(nameOnCloud) ?? new FakeHead();
     this.#heads.set(nameOnCloud, head);
     return head;
+  }
+
+  heads(): readonly FakeHead[] {
+    return [...this.#heads.values()];
   }
 
   node(root: string): FakeNode {

@@ -134,6 +134,10 @@ export class FakeCloud implements Cloud {
     return this.#call("query", () => this.#cloud.query(cluster, context));
   }
 
+  queryMany(clusters: readonly ClusterRef[], context: CloudContext): Promise<readonly (readonly Instance[])[]> {
+    return this.#call("query", async () => (await this.#cloud.queryMany?.(clusters, context)) ?? []);
+  }
+
   stop(cluster: ClusterRef, context: CloudContext, only?: readonly InstanceId[]): Promise<void> {
     return this.#call("stop", async () => this.#cloud.stop?.(cluster, context, only));
   }

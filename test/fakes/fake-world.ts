@@ -10,6 +10,8 @@ import type { Clock } from "../../src/shared/clock.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import { AgentFleet } from "./agent-fleet.ts";
 import { openTestDatabase } from "./databases.ts";
+import type { KyselyPlugin } from "kysely";
+import type { Tripwire } from "./tripwire.ts";
 import { FakeCloud, type FakeCloudKnobs } from "./fake-cloud.ts";
 import { createTestServer, type MemoryLog, type TestContextOptions, type TestServer } from "./operation-context.ts";
 
@@ -35,6 +37,7 @@ export interface FakeWorld {
   readonly home: string;
   /** Errors of the server's background work, which no test expects. */
   readonly backgroundErrors: unknown[];
+  readonly clock: Clock;
   server(): TestServer;
   /** One more server on the same database. */
   another(owner: string): Promise<TestServer>;
@@ -52,6 +55,8 @@ export interface FakeWorld {
 
 export interface FakeWorldOptions {
   readonly kind?: DatabaseKind;
+  /** Passed at everything by which the server acts on the world; what it throws, the server dies of. */
+  readonly tripwire?: Pick<Tripwire, "pass" | "plugin">;
 }
 
 export async function createFakeWorld(
@@ -66,6 +71,12 @@ export async function createFakeWorld(
   const agentBundle = join(home, "agent.cjs");
   writeFileSync(agentBundle, "// a stand-in for the agent");
   const database = await openTestDatabase(options.kind ?? "sqlite");
+  const { tripwire } = options;
+  const used = tripwire === undefined ? database : withPlugin(database, tripwire.plugin);
+  if (tripwire !== undefined) {
+    cloud.onCall = (method, when) => tripwire.pass(`cloud.${method}:${when}`);
+    fleet.onAct = (act) => tripwire.pass(`node.${act}`);
+  }
   const backgroundErrors: unknown[] = [];
   const start = (owner?: string): Promise<TestServer> =>
     createTestServer({
@@ -73,9 +84,11 @@ export async function createFakeWorld(
       clouds: () => clouds,
       agentBundle,
       home,
-      database,
+      database: used,
       clock,
-      onBackgroundError: (error) => backgroundErrors.push(error),
+      onBackgroundError: (error) => {
+        if (!(error instanceof CrashError)) backgroundErrors.push(error);
+      },
     });
   const isShared = options.kind === "postgres";
   let server = await start(isShared ? "server-1" : undefined);
@@ -86,6 +99,7 @@ export async function createFakeWorld(
     database,
     home,
     backgroundErrors,
+    clock,
     server: () => server,
     restart: async () => {
       await server.close();
@@ -105,6 +119,14 @@ export async function createFakeWorld(
       await database.close();
       rmSync(home, { recursive: true, force: true });
     },
+  };
+}
+
+function withPlugin(database: OpenDatabase, plugin: KyselyPlugin): OpenDatabase {
+  return {
+    ...database,
+    db: database.db.withPlugin(plugin),
+    durably: (work) => database.durably((db) => work(db.withPlugin(plugin))),
   };
 }
 

@@ -5,9 +5,10 @@ import { createAgentPool } from "../../src/core/agents/events.ts";
 import { createClusterLocks } from "../../src/core/clusters/lock.ts";
 import { SharedClusterLocks } from "../../src/core/clusters/shared-lock.ts";
 import { createEffect, type PassFailpoint } from "../../src/core/effect.ts";
-import type { AgentConnections, OperationContext, RequestLog } from "../../src/core/operation.ts";
+import type { AgentConnections, Effect, OperationContext, RequestLog } from "../../src/core/operation.ts";
 import type { CloudRegistry } from "../../src/core/ports/cloud.ts";
 import { openCatalogs } from "../support/catalogs.ts";
+import { createPatientClouds } from "../../src/core/provision/patient-clouds.ts";
 import { openDatabase, type OpenDatabase } from "../../src/db/database.ts";
 import { insertRequest } from "../../src/db/queries/requests.ts";
 import type { Clock } from "../../src/shared/clock.ts";
@@ -50,6 +51,8 @@ export interface TestServer {
 export interface TestContextOptions {
   readonly signal?: AbortSignal;
   readonly passFailpoint?: PassFailpoint;
+  /** Changes the journal, to see that tests notice. */
+  readonly wrapEffect?: (effect: Effect) => Effect;
   readonly cancelOthers?: (clusterName: string) => Promise<readonly string[]>;
   readonly user?: string;
   readonly config?: OperationContext["config"];
@@ -74,7 +77,7 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
   const database = options.database ?? (await openDatabase({ sqlite: ":memory:" }));
   const clock = options.clock ?? systemClock;
   const catalogs = openCatalogs(home);
-  const clouds = options.clouds(home);
+  const clouds = createPatientClouds(options.clouds(home), clock);
   const shared =
     options.owner === undefined
       ? undefined
@@ -100,7 +103,7 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
     clouds,
     context: async (requestId, request = {}) => {
       await insertRow(database, requestId, clock);
-      const { passFailpoint } = request;
+      const { passFailpoint, wrapEffect = (effect) => effect } = request;
       return {
         requestId,
         caller: { userId: request.user ?? "0a1b2c3d", userName: "alice", workspace: "default" },
@@ -110,14 +113,16 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
         clock,
         log: new MemoryLog(),
         signal: request.signal ?? new AbortController().signal,
-        effect: createEffect({
-          db: database.db,
-          durably: database.durably,
-          requestId,
-          leaseToken: 1,
-          clock,
-          ...(passFailpoint === undefined ? {} : { passFailpoint }),
-        }),
+        effect: wrapEffect(
+          createEffect({
+            db: database.db,
+            durably: database.durably,
+            requestId,
+            leaseToken: 1,
+            clock,
+            ...(passFailpoint === undefined ? {} : { passFailpoint }),
+          }),
+        ),
         config: request.config ?? {},
         isLocalClient: request.isLocalClient ?? false,
         clientEnv: {},

@@ -4,7 +4,16 @@ import { OperationFailedError } from "../../shared/errors.ts";
 import { FakeApiError, toSkyError } from "./errors.ts";
 import type { NodeHosts } from "./hosts.ts";
 import { offersOf } from "./offers.ts";
-import { admit, isOverdueSpot, runNodes, stopNodes, takeNodes, terminateNodes, type Now } from "./provider.ts";
+import {
+  admit,
+  isOverdueSpot,
+  isVisible,
+  runNodes,
+  stopNodes,
+  takeNodes,
+  terminateNodes,
+  type Now,
+} from "./provider.ts";
 import type { FakeSettings } from "./settings.ts";
 import type { Change, FakeNode, FakeState, StateStore } from "./state.ts";
 
@@ -38,7 +47,8 @@ export function createFakeAdapter(options: FakeAdapterOptions): Cloud {
     identity: () => Promise.resolve(null),
     offers: (request) => Promise.resolve(offersOf(request, options.settings(), name)),
     run: (spec, token, context) => provider.run({ spec, token }, context),
-    query: (cluster, context) => provider.query(cluster, context),
+    query: async (cluster, context) => (await provider.queryMany([cluster], context))[0] ?? [],
+    queryMany: (clusters, context) => provider.queryMany(clusters, context),
     stop: (cluster, context, only) => provider.end("stop", { cluster, only }, context),
     terminate: (cluster, context, only) => provider.end("terminate", { cluster, only }, context),
     runner: (instance) => {
@@ -73,14 +83,16 @@ class Provider {
     if (refused !== undefined) throw toSkyError(refused);
   }
 
-  async query(cluster: ClusterRef, context: CloudContext): Promise<readonly Instance[]> {
-    const now = this.#now();
+  async queryMany(clusters: readonly ClusterRef[], context: CloudContext): Promise<readonly (readonly Instance[])[]> {
     const seen = await this.#call("query", context, (state) => ({ state, ledger: [], result: state.nodes }));
-    const own = seen.filter((node) => node.nameOnCloud === cluster.nameOnCloud && node.region === cluster.region);
-    const visible = own.filter((node) => now.nowMs >= node.createdAtMs + now.settings.visible_after * 1000);
-    return visible
-      .map((node) => this.#toInstance(node, now))
-      .sort((a, b) => a.index - b.index || a.id.localeCompare(b.id));
+    const now = this.#now();
+    const visible = seen.filter((node) => isVisible(node, now));
+    return clusters.map((cluster) =>
+      visible
+        .filter((node) => node.nameOnCloud === cluster.nameOnCloud && node.region === cluster.region)
+        .map((node) => this.#toInstance(node, now))
+        .sort((a, b) => a.index - b.index || a.id.localeCompare(b.id)),
+    );
   }
 
   async end(
@@ -89,13 +101,11 @@ class Provider {
     context: CloudContext,
   ): Promise<void> {
     const { cluster, only } = which;
-    const { settings } = this.#options;
-    const { visible_after: visibleAfter } = settings();
     const isMeant = (node: FakeNode): boolean =>
       node.nameOnCloud === cluster.nameOnCloud &&
       node.region === cluster.region &&
       // What is not listed yet cannot be found by its tag.
-      (only?.includes(node.id) ?? this.#now().nowMs >= node.createdAtMs + visibleAfter * 1000);
+      (only?.includes(node.id) ?? isVisible(node, this.#now()));
     const meant = this.#options.store.read().nodes.filter(isMeant);
     const { hosts } = this.#options;
     context.signal.throwIfAborted();

@@ -144,6 +144,12 @@ function newNode(
   };
 }
 
+/** Nodes of one call are not seen at the same moment: between a tenth of the longest time and all of it. */
+export function isVisible(node: FakeNode, { settings, nowMs }: Now): boolean {
+  const share = (1 + ((Number(node.id.slice(-6)) * 7) % 10)) / 10;
+  return nowMs >= node.createdAtMs + settings.visible_after * 1000 * share;
+}
+
 /** A loopback address of its own for each node, apart from those of local clusters. */
 function addressOf(number: number): string {
   return `127.78.${1 + (Math.floor(number / 254) % 254)}.${1 + (number % 254)}`;

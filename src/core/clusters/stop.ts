@@ -74,7 +74,10 @@ async function takeDownLocked(request: TakeDown, context: OperationContext): Pro
   const { cluster, cloud, kind } = request;
   const { row } = cluster;
   const doing = kind === "stop" ? "stopping" : "terminating";
-  await noteProgress(context, row, doing, kind === "stop" ? "Stopping the cluster." : "Terminating the cluster.");
+  // Once only: a request that goes on after a restart must not say so of a cluster that has been stopped already.
+  await context.effect(`${kind}.progress`, () =>
+    noteProgress(context, row, doing, kind === "stop" ? "Stopping the cluster." : "Terminating the cluster."),
+  );
   await ignoringWhenPurged(request, context, async () => {
     await context.effect(`${kind}.jobs`, (token) => endJobs(request, token, context));
     context.agents.drop(row.name);

@@ -231,6 +231,11 @@ export interface Cloud {
   run(spec: ClusterSpec, token: string, context: CloudContext): Promise<void>;
   /** Every instance that carries the cluster's name, also stopped ones; [] when none is left. Throws when it cannot know. */
   query(cluster: ClusterRef, context: CloudContext): Promise<readonly Instance[]>;
+  /** The same for several clusters of one region in few calls; the answers come in the clusters' order. */
+  readonly queryMany?: (
+    clusters: readonly ClusterRef[],
+    context: CloudContext,
+  ) => Promise<readonly (readonly Instance[])[]>;
   /** Succeeds when nothing is left (of `only`), also when nothing was there. */
   terminate(cluster: ClusterRef, context: CloudContext, only?: readonly InstanceId[]): Promise<void>;
   readonly stop?: (cluster: ClusterRef, context: CloudContext, only?: readonly InstanceId[]) => Promise<void>;
