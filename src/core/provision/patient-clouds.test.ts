@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { AgentFleet } from "../../../test/fakes/agent-fleet.ts";
+import { PLAIN_WISH } from "../../../test/fakes/node-wish.ts";
 import { EventClock } from "../../../test/fakes/event-clock.ts";
 import { FakeCloud, type FakeCloudKnobs } from "../../../test/fakes/fake-cloud.ts";
 import { CloudAccessError, CloudBusyError, UnknownOutcomeError } from "../../shared/errors.ts";
@@ -32,6 +33,7 @@ async function specOf(name: string, cloud: Cloud): Promise<ClusterSpec> {
     perNode: offer.resources,
     ports: [],
     labels: {},
+    node: PLAIN_WISH,
   };
 }
 
