@@ -1,4 +1,5 @@
 import { listAcceleratorCountsOperation, listAcceleratorsOperation } from "./catalog/list-accelerators.ts";
+import { budgetDeleteOperation, budgetListOperation, budgetSetOperation } from "./budgets/operations.ts";
 import { checkOperation, enabledCloudsOperation } from "./check/check.ts";
 import { cloudCommandOperation } from "./check/cloud-command.ts";
 import { cloudSessionsOperation } from "./check/sessions.ts";
@@ -41,4 +42,7 @@ export const operations = {
   list_accelerator_counts: listAcceleratorCountsOperation,
   download_logs: downloadLogsOperation,
   hook_logs: hookLogsOperation,
+  budget_set: budgetSetOperation,
+  budget_list: budgetListOperation,
+  budget_delete: budgetDeleteOperation,
 } as const satisfies Record<string, Operation<never, unknown>>;

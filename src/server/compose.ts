@@ -6,6 +6,7 @@ import { createClusterLocks } from "../core/clusters/lock.ts";
 import { SharedClusterLocks } from "../core/clusters/shared-lock.ts";
 import type { PassFailpoint } from "../core/effect.ts";
 import { createPatientClouds } from "../core/provision/patient-clouds.ts";
+import type { BudgetRequest } from "../core/budgets/enforce.ts";
 import type { ClusterLocks, OperationContext } from "../core/operation.ts";
 import { operations as coreOperations } from "../core/operations.ts";
 import type { OpenDatabase } from "../db/database.ts";
@@ -22,7 +23,7 @@ import { createOperationContext } from "./operation-context.ts";
 import { RequestEvents } from "./requests/request-events.ts";
 import { RequestQueue } from "./requests/request-queue.ts";
 import type { Sealer } from "./requests/sealer.ts";
-import type { AnyOperation, RequestCaller, RunInfo } from "./requests/types.ts";
+import type { AnyOperation, RequestCaller, RunInfo, Submission } from "./requests/types.ts";
 import { serverOperations } from "./server-operations.ts";
 import { UserDirectory } from "./users.ts";
 
@@ -98,7 +99,8 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   });
   await queue.start();
   await agents.resume();
-  const daemons = startDaemons({ ...parts, db: database.db, config, clouds, agents, locks });
+  const submit = (request: BudgetRequest): Promise<void> => queue.submit(ownSubmission(request));
+  const daemons = startDaemons({ ...parts, db: database.db, config, clouds, agents, locks, submit });
   return {
     handler: getRequestListener(app.fetch, { overrideGlobalObjects: false }),
     close: async (options) => {
@@ -108,6 +110,26 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
       await agents.close();
       await closeLocks();
     },
+  };
+}
+
+/** A request that the server makes by itself, as the cluster's owner in the cluster's workspace. */
+function ownSubmission({ requestId, operation, cluster }: BudgetRequest): Submission {
+  const chosen: AnyOperation = coreOperations[operation];
+  return {
+    requestId,
+    isRepeatable: true,
+    operation: chosen,
+    schedule: chosen.schedule,
+    clusterName: cluster.name,
+    body: {
+      cluster_name: cluster.name,
+      entrypoint_command: `sky ${operation} ${cluster.name}`,
+      override_skypilot_config: { active_workspace: cluster.workspace },
+    },
+    caller: { userId: cluster.user_hash, userName: cluster.user_name },
+    isLocalClient: false,
+    clientApiVersion: null,
   };
 }
 

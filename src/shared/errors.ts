@@ -293,6 +293,13 @@ export class NotAvailableYetError extends SkyError {
   override readonly status = 501;
 }
 
+/** A budget that stops clusters has nothing left for another one. */
+export class BudgetReachedError extends SkyError {
+  readonly code = "BUDGET_REACHED";
+  override readonly wireName = "PermissionDeniedError";
+  override readonly status = 403;
+}
+
 /** An error that came from a server and whose class we do not know. */
 export class RemoteError extends SkyError {
   readonly code = "REMOTE";

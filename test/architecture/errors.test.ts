@@ -61,6 +61,7 @@ it("every error has its row: class, code, wire name, HTTP status, exit code", ()
     AgentNotRunningError | AGENT_NOT_RUNNING | RuntimeError | 502 | 1
     ApiServerConnectionError | API_SERVER_CONNECTION | ApiServerConnectionError | 503 | 1
     ApiVersionMismatchError | API_VERSION_MISMATCH | APIVersionMismatchError | 400 | 1
+    BudgetReachedError | BUDGET_REACHED | PermissionDeniedError | 403 | 1
     CloudAccessError | CLOUD_ACCESS | PermissionDeniedError | 403 | 1
     CloudBusyError | CLOUD_BUSY | RuntimeError | 503 | 1
     CloudUserIdentityError | CLOUD_USER_IDENTITY | CloudUserIdentityError | 403 | 1

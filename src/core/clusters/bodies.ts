@@ -26,6 +26,7 @@ export interface LaunchBody extends RequestBody {
   readonly disable_controller_check?: boolean | undefined;
   readonly resize?: boolean | undefined;
   readonly include_credentials?: boolean | undefined;
+  readonly explain?: boolean | undefined;
 }
 
 export interface ExecBody extends RequestBody {
@@ -150,4 +151,8 @@ export interface EnabledCloudsBody extends RequestBody {
 export interface OptimizeBody extends RequestBody {
   readonly dag: string;
   readonly minimize?: number | undefined;
+  readonly explain?: boolean | undefined;
+  readonly request_options?:
+    | { readonly idle_minutes_to_autostop?: number | null | undefined; readonly down?: boolean | undefined }
+    | undefined;
 }

@@ -4,6 +4,9 @@ import type { AgentPeer } from "../../shared/agent/peer.ts";
 import { AgentError, InvalidValueError, NotAvailableYetError, ResourcesUnavailableError } from "../../shared/errors.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import { warnAboutSession } from "../check/sessions.ts";
+import { describePlan } from "../optimizer/operation.ts";
+import type { DagPlacement } from "../optimizer/placement.ts";
+import type { Plan } from "../../shared/wire/plan.ts";
 import { greet } from "../provision/renew.ts";
 import type { Task } from "../task/task.ts";
 import { applyAutostop, resolveAutostop } from "./autostop-settings.ts";
@@ -28,6 +31,8 @@ export interface LaunchResult {
   readonly job_id: number | null;
   /** Null for a dry run only. */
   readonly handle: Handle | null;
+  /** Of a dry run for a new cluster. */
+  readonly plan?: Plan;
 }
 
 const RETRY_MS = 30_000;
@@ -61,10 +66,13 @@ export function refuseReserved(body: { readonly cluster_name: string }, what: st
 }
 
 async function dryRun(body: LaunchBody, task: Task, context: OperationContext): Promise<LaunchResult> {
-  const plan = await planLaunch(body, task, context);
+  let placement: DagPlacement | undefined;
+  const plan = await planLaunch(body, task, context, { onPlaced: (placed) => (placement = placed) });
   showTable(plan, context);
   context.log.line("Dryrun finished.");
-  return { job_id: null, handle: null };
+  if (placement === undefined) return { job_id: null, handle: null };
+  const described = await describePlan(placement, { explain: body.explain ?? false, flags: body }, context);
+  return { job_id: null, handle: null, plan: described };
 }
 
 function showTable(plan: LaunchPlan, context: OperationContext): void {

@@ -6,7 +6,9 @@ import type { OperationContext } from "../operation.ts";
 import { displayNameOf } from "../check/clouds.ts";
 import type { RankedOffer } from "../optimizer/candidates.ts";
 import { rankOffers } from "../optimizer/optimize.ts";
-import { placeDag } from "../optimizer/placement.ts";
+import { labelsOf } from "../optimizer/operation.ts";
+import { placeDag, type DagPlacement } from "../optimizer/placement.ts";
+import { hourlyUsd } from "../optimizer/plan-object.ts";
 import { planLines } from "../optimizer/plan-lines.ts";
 import { toOfferRequest, cloudKeyOf } from "../optimizer/request.ts";
 import type { Offer, OfferRequest } from "../ports/cloud.ts";
@@ -18,6 +20,8 @@ import { coversPorts } from "../resources/ports.ts";
 import type { Resources } from "../resources/resources.ts";
 import type { Task } from "../task/task.ts";
 import type { LaunchBody } from "./bodies.ts";
+import { assertBudget, ownerOf } from "../budgets/outlook.ts";
+import { ratesOf, totalRate } from "./charges.ts";
 import { toCluster, type Cluster } from "./cluster.ts";
 import { checkOwner } from "./owner.ts";
 import { runTimestamp } from "./provision-log.ts";
@@ -45,37 +49,52 @@ export interface LaunchPlan {
 }
 
 /** Decides between a new cluster and the existing one, and where. Throws ResourcesMismatchError and what rankOffers throws. */
-export async function planLaunch(body: LaunchBody, task: Task, context: OperationContext): Promise<LaunchPlan> {
+export async function planLaunch(
+  body: LaunchBody,
+  task: Task,
+  context: OperationContext,
+  options: {
+    /** Told of the placement of a new cluster. */ readonly onPlaced?: (placement: DagPlacement) => void;
+  } = {},
+): Promise<LaunchPlan> {
   const row = await findCluster(context.db, body.cluster_name);
   const now = context.clock.now();
   const base = { runTimestamp: runTimestamp(now), launchedAt: now };
-  if (row === undefined) {
-    const minimize = body.optimize_target === 1 ? "time" : "cost";
-    const placement = await placeDag({ tasks: [task], edges: [] }, context, { minimize });
-    const attempts = placement.tasks[0]?.ranking.offers ?? [];
-    return {
-      ...base,
-      kind: "new",
-      mayMove: true,
-      clusterHash: randomUUID(),
-      previousStatus: null,
-      numNodes: task.numNodes,
-      previousNumNodes: task.numNodes,
-      attempts,
-      table: planLines(placement),
-      ports: task.resources.candidates[attempts[0]?.candidate ?? 0]?.ports ?? [],
-    };
-  }
-  const cluster = toCluster(row);
+  if (row !== undefined) return { ...base, ...(await planReuse(body, { task, cluster: toCluster(row) }, context)) };
+  const minimize = body.optimize_target === 1 ? "time" : "cost";
+  const placement = await placeDag({ tasks: [task], edges: [] }, context, { minimize });
+  options.onPlaced?.(placement);
+  if (body.dryrun !== true) await assertNewCluster(placement, context);
+  const attempts = placement.tasks[0]?.ranking.offers ?? [];
+  return {
+    ...base,
+    kind: "new",
+    mayMove: true,
+    clusterHash: randomUUID(),
+    previousStatus: null,
+    numNodes: task.numNodes,
+    previousNumNodes: task.numNodes,
+    attempts,
+    table: planLines(placement),
+    ports: task.resources.candidates[attempts[0]?.candidate ?? 0]?.ports ?? [],
+  };
+}
+
+async function planReuse(
+  body: LaunchBody,
+  { task, cluster }: { readonly task: Task; readonly cluster: Cluster },
+  context: OperationContext,
+): Promise<Omit<LaunchPlan, "runTimestamp" | "launchedAt">> {
+  const { row } = cluster;
   await checkOwner(cluster, context);
   const numNodes = body.resize === true ? task.numNodes : row.num_nodes;
   const candidate = checkFit(cluster, task, numNodes);
+  if (row.status === "STOPPED" && body.dryrun !== true) await assertRestart(cluster, context, numNodes);
   const cloud = await context.clouds.load(row.cloud);
   const ports = [...new Set([...cluster.ports, ...(task.resources.candidates[candidate]?.ports ?? [])])];
   const here = { candidate, offer: cluster.offer, displayName: cloud.displayName };
   const mayMove = row.cluster_ever_up === 0;
   return {
-    ...base,
     kind: "reuse",
     clusterHash: row.cluster_hash,
     previousStatus: row.status,
@@ -86,6 +105,21 @@ export async function planLaunch(body: LaunchBody, task: Task, context: Operatio
     table: [],
     ports,
   };
+}
+
+async function assertNewCluster(placement: DagPlacement, context: OperationContext): Promise<void> {
+  for (const placed of placement.tasks) {
+    await assertBudget(ownerOf(labelsOf(placed), context), hourlyUsd(placement), context);
+  }
+}
+
+/** Throws BudgetReachedError when there is no money to run a stopped cluster again. */
+export async function assertRestart(
+  { row, offer, labels }: Cluster,
+  context: OperationContext,
+  numNodes = row.num_nodes,
+): Promise<void> {
+  await assertBudget({ ...row, labels }, totalRate(ratesOf(offer, numNodes)), context);
 }
 
 /** Where a cluster that was never up may go when its first place refuses. */

@@ -6,7 +6,7 @@ import type { StartBody } from "./bodies.ts";
 import { cloudContext, requireCluster, toCluster, type Cluster } from "./cluster.ts";
 import { ensureCurrentAgents } from "./current-agents.ts";
 import { checkOwner } from "./owner.ts";
-import type { LaunchPlan } from "./plan.ts";
+import { assertRestart, type LaunchPlan } from "./plan.ts";
 import { provisionCluster } from "./provision-cluster.ts";
 import { openRunLog, runLogDir, runTimestamp } from "./provision-log.ts";
 import { toHandle, type Handle } from "./record.ts";
@@ -38,7 +38,9 @@ async function startLocked(body: StartBody, context: OperationContext): Promise<
   const wireInfra = cloud.wireInfra(before.row.region, before.row.zone);
   // Journaled, because the row says UP or INIT when the request goes on after a restart.
   const plan = await context.effect("plan", async () => {
-    return planStart(await lookAgain(before, context), cloud.displayName, context);
+    const seen = await lookAgain(before, context);
+    if (seen.row.status === "STOPPED") await assertRestart(seen, context);
+    return planStart(seen, cloud.displayName, context);
   });
   if (plan.previousStatus === "UP" && body.force !== true) {
     const head = await context.agents.connect(name, { signal: context.signal });

@@ -1,13 +1,32 @@
 import type { OptimizeBody } from "../clusters/bodies.ts";
-import type { Operation } from "../operation.ts";
+import { budgetOutlook } from "../budgets/outlook.ts";
+import type { Plan } from "../../shared/wire/plan.ts";
+import type { Operation, OperationContext } from "../operation.ts";
 import { parseTaskYaml } from "../task/parse.ts";
 import { catalogFacts } from "./catalog-facts.ts";
 import type { Dag } from "../task/task.ts";
-import { placeDag, type TaskGraph } from "./placement.ts";
+import { placeDag, type DagPlacement, type PlacedTask, type TaskGraph } from "./placement.ts";
+import { hourlyUsd, toPlan, type PlanOptions } from "./plan-object.ts";
 import { planLines } from "./plan-lines.ts";
 
+/** The plan as data, with what it does to the caller's budgets. */
+export async function describePlan(
+  placement: DagPlacement,
+  options: Omit<PlanOptions, "budgets">,
+  context: OperationContext,
+): Promise<Plan> {
+  const usdPerHour = hourlyUsd(placement);
+  const labels = Object.assign({}, ...placement.tasks.map((placed) => labelsOf(placed))) as Record<string, string>;
+  const budgets = await budgetOutlook({ labels, usdPerHour }, context);
+  return toPlan(placement, { ...options, budgets });
+}
+
+export function labelsOf({ answers, chosen }: PlacedTask): Readonly<Record<string, string>> {
+  return answers.task.resources.candidates[chosen.candidate]?.labels ?? {};
+}
+
 /** `sky launch` without `-y` shows the plan before it asks. */
-export const optimizeOperation: Operation<OptimizeBody, null> = {
+export const optimizeOperation: Operation<OptimizeBody, Plan> = {
   name: "optimizer.optimize",
   wireName: "optimize",
   schedule: "short",
@@ -21,7 +40,7 @@ export const optimizeOperation: Operation<OptimizeBody, null> = {
     const minimize = body.minimize === 1 ? "time" : "cost";
     const placement = await placeDag(graphOf(dag), context, { minimize });
     context.log.line(planLines(placement).join("\n"));
-    return null;
+    return describePlan(placement, { explain: body.explain ?? false, flags: body.request_options ?? {} }, context);
   },
 };
 

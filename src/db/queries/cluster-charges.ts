@@ -49,3 +49,28 @@ export async function listCharges(
   if (clusterHashes !== undefined) query = query.where("cluster_hash", "in", [...clusterHashes]);
   return query.execute();
 }
+export interface SpenderRow extends ClusterChargeRow {
+  readonly name: string;
+  readonly user_hash: string;
+  readonly user_name: string;
+  readonly workspace: string;
+  /** JSON map. */
+  readonly labels: string;
+}
+
+/** The same periods with whose they are. */
+export async function listSpending(db: Kysely<Database>, since: number): Promise<SpenderRow[]> {
+  return db
+    .selectFrom("cluster_charges")
+    .innerJoin("cluster_history", "cluster_history.cluster_hash", "cluster_charges.cluster_hash")
+    .selectAll("cluster_charges")
+    .select([
+      "cluster_history.name",
+      "cluster_history.user_hash",
+      "cluster_history.user_name",
+      "cluster_history.workspace",
+      "cluster_history.labels",
+    ])
+    .where((on) => on.or([on("ended_at", "is", null), on("ended_at", ">", since)]))
+    .execute();
+}

@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import type { Kysely } from "kysely";
+import { enforceBudgets, type BudgetRequest } from "../../core/budgets/enforce.ts";
 import { REFRESH_EVERY_MS, refreshAllClusters } from "../../core/clusters/refresh-all.ts";
 import type { AgentConnections, ClusterLocks } from "../../core/operation.ts";
 import type { CloudRegistry } from "../../core/ports/cloud.ts";
@@ -14,6 +15,8 @@ import { requestLogPath } from "../requests/run-request.ts";
 import { collectBlobs } from "../uploads/blob-store.ts";
 
 const HOUR_MS = 3_600_000;
+/** A budget is kept within a minute of being reached. */
+const BUDGETS_EVERY_MS = 30_000;
 const RESTART_MS = 20_000;
 const BATCH = 500;
 
@@ -28,6 +31,8 @@ export interface DaemonOptions {
   readonly locks: ClusterLocks;
   /** Path of the agent's program. */
   readonly agentBundle: string;
+  /** Stores a request of the server's own. */
+  readonly submit: (request: BudgetRequest) => Promise<void>;
 }
 
 export interface Daemons {
@@ -43,6 +48,12 @@ export function startDaemons(options: DaemonOptions): Daemons {
       everyMs: REFRESH_EVERY_MS,
       signal: stop.signal,
       work: () => refreshClusters(options, stop.signal),
+    }),
+    repeat("budgets", {
+      ...options,
+      everyMs: BUDGETS_EVERY_MS,
+      signal: stop.signal,
+      work: () => enforceBudgets({ ...options, warn: (text) => options.logger.warn(text) }),
     }),
     repeat("request-gc", { ...options, everyMs: HOUR_MS, signal: stop.signal, work: () => collectRequests(options) }),
     repeat("blob-gc", { ...options, everyMs: HOUR_MS, signal: stop.signal, work: () => collectUploads(options) }),

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { ScheduleType } from "../../db/queries/requests.ts";
 import { ApiCancelBody } from "../../shared/wire/api-cancel.ts";
+import { BudgetDeleteBody, BudgetSetBody } from "../../shared/wire/budgets.ts";
 import { AutostopBody } from "../../shared/wire/autostop.ts";
 import { CancelBody } from "../../shared/wire/cancel.ts";
 import { CheckBody } from "../../shared/wire/check.ts";
@@ -91,6 +92,9 @@ export const operationRoutes: readonly OperationRoute[] = [
     clusterField: "cluster",
   }),
   post("/cost_report", CostReportBody, { operation: "cost_report", summary: "Estimate costs." }),
+  post("/budget_set", BudgetSetBody, { operation: "budget_set", summary: "Make or change a budget." }),
+  post("/budget_list", CommonBody, { operation: "budget_list", summary: "List budgets and what is spent of them." }),
+  post("/budget_delete", BudgetDeleteBody, { operation: "budget_delete", summary: "Delete a budget." }),
   post("/cluster_events", ClusterEventsBody, { operation: "cluster_events", summary: "History of a cluster." }),
   post("/list_accelerators", ListAcceleratorsBody, { operation: "list_accelerators", summary: "List accelerators." }),
   post("/list_accelerator_counts", ListAcceleratorsBody, {

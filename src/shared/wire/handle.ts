@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Plan } from "./plan.ts";
 
 /** A task-YAML `resources` map without alternatives; `infra` decides what the INFRA column shows. */
 export const WireResources = z.looseObject({
@@ -46,5 +47,7 @@ export const LaunchResult = z.object({
   job_id: z.int().nullable(),
   handle: WireHandle.nullable(),
   credentials: WireCredentials.optional(),
+  /** Of a dry run. */
+  plan: Plan.optional(),
 });
 export type LaunchResult = z.infer<typeof LaunchResult>;

@@ -27,5 +27,7 @@ export const LaunchBody = z.object({
     .nullish()
     .transform((given) => given ?? {}),
   include_credentials: flag(false),
+  /** The plan of a dry run also has every candidate and every place that was dropped; an addition of ours. */
+  explain: flag(false),
 });
 export type LaunchBody = z.infer<typeof LaunchBody>;

@@ -19,5 +19,10 @@ const dagFields = {
 export const ValidateBody = z.object(dagFields);
 export type ValidateBody = z.infer<typeof ValidateBody>;
 
-export const OptimizeBody = z.object({ ...dagFields, minimize: integer(0) });
+export const OptimizeBody = z.object({
+  ...dagFields,
+  minimize: integer(0),
+  /** Also every candidate and every place that was dropped; an addition of ours. */
+  explain: flag(false),
+});
 export type OptimizeBody = z.infer<typeof OptimizeBody>;

@@ -1,0 +1,73 @@
+/** What a launch would do to the budgets that it falls under. */
+
+import { BudgetReachedError } from "../../shared/errors.ts";
+import type { BudgetOutlook } from "../../shared/wire/plan.ts";
+import type { OperationContext } from "../operation.ts";
+import { scopeText, covers, type Ownership } from "./scope.ts";
+import { isReached, readBudgetStates, type BudgetState } from "./spending.ts";
+
+const HOUR_MS = 3_600_000;
+
+export interface Launch {
+  readonly labels: Readonly<Record<string, string>>;
+  /** USD per hour of all that it starts. */
+  readonly usdPerHour: number;
+}
+
+/** The budgets that the caller's launch falls under, with what they would come to. */
+export async function budgetOutlook(launch: Launch, context: OperationContext): Promise<readonly BudgetOutlook[]> {
+  const now = context.clock.now();
+  const states = await statesFor(ownerOf(launch.labels, context), context);
+  return states.map((state) => toOutlook(state, { now, addedUsdPerHour: launch.usdPerHour }));
+}
+
+/** Throws BudgetReachedError when a budget that stops clusters has nothing left for one that costs something. */
+export async function assertBudget(owner: Ownership, usdPerHour: number, context: OperationContext): Promise<void> {
+  if (usdPerHour <= 0) return;
+  const spent = (await statesFor(owner, context)).find((state) => state.budget.action !== "warn" && isReached(state));
+  if (spent !== undefined) throw new BudgetReachedError(reachedText(spent), { hint: raiseHint(spent) });
+}
+
+async function statesFor(owner: Ownership, context: OperationContext): Promise<readonly BudgetState[]> {
+  const states = await readBudgetStates(context.db, context.clock.now());
+  return states.filter(({ budget }) => covers(budget, owner));
+}
+
+/** Whose a cluster is that the caller launches. */
+export function ownerOf(labels: Readonly<Record<string, string>>, { caller }: OperationContext): Ownership {
+  return { user_hash: caller.userId, user_name: caller.userName, workspace: caller.workspace, labels };
+}
+
+/** `Budget 'team' (workspace default) is used up: $100.20 of $100.00 this month.` */
+export function reachedText({ budget, spentUsd }: BudgetState): string {
+  const span = budget.period === "total" ? "in total" : budget.period === "day" ? "today" : `this ${budget.period}`;
+  return `Budget '${budget.name}' (${scopeText(budget)}) is used up: $${spentUsd.toFixed(2)} of $${budget.limit_usd.toFixed(2)} ${span}.`;
+}
+
+function raiseHint({ budget }: BudgetState): string {
+  return `To see budgets: sky budget ls. To raise this one: sky budget set ${budget.name} --limit <USD>`;
+}
+
+export function toOutlook(
+  { budget, spentUsd, usdPerHour, endsAt }: BudgetState,
+  { now, addedUsdPerHour }: { readonly now: number; readonly addedUsdPerHour: number },
+): BudgetOutlook {
+  const rate = usdPerHour + addedUsdPerHour;
+  const leftHours = rate > 0 ? Math.max(0, budget.limit_usd - spentUsd) / rate : Infinity;
+  const reachedAt = now + leftHours * HOUR_MS;
+  return {
+    name: budget.name,
+    scope: scopeText(budget),
+    period: budget.period,
+    action: budget.action,
+    limit_usd: budget.limit_usd,
+    spent_usd: spentUsd,
+    usd_per_hour: rate,
+    projected_usd: endsAt === Infinity ? null : spentUsd + rate * ((endsAt - now) / HOUR_MS),
+    reached_at: spentUsd >= budget.limit_usd || reachedAt < endsAt ? finite(reachedAt) : null,
+  };
+}
+
+function finite(ms: number): number | null {
+  return Number.isFinite(ms) ? Math.floor(ms / 1000) : null;
+}
