@@ -1,52 +1,4 @@
-import type { Context } from "./context.ts";
-import type { AnyCommandSpec, CommandSpec, Input } from "./parser/spec.ts";
-
-/** Handles a command; gives its exit code (0 when nothing is given). */
-type Handler = (input: { args: unknown; options: unknown }, ctx: Context) => Promise<number | void>;
-
-export interface CommandEntry {
-  /** Words after `sky`. */
-  readonly path: string;
-  readonly summary: string;
-  readonly hidden?: boolean;
-  /** The command to use instead. */
-  readonly replacedBy?: string;
-  /** Absent for a group. */
-  readonly spec?: () => Promise<AnyCommandSpec>;
-  /** Absent while the command is not available. */
-  readonly run?: () => Promise<Handler>;
-}
-
-interface Traits {
-  readonly hidden?: boolean;
-  readonly replacedBy?: string;
-}
-
-function group(path: string, summary: string, traits: Traits = {}): CommandEntry {
-  return { path, summary, ...traits };
-}
-
-function command<A, O>(
-  path: string,
-  summary: string,
-  spec: () => Promise<CommandSpec<A, O>>,
-  run: () => Promise<(input: Input<CommandSpec<A, O>>, ctx: Context) => Promise<number | void>>,
-  traits: Traits = {},
-): CommandEntry {
-  // The parser makes the input from the very spec that the handler's type is derived from.
-  return { path, summary, spec: spec as () => Promise<AnyCommandSpec>, run: run as () => Promise<Handler>, ...traits };
-}
-
-function planned<A, O>(
-  path: string,
-  summary: string,
-  spec: () => Promise<CommandSpec<A, O>>,
-  traits: Traits = {},
-): CommandEntry {
-  return { path, summary, spec: spec as () => Promise<AnyCommandSpec>, ...traits };
-}
-
-const HIDDEN = { hidden: true } as const;
+import { command, group, HIDDEN, planned, type CommandEntry } from "./command-entry.ts";
 
 /** Every command, in the order of the help text. */
 export const commandTable: readonly CommandEntry[] = [
@@ -79,6 +31,25 @@ export const commandTable: readonly CommandEntry[] = [
     "Show estimated costs of clusters.",
     () => import("./specs/clusters.ts").then((m) => m.costReportSpec),
     () => import("./commands/cost-report.ts").then((m) => m.runCostReport),
+  ),
+  group("budget", "Budgets: what may be spent, and what happens then."),
+  command(
+    "budget set",
+    "Make or change a budget.",
+    () => import("./specs/budget.ts").then((m) => m.budgetSetSpec),
+    () => import("./commands/budget.ts").then((m) => m.runBudgetSet),
+  ),
+  command(
+    "budget ls",
+    "Show budgets and what is spent of them.",
+    () => import("./specs/budget.ts").then((m) => m.budgetLsSpec),
+    () => import("./commands/budget.ts").then((m) => m.runBudgetLs),
+  ),
+  command(
+    "budget delete",
+    "Delete budgets.",
+    () => import("./specs/budget.ts").then((m) => m.budgetDeleteSpec),
+    () => import("./commands/budget.ts").then((m) => m.runBudgetDelete),
   ),
   command(
     "queue",

@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { NotAvailableYetError, type SkyError } from "../shared/errors.ts";
 import type { SkyClient } from "../client/sky-client.ts";
-import type { CommandEntry } from "./command-table.ts";
+import type { CommandEntry } from "./command-entry.ts";
 import type { Context, Machine } from "./context.ts";
 import { renderHelp, usageOf } from "./parser/help.ts";
 import { parseCommand } from "./parser/parse.ts";

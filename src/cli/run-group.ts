@@ -1,6 +1,7 @@
 import { CLIENT_COMMIT, CLIENT_VERSION } from "../client/version.ts";
 import { UsageError } from "../shared/errors.ts";
-import { commandTable, type CommandEntry } from "./command-table.ts";
+import type { CommandEntry } from "./command-entry.ts";
+import { commandTable } from "./command-table.ts";
 import type { Machine } from "./context.ts";
 import { groupUsage, renderGroupHelp } from "./parser/help.ts";
 import type { OptionSpec } from "./parser/spec.ts";

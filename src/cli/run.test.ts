@@ -24,6 +24,7 @@ describe("sky without a command", () => {
         exec         Run a task or a command on an existing cluster.
         status       Show clusters.
         cost-report  Show estimated costs of clusters.
+        budget       Budgets: what may be spent, and what happens then.
         queue        Show the job queue of clusters.
         logs         Show the log of a job.
         cancel       Cancel jobs.

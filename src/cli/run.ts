@@ -1,5 +1,6 @@
 import { readVariable } from "../platform/env.ts";
-import { commandTable, type CommandEntry } from "./command-table.ts";
+import type { CommandEntry } from "./command-entry.ts";
+import { commandTable } from "./command-table.ts";
 import type { Machine } from "./context.ts";
 
 /** Runs one command line and gives its exit code. Writes nothing but to `machine`. */

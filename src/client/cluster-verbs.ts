@@ -1,4 +1,5 @@
 import type { JobStatus } from "../shared/agent/protocol.ts";
+import type { Plan } from "../shared/wire/plan.ts";
 import { submit, type WaitOptions } from "./operations.ts";
 import type { Request } from "./request.ts";
 import type { SkyClient } from "./sky-client.ts";
@@ -22,6 +23,8 @@ export interface LaunchOutcome {
   /** null for a dry run. */
   readonly cluster: ClusterHandle | null;
   readonly credentials: SshCredentials | undefined;
+  /** Of a dry run for a new cluster; a server of the original gives none. */
+  readonly plan?: Plan | undefined;
 }
 
 export interface LaunchOptions extends WaitOptions {
@@ -31,6 +34,8 @@ export interface LaunchOptions extends WaitOptions {
   readonly idleMinutesToAutostop?: number;
   readonly waitFor?: WaitFor;
   readonly dryrun?: boolean;
+  /** The plan of a dry run also has every candidate and every place that was dropped. */
+  readonly explain?: boolean;
   readonly down?: boolean;
   readonly noSetup?: boolean;
   readonly cloneDiskFrom?: string;
@@ -58,6 +63,8 @@ export interface ValidateOptions {
 
 export interface OptimizeOptions extends ValidateOptions {
   readonly minimize?: "cost" | "time";
+  /** Also every candidate and every place that was dropped. */
+  readonly explain?: boolean;
 }
 
 export interface StatusOptions extends WaitOptions {
@@ -68,6 +75,8 @@ export interface StatusOptions extends WaitOptions {
   readonly includeCredentials?: boolean;
   readonly includeHandle?: boolean;
   readonly summary?: boolean;
+  /** Also what each cluster costs. */
+  readonly includeCosts?: boolean;
 }
 
 export interface StartOptions extends WaitOptions {
@@ -123,8 +132,8 @@ export interface EnabledCloudsOptions extends WaitOptions {
 export type EnabledInfra = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
 
 function toOutcome(value: unknown): LaunchOutcome {
-  const { job_id: jobId, handle, credentials } = value as LaunchResult;
-  return { jobId, cluster: plainHandle(handle), credentials: credentials ?? undefined };
+  const { job_id: jobId, handle, credentials, plan } = value as LaunchResult;
+  return { jobId, cluster: plainHandle(handle), credentials: credentials ?? undefined, ...(plan ? { plan } : {}) };
 }
 
 /** A handle as plain data; a server of the original sends a pickle instead, which is not read here. */
@@ -149,6 +158,7 @@ export function launch(client: SkyClient, task: TaskInput, options: LaunchOption
       retry_until_up: options.retryUntilUp ?? false,
       idle_minutes_to_autostop: options.idleMinutesToAutostop ?? null,
       dryrun: options.dryrun ?? false,
+      ...(options.explain === true ? { explain: true } : {}),
       down: options.down ?? false,
       backend: "cloudvmray",
       optimize_target: 0,
@@ -183,9 +193,14 @@ export async function validate(client: SkyClient, task: TaskInput, options: Vali
   await client.session.json("POST", "/validate", { json, repeatable: true, signal: options.signal });
 }
 
-export function optimize(client: SkyClient, task: TaskInput, options: OptimizeOptions): Request<unknown> {
+export function optimize(client: SkyClient, task: TaskInput, options: OptimizeOptions): Request<Plan | null> {
   const body = prepareTask(client, task, { withoutFiles: true }).then(({ task: dag }) =>
-    client.body({ dag, minimize: options.minimize === "time" ? 1 : 0, request_options: requestOptions(options) }),
+    client.body({
+      dag,
+      minimize: options.minimize === "time" ? 1 : 0,
+      request_options: requestOptions(options),
+      ...(options.explain === true ? { explain: true } : {}),
+    }),
   );
   return submit(client.session, "/optimize", body, { name: "sky.optimize", ...options });
 }
@@ -198,6 +213,7 @@ export function status(client: SkyClient, options: StatusOptions): Request<reado
     include_credentials: options.includeCredentials ?? false,
     summary_response: options.summary ?? false,
     include_handle: options.includeHandle ?? true,
+    ...(options.includeCosts === true ? { include_costs: true } : {}),
   });
   return submit(client.session, "/status", body, { name: "sky.status", ...options });
 }

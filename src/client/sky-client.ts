@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { processEnv, readVariable, type Env } from "../platform/env.ts";
 import { homeOf } from "../platform/paths.ts";
+import type { Plan } from "../shared/wire/plan.ts";
 import type { JobStatus } from "../shared/agent/protocol.ts";
 import { systemClock, type Clock } from "../shared/clock.ts";
 import { ApiNamespace } from "./api-namespace.ts";
@@ -108,8 +109,11 @@ export class SkyClient implements AsyncDisposable {
     return clusters.validate(this, task, options);
   }
 
-  /** Finds the cheapest place for the task; the table of candidates is in the request's log. */
-  optimize(task: TaskInput, options: clusters.OptimizeOptions = {}): Request<unknown> {
+  /**
+   * Finds the cheapest place for the task; the table of candidates is in the request's log. A server of the original gives no
+   * plan as data.
+   */
+  optimize(task: TaskInput, options: clusters.OptimizeOptions = {}): Request<Plan | null> {
     return clusters.optimize(this, task, options);
   }
 

@@ -1,5 +1,7 @@
 import type { JobStatus } from "../shared/agent/protocol.ts";
 
+import type { Plan } from "../shared/wire/plan.ts";
+
 /** What the server answers, as far as the client reads it. Fields are named as on the wire. */
 
 export type RequestState = "PENDING" | "WAITING" | "RUNNING" | "SUCCEEDED" | "FAILED" | "CANCELLED";
@@ -80,6 +82,9 @@ export interface ClusterRecord {
   readonly region?: string | null;
   readonly zone?: string | null;
   readonly is_managed?: boolean;
+  /** USD; only when asked for, and null when unknown. */
+  readonly cost_per_hour?: number | null;
+  readonly total_cost?: number;
   readonly [field: string]: unknown;
 }
 
@@ -103,6 +108,7 @@ export interface LaunchResult {
   readonly job_id: number | null;
   readonly handle: ClusterHandle | string | null;
   readonly credentials?: SshCredentials | null;
+  readonly plan?: Plan | null;
 }
 
 /** One row of `/cost_report`. */
@@ -119,6 +125,15 @@ export interface CostRecord {
   readonly resources_str?: string | null;
   readonly resources_str_full?: string | null;
   readonly cost_per_hour?: number | null;
+  readonly cost_details?: {
+    readonly instances: number;
+    readonly disks: number;
+    readonly ips: number;
+    readonly is_complete: boolean;
+  };
+  readonly user_name?: string | null;
+  readonly workspace?: string | null;
+  readonly labels?: Readonly<Record<string, string>>;
   readonly [field: string]: unknown;
 }
 

@@ -49,6 +49,7 @@ export function printEntrypoint(entrypoint: Entrypoint, words: readonly string[]
 
 async function checkCluster(options: Options, ctx: Context): Promise<void> {
   const { cluster } = options;
+  if (options.explain && !options.dryrun) throw new UsageError("--explain needs --dryrun.");
   if (options.resize && cluster === undefined) {
     throw new UsageError("--resize requires -c/--cluster to specify an existing cluster.");
   }
@@ -116,9 +117,32 @@ async function confirmLaunch(
     await ctx.confirm(question);
     return false;
   }
-  await follow(ctx, client.optimize(task.document, { clusterName: name, signal: ctx.signal }));
+  const { idleMinutesToAutostop, down } = options;
+  const request = client.optimize(task.document, {
+    clusterName: name,
+    down,
+    ...(idleMinutesToAutostop === undefined ? {} : { idleMinutesToAutostop }),
+    signal: ctx.signal,
+  });
+  await printMoney(await follow(ctx, request), ctx);
   await ctx.confirm(question);
   return true;
+}
+
+/** What the plan costs, if it costs anything and the server tells. */
+async function printMoney(result: unknown, ctx: Context): Promise<void> {
+  const { asPlan, renderMoney } = await import("../render/plan.ts");
+  const plan = asPlan(result);
+  if (plan !== undefined) ctx.out.write(renderMoney(plan));
+}
+
+async function printDryrun({ plan }: LaunchOutcome, explain: boolean, ctx: Context): Promise<void> {
+  await printMoney(plan, ctx);
+  if (!explain) return;
+  const { asPlan, renderExplanation } = await import("../render/plan.ts");
+  const known = asPlan(plan);
+  if (known !== undefined) ctx.out.write(renderExplanation(known));
+  else ctx.err.write("There is nothing to explain: the cluster exists, or this API server does not describe plans.\n");
 }
 
 function questionFor(
@@ -161,6 +185,7 @@ async function launch(
     ...(idleMinutesToAutostop === undefined ? {} : { idleMinutesToAutostop }),
     ...(cloneDiskFrom === undefined ? {} : { cloneDiskFrom }),
     dryrun: options.dryrun,
+    explain: options.explain,
     down: options.down,
     noSetup: options.noSetup,
     fast: options.fast,
@@ -175,7 +200,10 @@ async function launch(
     return 0;
   }
   const outcome = await follow(ctx, request);
-  if (options.dryrun) return 0;
+  if (options.dryrun) {
+    await printDryrun(outcome, options.explain, ctx);
+    return 0;
+  }
   await saveSshAccess(ctx, client, outcome);
   return await finish(client, name, outcome, { detach: options.detachRun }, ctx);
 }

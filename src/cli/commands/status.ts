@@ -97,6 +97,7 @@ async function fetchRecords(
     allUsers: options.allUsers,
     includeCredentials: options.outputFormat !== "json",
     includeHandle: options.outputFormat !== "json",
+    includeCosts: options.verbose || options.outputFormat === "json",
     signal: ctx.signal,
   });
   // A refresh asks the infra and takes its time: its progress is worth showing, but never in JSON output.

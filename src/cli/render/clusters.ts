@@ -21,14 +21,23 @@ interface Column {
 
 /** The cluster table of `sky status`; empty for no cluster. */
 export function renderClusters(records: readonly ClusterRecord[], options: ClusterTableOptions): string {
-  const columns = columnsOf(options);
+  const columns = columnsOf(options, records.some(hasCost));
   return renderTable(
     columns.map((column) => column.title),
     records.map((record) => columns.map((column) => column.cell(record))),
   );
 }
 
-function columnsOf(options: ClusterTableOptions): readonly Column[] {
+/** Columns of nothing but zeros are left out. */
+function hasCost({ cost_per_hour: rate, total_cost: total }: ClusterRecord): boolean {
+  return rate === null || (rate ?? 0) > 0 || (total ?? 0) > 0;
+}
+
+function amount(usd: number | null | undefined): string {
+  return typeof usd === "number" ? usd.toFixed(2) : "-";
+}
+
+function columnsOf(options: ClusterTableOptions, hasCosts: boolean): readonly Column[] {
   const { colors, now, verbose } = options;
   const cut = (text: string): string =>
     verbose || text.length <= INFRA_WIDTH ? text : `${text.slice(0, INFRA_WIDTH - 3)}...`;
@@ -45,6 +54,8 @@ function columnsOf(options: ClusterTableOptions): readonly Column[] {
     { title: "STATUS", cell: (record) => statusOf(record, colors) },
     { title: "AUTOSTOP", cell: autostopOf },
     { title: "LAUNCHED", cell: (record) => renderAgo(record.launched_at, now) },
+    ...when(verbose && hasCosts, { title: "$/HR", cell: (record) => amount(record.cost_per_hour) }),
+    ...when(verbose && hasCosts, { title: "COST ($)", cell: (record) => amount(record.total_cost) }),
     ...when(verbose, { title: "HEAD_IP", cell: (record) => headIpOf(record) ?? "-" }),
     ...when(verbose, { title: "COMMAND", cell: (record) => record.last_creation_command ?? record.last_use ?? "-" }),
     ...when(verbose, { title: "LAST_EVENT", cell: (record) => record.last_event ?? "-" }),

@@ -84,12 +84,16 @@ export const cancelSpec = commandSpec({
 });
 
 export const costReportSpec = commandSpec({
-  help: "Show estimated costs of clusters.\n\nCovers live clusters and those torn down in the last days.",
+  help: "Show estimated costs of clusters.\n\nCovers live clusters and those torn down in the last days: what their nodes, disks (also while stopped) and public addresses cost in these days.",
   args: {},
   options: {
     config: configOption,
     all: flag("--all -a", "Show every row instead of the latest five."),
     days: integerOr("--days", "How many days back to look; 0 for everything.", 30),
+    by: text("--by", "Sum up by user, workspace, infra, or label=KEY."),
+    user: text("--user", "Only clusters of that user."),
+    workspace: text("--workspace -w", "Only clusters of that workspace."),
+    label: text("--label", "Only clusters with that label (key=value)."),
     outputFormat: outputOption,
   },
 });

@@ -21,6 +21,7 @@ export const launchSpec = commandSpec({
       completion: "cluster_name",
     }),
     dryrun: flag("--dryrun", "Show what would be done, provision nothing."),
+    explain: flag("--explain", "With --dryrun: show every candidate with its price, and why others were dropped."),
     detachRun: flag("--detach-run -d / -no-d", "Return as soon as the job is submitted, without its log."),
     backendName: flag("--docker", "Run in a local container.", { hidden: true }),
     ...taskOptions,

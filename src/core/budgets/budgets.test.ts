@@ -105,9 +105,9 @@ describe.each(databaseKinds)("on %s", (kind) => {
     expect(first.warned).toEqual([
       expect.stringMatching(/^Budget 'b' \(user .+\) is used up: \$8\.\d\d of \$4\.00 in total\.$/),
     ]);
-    expect(first.asked.map(({ operation, cluster }) => [operation, cluster.name]).toSorted()).toEqual([
-      ["stop", "c1"],
-      ["stop", "c2"],
+    expect(first.asked.map(({ operation, cluster }) => `${operation} ${cluster.name}`).toSorted()).toEqual([
+      "stop c1",
+      "stop c2",
     ]);
     expect((await world.cluster("c1"))?.last_event).toMatch(/is used up.* The server stops the cluster\.$/);
     const second = await enforce(2);

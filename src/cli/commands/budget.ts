@@ -1,0 +1,88 @@
+import type { BudgetRecord } from "../../shared/wire/budgets.ts";
+import { submit } from "../../client/operations.ts";
+import { UsageError } from "../../shared/errors.ts";
+import type { Context } from "../context.ts";
+import { waitFor } from "../follow.ts";
+import type { Input } from "../parser/spec.ts";
+import { printJson } from "../render/json.ts";
+import { dollars, hourly } from "../render/money.ts";
+import { renderTable } from "../render/table.ts";
+import type { budgetDeleteSpec, budgetLsSpec, budgetSetSpec } from "../specs/budget.ts";
+
+/** `sky budget set`: makes or changes a budget. */
+export async function runBudgetSet({ args, options }: Input<typeof budgetSetSpec>, ctx: Context): Promise<void> {
+  const scope = scopeOf(options);
+  const client = await ctx.openClient({ config: options.config });
+  const body = client.body({
+    name: args.name,
+    ...scope,
+    limit_usd: options.limit ?? null,
+    period: options.per ?? null,
+    action: options.action ?? null,
+  });
+  const record = await waitFor(ctx, submit<BudgetRecord>(client.session, "/budget_set", body, call("set", ctx)));
+  ctx.out.write(`Budget set.\n${renderBudgets([record])}\n`);
+}
+
+function scopeOf(options: Input<typeof budgetSetSpec>["options"]): Record<string, string> {
+  const { user, workspace, label, everything } = options;
+  const given = Object.entries({ user, workspace, label }).flatMap(([scope, value]) =>
+    value === undefined ? [] : [{ scope, scope_value: value }],
+  );
+  if (everything) given.push({ scope: "all", scope_value: "" });
+  if (given.length > 1) throw new UsageError("Give one of --user, --workspace, --label and --everything.");
+  return given[0] ?? {};
+}
+
+/** `sky budget ls`. */
+export async function runBudgetLs({ options }: Input<typeof budgetLsSpec>, ctx: Context): Promise<void> {
+  const client = await ctx.openClient({ config: options.config });
+  const records = await waitFor(
+    ctx,
+    submit<readonly BudgetRecord[]>(client.session, "/budget_list", client.body({}), call("list", ctx)),
+  );
+  if (options.outputFormat === "json") return printJson(ctx.out, records);
+  ctx.out.write(
+    records.length === 0 ? "No budgets. Make one: sky budget set NAME --limit USD\n" : `${renderBudgets(records)}\n`,
+  );
+}
+
+/** `sky budget delete`. */
+export async function runBudgetDelete({ args, options }: Input<typeof budgetDeleteSpec>, ctx: Context): Promise<void> {
+  const client = await ctx.openClient({ config: options.config });
+  const list = args.names.join(", ");
+  if (!options.yes)
+    await ctx.confirm(`Deleting ${args.names.length} budget${args.names.length === 1 ? "" : "s"}: ${list}. Proceed?`);
+  for (const name of args.names) {
+    await waitFor(ctx, submit<null>(client.session, "/budget_delete", client.body({ name }), call("delete", ctx)));
+    ctx.out.write(`Budget ${name} deleted.\n`);
+  }
+}
+
+function call(what: string, ctx: Context) {
+  return { name: `sky.budget_${what}`, signal: ctx.signal };
+}
+
+const HEADER = ["NAME", "SCOPE", "PER", "LIMIT", "SPENT", "NOW", "PROJECTED", "ACTION", "REACHED"] as const;
+
+function renderBudgets(records: readonly BudgetRecord[]): string {
+  return renderTable(
+    HEADER,
+    records.map((one) => [
+      one.name,
+      one.scope,
+      one.period,
+      dollars(one.limit_usd),
+      `${one.is_complete ? "" : "≥ "}${dollars(one.spent_usd)} (${Math.floor((one.spent_usd / one.limit_usd) * 100)}%)`,
+      hourly(one.usd_per_hour),
+      one.projected_usd === null ? "-" : dollars(one.projected_usd),
+      one.action,
+      reachedText(one),
+    ]),
+  );
+}
+
+function reachedText({ spent_usd, limit_usd, reached_at }: BudgetRecord): string {
+  if (spent_usd >= limit_usd) return "yes";
+  return reached_at === null ? "-" : `${new Date(reached_at * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
