@@ -198,6 +198,8 @@ export class FakeCloud implements Cloud {
       regions: Object.fromEntries(names.map((region) => [region, []])),
       price_factors: regions,
       types: { "fake.large": TYPE },
+      disk_usd_per_gib_month: 0,
+      ipv4_usd_per_hour: 0,
       capacity: Object.fromEntries(room),
       ...settings,
     };

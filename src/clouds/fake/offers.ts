@@ -1,6 +1,8 @@
 import type { Offer, OfferRequest, OfferSet } from "../../core/ports/cloud.ts";
 import type { FakeSettings, FakeType } from "./settings.ts";
 
+const HOURS_PER_MONTH = 730;
+
 /** Every region and type that fits, each region with its zones. */
 export function offersOf(request: OfferRequest, settings: FakeSettings, cloud: string): OfferSet {
   const rejected: { readonly what: string; readonly reason: string }[] = [];
@@ -48,6 +50,10 @@ function toOffer(
     resources: { cpus: type.cpus, memoryGib: type.memory_gib, accelerators: type.accelerators ?? {} },
     useSpot: request.useSpot,
     priceUsdPerHour: Math.round(price * factor * 1e6) / 1e6,
+    extras: {
+      diskUsdPerHour: (request.diskGib * settings.disk_usd_per_gib_month) / HOURS_PER_MONTH,
+      ipUsdPerHour: settings.ipv4_usd_per_hour,
+    },
   };
 }
 

@@ -25,6 +25,10 @@ export interface FakeSettings {
   /** Region → factor on every price. */
   readonly price_factors: Readonly<Record<string, number>>;
   readonly types: Readonly<Record<string, FakeType>>;
+  /** Of the disk of a node, also while it is stopped. */
+  readonly disk_usd_per_gib_month: number;
+  /** Of the public address of a node that runs. */
+  readonly ipv4_usd_per_hour: number;
   /** `zone` or `zone/type` → nodes that may run there; the finer key counts. */
   readonly capacity: Readonly<Record<string, number>>;
   readonly default_capacity: number;
@@ -62,6 +66,8 @@ export const DEFAULT_SETTINGS: FakeSettings = {
       family: "gpu",
     },
   },
+  disk_usd_per_gib_month: 0.08,
+  ipv4_usd_per_hour: 0.005,
   capacity: {},
   default_capacity: 8,
   quotas: {},
@@ -93,6 +99,8 @@ const SCHEMA: Schema = object({
       ["cpus", "memory_gib", "usd_per_hour", "family"],
     ),
   ),
+  disk_usd_per_gib_month: AMOUNT,
+  ipv4_usd_per_hour: AMOUNT,
   capacity: mapOf(atLeast(0)),
   default_capacity: atLeast(0),
   quotas: mapOf(AMOUNT),
