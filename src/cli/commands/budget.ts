@@ -5,7 +5,7 @@ import type { Context } from "../context.ts";
 import { waitFor } from "../follow.ts";
 import type { Input } from "../parser/spec.ts";
 import { printJson } from "../render/json.ts";
-import { dollars, hourly } from "../render/money.ts";
+import { dollars, hourly } from "../../shared/money.ts";
 import { renderTable } from "../render/table.ts";
 import type { budgetDeleteSpec, budgetLsSpec, budgetSetSpec } from "../specs/budget.ts";
 

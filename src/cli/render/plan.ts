@@ -1,7 +1,7 @@
 /** What a plan costs, what autostop saves, and what it does to budgets; and why a task goes where it goes. */
 
 import type { BudgetOutlook, Plan, PlanTask } from "../../shared/wire/plan.ts";
-import { dollars, hourly } from "./money.ts";
+import { dollars, hourly } from "../../shared/money.ts";
 import { renderTable } from "./table.ts";
 
 const HOURS_PER_DAY = 24;

@@ -12,6 +12,7 @@ import { openAgents, send } from "./auth/network.ts";
 import { checkAws } from "./check.ts";
 import { awsConfig, type OpenSession } from "./command-args.ts";
 import { AwsAuthError } from "./errors.ts";
+import { withExtras } from "./extras.ts";
 import { createAwsNodes } from "./nodes/nodes.ts";
 import type { FetchText } from "./nodes/own-address.ts";
 import { awsOffers } from "./offers.ts";
@@ -45,7 +46,8 @@ export function createAwsCloud(options: {
     offers: (request, context) => {
       const catalog = options.catalogs.find("aws");
       if (catalog === undefined) throw new Error("The catalog of AWS is missing.");
-      return Promise.resolve(inProxiedRegions(awsOffers(request, catalog), context));
+      const set = inProxiedRegions(awsOffers(request, catalog), context);
+      return Promise.resolve(withExtras(set, request, context.config));
     },
     ...createAwsNodes({ auth, clock, fetchText: textFetcher(auth), ...reachTools(options, clock) }),
     commands: {

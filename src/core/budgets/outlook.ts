@@ -1,6 +1,7 @@
 /** What a launch would do to the budgets that it falls under. */
 
 import { BudgetReachedError } from "../../shared/errors.ts";
+import { dollars } from "../../shared/money.ts";
 import type { BudgetOutlook } from "../../shared/wire/plan.ts";
 import type { OperationContext } from "../operation.ts";
 import { scopeText, covers, type Ownership } from "./scope.ts";
@@ -41,7 +42,7 @@ export function ownerOf(labels: Readonly<Record<string, string>>, { caller }: Op
 /** `Budget 'team' (workspace default) is used up: $100.20 of $100.00 this month.` */
 export function reachedText({ budget, spentUsd }: BudgetState): string {
   const span = budget.period === "total" ? "in total" : budget.period === "day" ? "today" : `this ${budget.period}`;
-  return `Budget '${budget.name}' (${scopeText(budget)}) is used up: $${spentUsd.toFixed(2)} of $${budget.limit_usd.toFixed(2)} ${span}.`;
+  return `Budget '${budget.name}' (${scopeText(budget)}) is used up: ${dollars(spentUsd)} of ${dollars(budget.limit_usd)} ${span}.`;
 }
 
 function raiseHint({ budget }: BudgetState): string {

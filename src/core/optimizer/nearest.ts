@@ -1,6 +1,7 @@
 /** Which single wish of an infeasible request stands in the way. */
 
 import { cloudContext } from "../clusters/cluster.ts";
+import { hourly } from "../../shared/money.ts";
 import type { OperationContext } from "../operation.ts";
 import type { Cloud, Offer, OfferRequest } from "../ports/cloud.ts";
 import { formatResources } from "../resources/format.ts";
@@ -78,8 +79,7 @@ async function cheapest(
 }
 
 function matchText(wish: string, { cloud, offer }: Match, numNodes: number): string {
-  const price =
-    offer.priceUsdPerHour === null ? "an unknown price" : `$${(offer.priceUsdPerHour * numNodes).toFixed(2)}/hr`;
+  const price = offer.priceUsdPerHour === null ? "an unknown price" : hourly(offer.priceUsdPerHour * numNodes);
   const instance = instanceText(offer) === "-" ? offer.instanceType : instanceText(offer);
   return `without ${wish} it fits ${instance} on ${infraText(cloud.displayName, offer)} at ${price}`;
 }
