@@ -116,7 +116,7 @@ describe.each(databaseKinds)("on %s", (kind) => {
 
     test("a dry run creates nothing", async () => {
       const { result, log } = await launch({ dryrun: true });
-      expect(result).toEqual({ job_id: null, handle: null });
+      expect(result).toMatchObject({ job_id: null, handle: null, plan: { usd_per_hour: 1 } });
       expect(log.plain().at(-1)).toBe("Dryrun finished.");
       expect(await world.clusters()).toEqual([]);
       expect(world.cloud.created).toBe(0);
