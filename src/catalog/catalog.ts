@@ -52,8 +52,11 @@ export class Catalog {
     for (const { region } of parts.table.zones) this.#regions.set(region.toLowerCase(), region);
   }
 
-  get rowCount(): number {
-    return this.#table.typeOfRow.length;
+  /** All places of all types, and those with a known price. */
+  countRows(): { readonly rows: number; readonly priced: number; readonly spotPriced: number } {
+    const known = (prices: Float64Array): number => prices.reduce((sum, price) => sum + (price >= 0 ? 1 : 0), 0);
+    const { typeOfRow, onDemandOfRow, spotOfRow } = this.#table;
+    return { rows: typeOfRow.length, priced: known(onDemandOfRow), spotPriced: known(spotOfRow) };
   }
 
   /** Day on which the price was what it says, `2026-07-20`. */

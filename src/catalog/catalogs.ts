@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { catalogFile, isRefreshed, readRefreshInfo } from "./catalog-files.ts";
 import { Catalog, type CatalogOrigin } from "./catalog.ts";
 import { parseCatalogCsv } from "./csv.ts";
 import { InvalidCatalogError } from "./errors.ts";
@@ -93,21 +93,16 @@ export class Catalogs {
   }
 
   #csv(cloud: string): string {
-    return join(this.#options.directory, cloud, "vms.csv");
+    return catalogFile(this.#options.directory, cloud);
   }
 
   #readCsv(cloud: string, path: string, modifiedMs: number): Pick<Loaded, "table" | "origin"> {
     const text = readFileSync(path, "utf8");
-    const kind = this.#isRefreshed(cloud, text) ? "refreshed file" : "user file";
+    const kind = isRefreshed(this.#options.directory, cloud, text) ? "refreshed file" : "user file";
     const day = new Date(modifiedMs).toISOString().slice(0, 10);
-    return { table: parseCatalogCsv(text, path), origin: { kind, path, dates: { onDemand: day, spot: day } } };
-  }
-
-  /** A refresh notes the checksum of what it wrote; any other content is the user's. */
-  #isRefreshed(cloud: string, text: string): boolean {
-    const note = join(this.#options.directory, ".meta", cloud, "vms.csv.md5");
-    if (statOf(note) === undefined) return false;
-    return readFileSync(note, "utf8").trim() === createHash("md5").update(text).digest("hex");
+    const info = kind === "user file" ? undefined : readRefreshInfo(this.#options.directory, cloud, text);
+    const dates = { onDemand: day, spot: day };
+    return { table: parseCatalogCsv(text, path), origin: { kind, path, dates, ...info } };
   }
 }
 

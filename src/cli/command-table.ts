@@ -138,6 +138,19 @@ export const commandTable: readonly CommandEntry[] = [
     () => import("./specs/infra.ts").then((m) => m.gpusListSpec),
     () => import("./commands/gpus-list.ts").then((m) => m.runGpusList),
   ),
+  group("catalog", "Price lists: which are in use, and making them new."),
+  command(
+    "catalog info",
+    "Show which price lists are in use.",
+    () => import("./specs/catalog.ts").then((m) => m.catalogInfoSpec),
+    () => import("./commands/catalog.ts").then((m) => m.runCatalogInfo),
+  ),
+  command(
+    "catalog update",
+    "Make price lists new.",
+    () => import("./specs/catalog.ts").then((m) => m.catalogUpdateSpec),
+    () => import("./commands/catalog.ts").then((m) => m.runCatalogUpdate),
+  ),
   planned("gpus label", "Label the GPU nodes of a Kubernetes cluster.", () =>
     import("./specs/infra.ts").then((m) => m.gpusLabelSpec),
   ),

@@ -35,6 +35,7 @@ describe("sky without a command", () => {
         check        Check which infra can be used.
         aws          AWS: logins, profiles and permissions.
         gpus         Accelerators: what is on offer and at what price.
+        catalog      Price lists: which are in use, and making them new.
         storage      Buckets that tasks use.
         volumes      Volumes that tasks mount.
         jobs         Managed jobs: jobs that recover by themselves.

@@ -1,5 +1,7 @@
 import { listAcceleratorCountsOperation, listAcceleratorsOperation } from "./catalog/list-accelerators.ts";
 import { budgetDeleteOperation, budgetListOperation, budgetSetOperation } from "./budgets/operations.ts";
+import { catalogInfoOperation } from "./catalog/info.ts";
+import { catalogUpdateOperation } from "./catalog/update.ts";
 import { checkOperation, enabledCloudsOperation } from "./check/check.ts";
 import { cloudCommandOperation } from "./check/cloud-command.ts";
 import { cloudSessionsOperation } from "./check/sessions.ts";
@@ -38,6 +40,8 @@ export const operations = {
   cloud_sessions: cloudSessionsOperation,
   cloud_command: cloudCommandOperation,
   optimize: optimizeOperation,
+  catalog_info: catalogInfoOperation,
+  catalog_update: catalogUpdateOperation,
   list_accelerators: listAcceleratorsOperation,
   list_accelerator_counts: listAcceleratorCountsOperation,
   download_logs: downloadLogsOperation,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ApiCancelResult } from "../shared/wire/api-cancel.ts";
+import { CatalogInfo } from "../shared/wire/catalog.ts";
 import { CheckResult } from "../shared/wire/check.ts";
 import { SKYPILOT_VERSION } from "../shared/wire/api-version.ts";
 import { CloudSessionsResult } from "../shared/wire/cloud-sessions.ts";
@@ -27,6 +28,8 @@ type Json = Readonly<Record<string, unknown>>;
 /** What `return_value` holds once the request of an operation has succeeded. */
 const results: Readonly<Record<string, z.ZodType>> = {
   api_cancel: ApiCancelResult,
+  catalog_info: z.array(CatalogInfo),
+  catalog_update: z.array(CatalogInfo),
   check: CheckResult,
   cloud_sessions: CloudSessionsResult,
   cost_report: z.array(CostRecord),

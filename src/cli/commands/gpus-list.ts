@@ -9,7 +9,7 @@ import type { Input } from "../parser/spec.ts";
 import { renderCounts, renderOffers } from "../render/accelerators.ts";
 import { makeColors } from "../render/colors.ts";
 import { printJson } from "../render/json.ts";
-import { page } from "../render/pager.ts";
+import { page } from "../pager.ts";
 import type { gpusListSpec, showGpusSpec } from "../specs/infra.ts";
 
 const HINT = "Hint: use -a/--all to see all accelerators (including non-common ones) and pricing.";

@@ -9,6 +9,7 @@ import { AwsAuth } from "./auth/auth-session.ts";
 import { stableIdentity } from "./auth/identity.ts";
 import { isObject } from "./auth/json.ts";
 import { openAgents, send } from "./auth/network.ts";
+import { awsCatalogRefresher } from "./catalog/refresher.ts";
 import { checkAws } from "./check.ts";
 import { awsConfig, type OpenSession } from "./command-args.ts";
 import { AwsAuthError } from "./errors.ts";
@@ -50,6 +51,7 @@ export function createAwsCloud(options: {
       return Promise.resolve(withExtras(set, request, context.config));
     },
     ...createAwsNodes({ auth, clock, fetchText: textFetcher(auth), ...reachTools(options, clock) }),
+    refreshCatalog: awsCatalogRefresher(auth, options.catalogs),
     commands: {
       login: loginCommand(auth),
       "configure-sso": configureSsoCommand(auth),

@@ -197,6 +197,18 @@ export interface Instance {
   readonly deviceIndices?: readonly number[];
 }
 
+/** How a catalog is made new. */
+export interface CatalogRefresh {
+  /** Only these; what is known of the others stays. */
+  readonly regions?: readonly string[];
+  /** Asks again also for what is known and fresh. */
+  readonly isForced: boolean;
+  /** Shows a line to the user who waits. */
+  readonly say: (line: string) => void;
+  /** Shows what goes on at the moment. */
+  readonly spin: (message: string) => void;
+}
+
 /** A cloud adapter. Every call is idempotent, takes the context's signal and returns soon; the core owns waiting. */
 export interface Cloud {
   /** Registry key, lower case. */
@@ -244,6 +256,8 @@ export interface Cloud {
   readonly credentials?: (context: CloudContext) => Promise<CredentialSummary | null>;
   /** What is known of the credentials in use without asking anybody; undefined = not loaded in this process. */
   readonly knownCredentials?: (context: CloudContext) => CredentialSummary | undefined;
+  /** Makes the cloud's catalog new from what the cloud itself says, region by region; goes on where an earlier run ended. */
+  readonly refreshCatalog?: (wish: CatalogRefresh, context: CloudContext) => Promise<void>;
   /** Commands that only this cloud has, by name: `sky <cloud> <name>`. */
   readonly commands?: Readonly<Record<string, CloudCommand>>;
   /** How to reach an instance. */

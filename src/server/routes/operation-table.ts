@@ -5,6 +5,7 @@ import { BudgetDeleteBody, BudgetSetBody } from "../../shared/wire/budgets.ts";
 import { AutostopBody } from "../../shared/wire/autostop.ts";
 import { CancelBody } from "../../shared/wire/cancel.ts";
 import { CheckBody } from "../../shared/wire/check.ts";
+import { CatalogInfoBody, CatalogUpdateBody } from "../../shared/wire/catalog.ts";
 import { CloudCommandBody } from "../../shared/wire/cloud-command.ts";
 import { ClusterEventsBody } from "../../shared/wire/cluster-events.ts";
 import { CommonBody } from "../../shared/wire/body-fields.ts";
@@ -96,6 +97,8 @@ export const operationRoutes: readonly OperationRoute[] = [
   post("/budget_list", CommonBody, { operation: "budget_list", summary: "List budgets and what is spent of them." }),
   post("/budget_delete", BudgetDeleteBody, { operation: "budget_delete", summary: "Delete a budget." }),
   post("/cluster_events", ClusterEventsBody, { operation: "cluster_events", summary: "History of a cluster." }),
+  post("/catalog/info", CatalogInfoBody, { operation: "catalog_info", summary: "Describe the price lists in use." }),
+  post("/catalog/update", CatalogUpdateBody, { operation: "catalog_update", summary: "Make price lists new." }),
   post("/list_accelerators", ListAcceleratorsBody, { operation: "list_accelerators", summary: "List accelerators." }),
   post("/list_accelerator_counts", ListAcceleratorsBody, {
     operation: "list_accelerator_counts",

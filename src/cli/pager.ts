@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import type { Context } from "../context.ts";
+import type { Context } from "./context.ts";
 
 /** Shows a long text page by page on a terminal, with $PAGER or less; elsewhere, or without a pager, it is just written. */
 export async function page(ctx: Context, text: string): Promise<void> {

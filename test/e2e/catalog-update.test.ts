@@ -1,0 +1,113 @@
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findMoto, Moto } from "../support/aws/moto.ts";
+import { PriceServer } from "../support/aws/price-server.ts";
+import { Sandbox } from "./support/sandbox.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+const ACCOUNT = "123456789012";
+
+describe.skipIf(findMoto() === undefined)("sky catalog update from AWS (moto, and a price list of ours)", () => {
+  let moto: Moto;
+  let prices: PriceServer;
+  let sandbox: Sandbox;
+  let env: Record<string, string>;
+
+  beforeAll(async () => {
+    moto = await Moto.start();
+    prices = await PriceServer.start({ "m6i.large": "0.1230000000", "g5.xlarge": "1.5000000000" });
+    sandbox = await Sandbox.create();
+    env = {
+      AWS_ACCESS_KEY_ID: "test",
+      AWS_SECRET_ACCESS_KEY: "test",
+      AWS_ENDPOINT_URL: moto.url,
+      AWS_ENDPOINT_URL_PRICING: prices.url,
+    };
+    await sandbox.startServer(env);
+  });
+
+  afterAll(async () => {
+    await sandbox?.dispose();
+    await prices?.stop();
+    moto?.stop();
+  });
+
+  const catalogs = (): string => join(sandbox.home, ".sky", "catalogs", "v8");
+  const sky = (...words: string[]) => sandbox.sky(words, { env: sandbox.env(env) });
+  const update = (...words: string[]) => sky("catalog", "update", "--cloud", "aws", ...words);
+  const rows = (): readonly string[] => readFileSync(join(catalogs(), "aws", "vms.csv"), "utf8").split("\n");
+
+  it("goes on after a kill with the regions that it had not read", async () => {
+    const held = Promise.withResolvers<void>();
+    prices.onAsk = (region) => (region === "eu-west-3" ? held.promise : Promise.resolve());
+    const running = sandbox.startSky(["catalog", "update", "--region", "us-west-1", "--region", "eu-west-3"], {
+      env: sandbox.env(env),
+    });
+    const note = join(catalogs(), ".meta", "aws", `readings-${ACCOUNT}`, "us-west-1.json");
+    await waitFor("the first region to be read", () => existsSync(note), { timeoutMs: 120_000 });
+    await sandbox.killServer();
+    held.resolve();
+    prices.onAsk = () => Promise.resolve();
+    await running.result;
+    expect(existsSync(join(catalogs(), "aws", "vms.csv"))).toBe(false);
+
+    await sandbox.startServer(env);
+    prices.asked.length = 0;
+    const { stdout, exitCode } = await update("--region", "us-west-1", "--region", "eu-west-3");
+    expect(stdout).toMatch(/^AWS {4}refreshed file {2}/mu);
+    expect(exitCode).toBe(0);
+    expect(prices.asked).toEqual(["eu-west-3"]);
+  });
+
+  it("has written prices and zones of the account, and kept what is known of other regions", async () => {
+    expect(rows().filter((row) => row.startsWith("m6i.large,") && row.includes(",eu-west-3,"))).toEqual([
+      expect.stringMatching(/^m6i\.large,,,2\.0,8\.0,,0\.123,[\d.]*,eu-west-3,euw3-az1,x86_64,,False,,,$/u),
+      expect.stringMatching(/,euw3-az2,/u),
+      expect.stringMatching(/,euw3-az3,/u),
+    ]);
+    expect(rows().filter((row) => row.startsWith("m6i.large,,,2.0,8.0,,0.096,")).length).toBeGreaterThan(3);
+    const [mapping = ""] = readdirSync(join(catalogs(), "aws")).filter((name) => name.startsWith("az_mappings-"));
+    expect(readFileSync(join(catalogs(), "aws", mapping), "utf8")).toContain("\neu-west-3a,euw3-az1\n");
+    const today = new Date().toISOString().slice(0, 10);
+    const { stdout } = await sky("catalog", "info", "-o", "json");
+    expect(JSON.parse(stdout)).toMatchObject([
+      {
+        kind: "refreshed file",
+        has_zone_names: true,
+        on_demand_date: today,
+        spot_date: "2025-04-24",
+        on_demand_dates: { "us-east-1": "2026-07-20", "us-east-2": "2025-04-24" },
+      },
+    ]);
+    const list = await sky("gpus", "list", "A10G:1", "--infra", "aws/eu-west-3");
+    expect(list.stdout).toMatch(/^A10G {2}1 {4}AWS {4}g5\.xlarge .* \$ 1\.500 .* eu-west-3/mu);
+  });
+
+  it("reads nothing again that is fresh", async () => {
+    prices.asked.length = 0;
+    expect((await update("--region", "eu-west-3")).exitCode).toBe(0);
+    expect(prices.asked).toEqual([]);
+  });
+
+  it("keeps the prices that are known when the price list is denied, and says so", async () => {
+    prices.isDenied = true;
+    const { stdout, exitCode } = await update("--region", "eu-west-3", "--force");
+    prices.isDenied = false;
+    expect(stdout).toContain(
+      "AWS: eu-west-3: keeps the on-demand prices that are known (pricing:GetProducts was refused: AccessDeniedException (not authorized to GetProducts))",
+    );
+    expect(exitCode).toBe(0);
+    expect(rows().some((row) => /^m6i\.large,.*,0\.123,.*,eu-west-3,/u.test(row))).toBe(true);
+  });
+
+  it("refuses what cannot be, and leaves a file of the user alone", async () => {
+    const before = statSync(join(catalogs(), "aws", "vms.csv")).mtimeMs;
+    const misspelt = await update("--region", "eu-wst-3");
+    expect(misspelt.stderr).toContain("The account has no region 'eu-wst-3' enabled.\nhint: Did you mean ");
+    const other = await sky("catalog", "update", "--cloud", "gcp");
+    expect(other.stderr).toContain("hint: Use a published one: sky catalog update --cloud gcp --from published");
+    expect([misspelt.exitCode, other.exitCode]).toEqual([1, 1]);
+    expect(statSync(join(catalogs(), "aws", "vms.csv")).mtimeMs).toBe(before);
+  });
+});
