@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { FakeAws } from "../support/aws/fake-aws.ts";
+import { writeBrowser } from "./support/browser.ts";
 import { filesBelow, findCanaries, ProcessWatch, spellings } from "./support/canaries.ts";
 import { Sandbox } from "./support/sandbox.ts";
 
@@ -50,13 +51,6 @@ async function sky(command: string, env: Readonly<Record<string, string>> = {}, 
   const text = `${result.stdout}\n${result.stderr}`;
   outputs.set(`output of ${outputs.size}: sky ${command}`, text);
   return text;
-}
-
-function browser(): string {
-  const path = join(sandbox.root, "browser");
-  writeFileSync(path, `#!/bin/sh\nexec "${process.execPath}" -e 'fetch(process.argv[1])' "$1"\n`);
-  chmodSync(path, 0o755);
-  return path;
 }
 
 function principal(name: string): { userId: string; account: string; arn: string } {
@@ -123,7 +117,7 @@ it("leaves no secret anywhere, whatever the credentials are", { timeout: 240_000
   await sky("aws login --profile mfa", {}, `${WRONG_CODE}\n`);
   expect(await sky("aws login --profile mfa", {}, `${MFA_CODE}\n`)).toContain("Logged in");
   expect(await useEverywhere({ AWS_PROFILE: "mfa" })).toContain("enabled");
-  expect(await sky("aws login --profile sso", { BROWSER: browser() })).toContain("Logged in");
+  expect(await sky("aws login --profile sso", { BROWSER: writeBrowser(sandbox.root) })).toContain("Logged in");
   expect(await useEverywhere({ AWS_PROFILE: "sso" })).toContain("enabled");
   await sky("api status -a");
 

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { FakeAws } from "../support/aws/fake-aws.ts";
+import { writeBrowser } from "./support/browser.ts";
 import { plainText } from "./support/plain-text.ts";
 import { findReference } from "./support/reference.ts";
 import type { RunResult } from "./support/run-program.ts";
@@ -47,14 +48,6 @@ async function sky(
   const run = { env: sandbox.env(env), ...(options.stdin === undefined ? {} : { stdin: options.stdin }) };
   const result = await sandbox.sky(args, run);
   return { ...result, text: plainText(result.stdout + result.stderr) };
-}
-
-/** A program that plays the user's browser: it follows redirects and shows nothing. */
-function browser(): string {
-  const path = join(sandbox.root, "browser");
-  writeFileSync(path, `#!/bin/sh\nexec "${process.execPath}" -e 'fetch(process.argv[1])' "$1"\n`);
-  chmodSync(path, 0o755);
-  return path;
 }
 
 function tokenFile(): string {
@@ -111,7 +104,7 @@ describe("sky aws login", () => {
     write(".aws/config", SSO);
     const before = await sky(["check", "aws"], { env: { AWS_PROFILE: "dev" } });
     expect(before.text).toContain("      $ sky aws login --profile dev");
-    const login = await sky(["aws", "login", "--profile", "dev"], { env: { BROWSER: browser() } });
+    const login = await sky(["aws", "login", "--profile", "dev"], { env: { BROWSER: writeBrowser(sandbox.root) } });
     expect(login.text).toMatch(/Logged in with profile 'dev' as AROA\w+:ann@example\.com \[account=123456789012\]\./u);
     expect(login.exitCode).toBe(0);
     expect(aws.calls).toContain("GET /authorize");

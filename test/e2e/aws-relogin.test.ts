@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { FakeAws } from "../support/aws/fake-aws.ts";
+import { writeBrowser } from "./support/browser.ts";
 import { plainText } from "./support/plain-text.ts";
 import { repoRoot, Sandbox } from "./support/sandbox.ts";
 import { hasTerminal, runAtTerminal } from "./support/terminal.ts";
@@ -39,17 +40,9 @@ beforeEach(async () => {
   writeFileSync(join(cache, `${createHash("sha1").update("corp").digest("hex")}.json`), JSON.stringify(ended));
 });
 
-/** A program that plays the user's browser: it follows redirects and shows nothing. */
-function browser(): string {
-  const path = join(sandbox.root, "browser");
-  writeFileSync(path, `#!/bin/sh\nexec "${process.execPath}" -e 'fetch(process.argv[1])' "$1"\n`);
-  chmodSync(path, 0o755);
-  return path;
-}
-
 function env(): Record<string, string> {
   const here = { AWS_ENDPOINT_URL: aws.url, AWS_EC2_METADATA_DISABLED: "true", AWS_PROFILE: "dev" };
-  return sandbox.env({ ...here, BROWSER: browser(), TERM: "xterm" });
+  return sandbox.env({ ...here, BROWSER: writeBrowser(sandbox.root), TERM: "xterm" });
 }
 
 const command = ["check", "aws", "--permissions", "--region", "us-east-1"];

@@ -7,6 +7,7 @@ import { FakeAws } from "../support/aws/fake-aws.ts";
 import { Gate } from "../support/aws/gate.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
 import { commandsOfPage, scriptOfPage } from "../support/doc-script.ts";
+import { writeBrowser } from "./support/browser.ts";
 import { plainText } from "./support/plain-text.ts";
 import { runProgram } from "./support/run-program.ts";
 import { repoRoot, Sandbox } from "./support/sandbox.ts";
@@ -59,7 +60,7 @@ describe.skipIf(findMoto() === undefined)("the pages of docs/aws", () => {
     sso.ssoRoles.add("123456789012/Admin");
     program("aws-vault", AWS_VAULT);
     program("docker", DOCKER);
-    program("browser", `#!/bin/sh\nexec "${process.execPath}" -e 'fetch(process.argv[1])' "$1"\n`);
+    writeBrowser(join(sandbox.root, "bin"));
   });
   afterAll(async () => {
     await sandbox?.dispose();

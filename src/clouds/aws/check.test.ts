@@ -423,7 +423,9 @@ describe("every failure has its reason and its repair", () => {
     home.write(".aws/credentials", `[default]\n${KEYS}`);
     home.write(".aws/config", `[profile dev]\nrole_arn = ${ROLE}\nsource_profile = default\n`);
     expect(await check({ AWS_PROFILE: "dev" })).toMatchInlineSnapshot(`
-      "AWS denies sts:AssumeRole on arn:aws:iam::123456789012:role/dev to arn:aws:iam::123456789012:user/file: sts:AssumeRole: [AccessDenied] User: arn:aws:iam::123456789012:user/file is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/dev. Ask an administrator to allow sts:AssumeRole on arn:aws:iam::123456789012:role/dev; for a role, its trust policy must also name the caller.
+      "AWS denies sts:AssumeRole on arn:aws:iam::123456789012:role/dev to arn:aws:iam::123456789012:user/file: [AccessDenied] User: arn:aws:iam::123456789012:user/file is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/dev. Ask an administrator to allow it:
+            {"Effect":"Allow","Action":"sts:AssumeRole","Resource":"arn:aws:iam::123456789012:role/dev"}
+          The trust policy of the role must name the caller too, and external_id be what it asks for.
           For more info: https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-role.html"
     `);
   });

@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { Capability, CheckResult, CloudContext, CredentialSummary } from "../../core/ports/cloud.ts";
+import type { Capability, CheckOptions, CheckResult, CloudContext, CredentialSummary } from "../../core/ports/cloud.ts";
 import { SkyError } from "../../shared/errors.ts";
 import { renderTimeLeft } from "../../shared/time-left.ts";
 import type { AuthSession, AwsAuth } from "./auth/auth-session.ts";
@@ -18,7 +18,7 @@ const USE_STATIC_FILE =
   " To ensure S3 mounting and other features work correctly on Kubernetes and other clouds, please use SkyPilot with static AWS credentials (e.g., ~/.aws/credentials) by unsetting the AWS_PROFILE environment variable.";
 
 /** What `sky check` says of AWS: always asks AWS, never a cache, so that revoked keys show. */
-export async function checkAws(auth: AwsAuth, context: CloudContext): Promise<CheckResult> {
+export async function checkAws(auth: AwsAuth, context: CloudContext, options: CheckOptions = {}): Promise<CheckResult> {
   const wanted = wantedCapabilities(context);
   let clients: AwsClients | undefined;
   try {
@@ -30,6 +30,7 @@ export async function checkAws(auth: AwsAuth, context: CloudContext): Promise<Ch
     const probes = await Promise.all(wanted.map((capability) => probe(capability, account, open)));
     const enabled = probes.filter(({ reason }) => reason === undefined).map(({ capability }) => capability);
     const kind = kindHint(session);
+    const permissions = options.isVerbose === true ? await describePermissions(auth, context) : [];
     return {
       enabled,
       reasons: probes.flatMap(({ capability, reason }) =>
@@ -43,7 +44,10 @@ export async function checkAws(auth: AwsAuth, context: CloudContext): Promise<Ch
         ),
       ],
       account,
-      details: describeCredentials(summary, { nowMs: auth.time.now(), isLocalClient: context.isLocalClient ?? false }),
+      details: [
+        ...describeCredentials(summary, { nowMs: auth.time.now(), isLocalClient: context.isLocalClient ?? false }),
+        ...permissions,
+      ],
     };
   } catch (error) {
     context.signal.throwIfAborted();
@@ -148,6 +152,24 @@ function clockHint(skewMs: number, capabilities: readonly Capability[]): NonNull
   return [
     { capabilities, text: renderReason(clockSkew(skewMs, "SkyPilot corrects its own calls; others may be refused")) },
   ];
+}
+
+/** The table of `check -v`: what the credentials may do. Nothing is guessed, and nothing of it turns a capability off. */
+async function describePermissions(auth: AwsAuth, context: CloudContext): Promise<readonly string[]> {
+  const [{ checkPermissions }, { renderCapabilities }] = await Promise.all([
+    import("./preflight/command.ts"),
+    import("./preflight/render.ts"),
+  ]);
+  try {
+    const report = await checkPermissions((one, wish) => auth.open(one, wish), {}, context);
+    const table = renderCapabilities(report.capabilities).map((line) => `  ${line}`);
+    const isComplete = report.capabilities.every(({ status }) => status === "allowed");
+    const more = isComplete ? [] : ["What is missing, and what to add: sky check aws --permissions"];
+    return [`Permissions in ${report.region}:`, ...table, ...more];
+  } catch (error) {
+    context.signal.throwIfAborted();
+    return [`Permissions: unknown (${error instanceof Error ? error.message : String(error)})`];
+  }
 }
 
 /** The block of `check -v`: kind, source, profile, region, whose machine, time left. */

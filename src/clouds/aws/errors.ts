@@ -1,3 +1,4 @@
+import { closestWord } from "../../shared/config/closest.ts";
 import { CloudUserIdentityError, type SkyErrorOptions } from "../../shared/errors.ts";
 
 /** Every way in which the caller's identity can fail to be had. */
@@ -93,11 +94,20 @@ export function profileNotFound(
   found: { readonly profiles: readonly string[]; readonly namedBy: string; readonly near?: string },
 ): AwsAuthError {
   const known = found.profiles.length === 0 ? "there are no profiles" : `profiles found: ${found.profiles.join(", ")}`;
-  const near = found.near === undefined ? "" : ` ${found.near}`;
+  const form = found.near === undefined ? "" : ` ${found.near}`;
+  const meant = closestWord(profile, found.profiles);
+  // A variable has no say where the config names the profile.
+  const isVariable = found.namedBy.startsWith("AWS_");
+  const near = meant === undefined ? "<profile>" : `${meant}  # If that is the one you mean.`;
   return new AwsAuthError(
     "profile-not-found",
-    `The AWS profile '${profile}' (named by ${found.namedBy}) does not exist; ${known}.${near}`,
-    { hint: repair([`aws configure${cliProfile(profile)}`, "export AWS_PROFILE=<profile>"], FILES) },
+    `The AWS profile '${profile}' (named by ${found.namedBy}) does not exist; ${known}.${form}`,
+    {
+      hint: repair(
+        [`aws configure${cliProfile(profile)}`, ...(isVariable ? [`export ${found.namedBy}=${near}`] : [])],
+        FILES,
+      ),
+    },
   );
 }
 
@@ -161,11 +171,21 @@ export function loginExpired(profile: string, detail: string): AwsAuthError {
   });
 }
 
-/** `where` says whose keys they are, `commands` get new ones. */
+/** `where` says whose keys they are, `commands` get new ones; there are none where a service of the machine renews them. */
 export function sessionExpired(where: string, commands: readonly string[]): AwsAuthError {
   return new AwsAuthError("session-expired", `The temporary AWS credentials from ${where} have expired.`, {
-    hint: repair(commands),
+    hint:
+      commands.length === 0 ? "Whatever gives them out has to renew them; then run: sky check aws" : repair(commands),
   });
+}
+
+/** Keys of a session are nothing without its token; `commands` set it. */
+export function tokenMissing(where: string, keyId: string, commands: readonly string[]): AwsAuthError {
+  return new AwsAuthError(
+    "partial-credentials",
+    `The key ${maskKeyId(keyId)} from ${where} belongs to a temporary session, and the session token is missing.`,
+    { hint: repair(commands) },
+  );
 }
 
 export function wrongKey(where: string, keyId: string, detail: string): AwsAuthError {
@@ -192,8 +212,13 @@ export function clockSkew(skewMs: number, detail: string): AwsAuthError {
 
 export function denied(action: string, principal: string, detail: string, resource?: string): AwsAuthError {
   const on = resource === undefined ? "" : ` on ${resource}`;
+  const statement = JSON.stringify({ Effect: "Allow", Action: action, Resource: resource ?? "*" });
+  const trust =
+    action === "sts:AssumeRole"
+      ? "\n    The trust policy of the role must name the caller too, and external_id be what it asks for."
+      : "";
   return new AwsAuthError("denied", `AWS denies ${action}${on} to ${principal}: ${detail}`, {
-    hint: `Ask an administrator to allow ${action}${on}; for a role, its trust policy must also name the caller.\n    For more info: ${ROLES}`,
+    hint: `Ask an administrator to allow it:\n      ${statement}${trust}\n    For more info: ${ROLES}`,
   });
 }
 
@@ -248,5 +273,8 @@ export function noNetwork(host: string, detail: string, options?: ErrorOptions):
 }
 
 export function serviceFailed(what: string, detail: string, options?: ErrorOptions): AwsAuthError {
-  return new AwsAuthError("service", `${what} failed: ${detail}`, options);
+  return new AwsAuthError("service", `${what} failed: ${detail}`, {
+    ...options,
+    hint: "If AWS has trouble (https://health.aws.amazon.com/health/status), wait for it; then run: sky check aws",
+  });
 }

@@ -40,7 +40,7 @@ export function createAwsCloud(options: {
     power: "poweroff",
     checksOverNetwork: true,
     maxNameLength: 248,
-    check: (context) => checkAws(auth, context),
+    check: (context, options) => checkAws(auth, context, options),
     identity: async (context) => stableIdentity(await auth.open(context).identity()),
     credentials: (context) => summarize(auth, context),
     knownCredentials: (context) => known(auth, context),

@@ -35,7 +35,11 @@ async function runCheck(body: CheckBody, context: OperationContext): Promise<Che
       workspace,
       wanted,
       excluded: excludedClouds(context, workspace),
-      checked: await checkClouds(context, { workspace, ...(wanted === undefined ? {} : { names: wanted }) }),
+      checked: await checkClouds(context, {
+        workspace,
+        isVerbose: body.verbose ?? false,
+        ...(wanted === undefined ? {} : { names: wanted }),
+      }),
     })),
   );
   log.spinEnd();

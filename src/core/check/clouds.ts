@@ -51,6 +51,8 @@ export interface WhichClouds {
   readonly workspace?: string;
   /** Only those that can run nodes, or at least say where they would. */
   readonly withOffers?: boolean;
+  /** For those that are asked. */
+  readonly isVerbose?: boolean;
 }
 
 /** Asks clouds side by side, and keeps the answers for launches and lists. */
@@ -101,7 +103,10 @@ async function askClouds(
     isLocalClient: context.isLocalClient ?? false,
     signal: context.signal,
   };
-  const checked = await Promise.all(clouds.map(async (cloud) => ({ cloud, result: await cloud.check(cloudContext) })));
+  const { isVerbose = false } = options;
+  const checked = await Promise.all(
+    clouds.map(async (cloud) => ({ cloud, result: await cloud.check(cloudContext, { isVerbose }) })),
+  );
   const kept = checked.filter(({ cloud }) => cloud.checksOverNetwork === true);
   if (kept.length > 0) {
     const answers = Object.fromEntries(kept.map(({ cloud, result }) => [cloud.name, result.enabled]));

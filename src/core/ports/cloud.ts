@@ -17,6 +17,11 @@ export interface CloudContext {
   readonly say?: (line: string) => void;
 }
 
+export interface CheckOptions {
+  /** Also finds out what takes longer, for `check -v`: what the credentials may do. */
+  readonly isVerbose?: boolean;
+}
+
 export interface CheckResult {
   readonly enabled: readonly Capability[];
   /** Why the other capabilities are off, with the command that repairs it. */
@@ -227,7 +232,7 @@ export interface Cloud {
   /** Whether `check` asks a service: launches and lists then go by its last answer. */
   readonly checksOverNetwork?: boolean;
   readonly maxNameLength: number;
-  check(context: CloudContext): Promise<CheckResult>;
+  check(context: CloudContext, options?: CheckOptions): Promise<CheckResult>;
   /** Stable identity (account + user or role), null where a cloud has none. */
   identity(context: CloudContext): Promise<readonly string[] | null>;
   offers(request: OfferRequest, context: CloudContext): Promise<OfferSet>;

@@ -75,6 +75,8 @@ const AWS_KEYS: Readonly<Record<string, Schema>> = {
   use_internal_ips: BOOLEAN,
   ssh_proxy_command: PROXY_COMMAND,
   remote_identity: AWS_IDENTITY,
+  // The original takes it in a workspace only.
+  profile: STRING,
 };
 
 /** What may differ from region to region. */

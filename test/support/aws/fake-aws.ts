@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from "node:crypto";
+import { createHash, createPublicKey, randomUUID, verify, type JsonWebKey } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -10,6 +10,18 @@ export interface FakePrincipal {
   readonly token?: string;
   readonly problem?: "expired" | "wrong-secret";
 }
+
+/** Session keys as AWS gives them out. */
+export interface IssuedKeys {
+  readonly id: string;
+  readonly secret: string;
+  readonly token: string;
+  /** ISO 8601. */
+  readonly expires: string;
+}
+
+/** Gives out session keys of a role. */
+export type IssueKeys = (roleArn: string, session: string) => Promise<IssuedKeys>;
 
 interface Answer {
   readonly status: number;
@@ -52,6 +64,8 @@ export class FakeAws {
   /** Content of the web identity token that counts. */
   webIdentity = "good-token";
   loginRefusal: string | undefined;
+  /** Gives out keys that another server knows, instead of keys that only this one knows. */
+  issuer: IssueKeys | undefined;
   readonly #codes = new Map<string, string>();
   readonly #server: Server;
   #next = 0;
@@ -82,7 +96,7 @@ export class FakeAws {
   }
 
   /** Registers new session keys for somebody. */
-  issue(who: Omit<FakePrincipal, "token">): Readonly<Record<"id" | "secret" | "token" | "expires", string>> {
+  issue(who: Omit<FakePrincipal, "token">): IssuedKeys {
     this.#next += 1;
     const id = `ASIAFAKE${String(this.#next).padStart(4, "0")}`;
     const token = `canary-session-${this.#next}`;
@@ -95,6 +109,10 @@ export class FakeAws {
     };
   }
 
+  async #give(roleArn: string, session: string): Promise<IssuedKeys> {
+    return this.issuer === undefined ? this.issue(assumed(roleArn, session)) : await this.issuer(roleArn, session);
+  }
+
   #now(): number {
     return Date.now() + this.skewMs;
   }
@@ -104,12 +122,12 @@ export class FakeAws {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks).toString("utf8");
     const url = new URL(request.url ?? "/", this.url);
-    const answer = this.#answer(request, url, body);
+    const answer = await this.#answer(request, url, body);
     response.writeHead(answer.status, { date: new Date(this.#now()).toUTCString(), ...answer.headers });
     response.end(answer.body);
   }
 
-  #answer(request: IncomingMessage, url: URL, body: string): Answer {
+  #answer(request: IncomingMessage, url: URL, body: string): Answer | Promise<Answer> {
     const form = new URLSearchParams(body);
     const action = form.get("Action");
     if (action !== null) {
@@ -152,7 +170,7 @@ export class FakeAws {
     }
   }
 
-  #query(action: string, form: URLSearchParams, request: IncomingMessage): Answer {
+  #query(action: string, form: URLSearchParams, request: IncomingMessage): Answer | Promise<Answer> {
     if (action === "AssumeRoleWithWebIdentity") return this.#webIdentity(form);
     const key = /Credential=([^/]+)\//u.exec(request.headers.authorization ?? "")?.[1] ?? "";
     const who = this.principals.get(key);
@@ -193,7 +211,7 @@ export class FakeAws {
     }
   }
 
-  #assumeRole(form: URLSearchParams, who: FakePrincipal): Answer {
+  async #assumeRole(form: URLSearchParams, who: FakePrincipal): Promise<Answer> {
     const arn = form.get("RoleArn") ?? "";
     const role = this.roles.get(arn);
     const isRefused =
@@ -208,10 +226,10 @@ export class FakeAws {
       return refuse("AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code.");
     }
     const session = form.get("RoleSessionName") ?? "";
-    return result("AssumeRole", this.#sessionXml(arn, session));
+    return result("AssumeRole", sessionXml(await this.#give(arn, session)));
   }
 
-  #webIdentity(form: URLSearchParams): Answer {
+  async #webIdentity(form: URLSearchParams): Promise<Answer> {
     const token = form.get("WebIdentityToken") ?? "";
     if (token === "old-token")
       return refuse(
@@ -220,18 +238,11 @@ export class FakeAws {
       );
     if (token !== this.webIdentity)
       return refuse("InvalidIdentityToken", "No OpenIDConnect provider found in your account");
-    return result(
-      "AssumeRoleWithWebIdentity",
-      this.#sessionXml(form.get("RoleArn") ?? "", form.get("RoleSessionName") ?? ""),
-    );
+    const keys = await this.#give(form.get("RoleArn") ?? "", form.get("RoleSessionName") ?? "");
+    return result("AssumeRoleWithWebIdentity", sessionXml(keys));
   }
 
-  #sessionXml(arn: string, session: string): string {
-    const keys = this.issue(assumed(arn, session));
-    return `<Credentials><AccessKeyId>${keys.id}</AccessKeyId><SecretAccessKey>${keys.secret}</SecretAccessKey><SessionToken>${keys.token}</SessionToken><Expiration>${keys.expires}</Expiration></Credentials>`;
-  }
-
-  #metadata(request: IncomingMessage, url: URL): Answer {
+  async #metadata(request: IncomingMessage, url: URL): Promise<Answer> {
     if (this.instanceRole === "off") return toJson(403, {});
     if (url.pathname === "/latest/api/token")
       return request.method === "PUT" ? { status: 200, body: "imds-token" } : toJson(405, {});
@@ -239,7 +250,7 @@ export class FakeAws {
     const role = url.pathname.split("security-credentials/")[1];
     if (this.instanceRole === undefined) return toJson(404, {});
     if (role === "") return { status: 200, body: this.instanceRole };
-    const keys = this.issue(assumed(`arn:aws:iam::123456789012:role/${this.instanceRole}`, "i-0abc"));
+    const keys = await this.#give(`arn:aws:iam::123456789012:role/${this.instanceRole}`, "i-0abc");
     return toJson(200, {
       Code: "Success",
       AccessKeyId: keys.id,
@@ -249,11 +260,11 @@ export class FakeAws {
     });
   }
 
-  #container(request: IncomingMessage): Answer {
+  async #container(request: IncomingMessage): Promise<Answer> {
     if (this.containerToken !== undefined && request.headers.authorization !== this.containerToken) {
       return toJson(403, { message: "Invalid authorization token" });
     }
-    const keys = this.issue(assumed("arn:aws:iam::123456789012:role/pod", "pod"));
+    const keys = await this.#give("arn:aws:iam::123456789012:role/pod", "pod");
     return toJson(200, {
       AccessKeyId: keys.id,
       SecretAccessKey: keys.secret,
@@ -298,15 +309,11 @@ export class FakeAws {
     });
   }
 
-  #login(request: IncomingMessage): Answer {
-    const parts = String(request.headers["dpop"]).split(".");
-    if (parts.length !== 3) return toJson(400, { error: "INVALID_REQUEST" });
+  async #login(request: IncomingMessage): Promise<Answer> {
+    if (!isProof(String(request.headers["dpop"]))) return toJson(400, { error: "INVALID_REQUEST" });
     if (this.loginRefusal !== undefined) return toJson(403, { error: this.loginRefusal, message: "no" });
-    const keys = this.issue({
-      userId: "AIDALOGIN",
-      account: "123456789012",
-      arn: "arn:aws:iam::123456789012:user/login",
-    });
+    const who = { userId: "AIDALOGIN", account: "123456789012", arn: "arn:aws:iam::123456789012:user/login" };
+    const keys = (await this.issuer?.("arn:aws:iam::123456789012:role/login", "login")) ?? this.issue(who);
     return toJson(200, {
       accessToken: { accessKeyId: keys.id, secretAccessKey: keys.secret, sessionToken: keys.token },
       tokenType: "aws_sigv4",
@@ -315,7 +322,7 @@ export class FakeAws {
     });
   }
 
-  #portal(request: IncomingMessage, url: URL): Answer {
+  async #portal(request: IncomingMessage, url: URL): Promise<Answer> {
     const token = request.headers["x-amz-sso_bearer_token"];
     if (token === undefined) return toJson(404, { message: `no such path: ${url.pathname}` });
     if (token !== this.ssoToken) return toJson(401, { message: "Session token not found or invalid" });
@@ -334,7 +341,7 @@ export class FakeAws {
     }
     const role = url.searchParams.get("role_name") ?? "";
     if (!this.ssoRoles.has(`${account}/${role}`)) return toJson(403, { message: "No access" });
-    const keys = this.issue(assumed(`arn:aws:iam::${account}:role/AWSReservedSSO_${role}_0`, "ann@example.com"));
+    const keys = await this.#give(`arn:aws:iam::${account}:role/AWSReservedSSO_${role}_0`, "ann@example.com");
     const expiration = Date.parse(keys.expires);
     return toJson(200, {
       roleCredentials: { accessKeyId: keys.id, secretAccessKey: keys.secret, sessionToken: keys.token, expiration },
@@ -347,6 +354,20 @@ function assumed(roleArn: string, session: string): Omit<FakePrincipal, "token">
   const name = roleArn.split("/").at(-1) ?? "";
   const id = `AROA${createHash("sha1").update(roleArn).digest("hex").slice(0, 12).toUpperCase()}`;
   return { userId: `${id}:${session}`, account, arn: `arn:aws:sts::${account}:assumed-role/${name}/${session}` };
+}
+
+function sessionXml(keys: IssuedKeys): string {
+  return `<Credentials><AccessKeyId>${keys.id}</AccessKeyId><SecretAccessKey>${keys.secret}</SecretAccessKey><SessionToken>${keys.token}</SessionToken><Expiration>${keys.expires}</Expiration></Credentials>`;
+}
+
+/** Whether a DPoP proof is signed with the key that it holds. */
+function isProof(text: string): boolean {
+  const [head = "", payload = "", signature = ""] = text.split(".");
+  const { jwk } = JSON.parse(Buffer.from(head, "base64url").toString("utf8") || "{}") as { readonly jwk?: JsonWebKey };
+  if (jwk === undefined) return false;
+  const key = createPublicKey({ key: jwk, format: "jwk" });
+  const data = Buffer.from(`${head}.${payload}`);
+  return verify("sha256", data, { key, dsaEncoding: "ieee-p1363" }, Buffer.from(signature, "base64url"));
 }
 
 function parseAmzDate(text: string): number {

@@ -8,6 +8,9 @@ import {
   CreateRoleCommand,
   CreateUserCommand,
   IAMClient,
+  ListRolesCommand,
+  ListUsersCommand,
+  PutRolePolicyCommand,
   PutUserPolicyCommand,
 } from "@aws-sdk/client-iam";
 import {
@@ -19,8 +22,10 @@ import {
   EC2Client,
 } from "@aws-sdk/client-ec2";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
 import type { AwsSession } from "../../../src/clouds/aws/clients.ts";
 import { waitFor } from "../../e2e/support/wait-for.ts";
+import type { IssueKeys } from "./fake-aws.ts";
 
 const ROOT = { accessKeyId: "test", secretAccessKey: "test" };
 
@@ -158,6 +163,48 @@ export class Moto {
   /** A client with the rights of the account's owner. */
   ec2(region = "us-east-1"): EC2Client {
     return new EC2Client({ region, endpoint: this.url, credentials: ROOT, maxAttempts: 1 });
+  }
+
+  /** Makes a role that the principals may assume, with one inline policy. Gives its ARN. */
+  async createSessionRole(
+    name: string,
+    role: { readonly trusts: readonly string[]; readonly externalId?: string; readonly policy: LoosePolicy },
+  ): Promise<string> {
+    const iam = this.#iam();
+    const condition =
+      role.externalId === undefined ? {} : { Condition: { StringEquals: { "sts:ExternalId": role.externalId } } };
+    const trust = { Effect: "Allow", Principal: { AWS: role.trusts }, Action: "sts:AssumeRole", ...condition };
+    const AssumeRolePolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement: [trust] });
+    const made = await iam.send(new CreateRoleCommand({ RoleName: name, AssumeRolePolicyDocument }));
+    const PolicyDocument = JSON.stringify(role.policy);
+    await iam.send(new PutRolePolicyCommand({ RoleName: name, PolicyName: "p", PolicyDocument }));
+    return made.Role?.Arn ?? "";
+  }
+
+  /** Unique id → name of every user and role, in the way that `sts:GetCallerIdentity` shows ids. */
+  async ids(): Promise<ReadonlyMap<string, string>> {
+    const [users, roles] = await Promise.all([
+      this.#iam().send(new ListUsersCommand({})),
+      this.#iam().send(new ListRolesCommand({})),
+    ]);
+    return new Map([
+      ...(users.Users ?? []).map((each) => [each.UserId ?? "", `AIDA(${each.UserName ?? ""})`] as const),
+      ...(roles.Roles ?? []).map((each) => [each.RoleId ?? "", `AROA(${each.RoleName ?? ""})`] as const),
+    ]);
+  }
+
+  /** Assumes roles with these keys, for servers that give out sessions without asking the user for keys. */
+  issuer(keys: Keys): IssueKeys {
+    const sts = new STSClient({ region: "us-east-1", endpoint: this.url, credentials: keys });
+    return async (RoleArn, RoleSessionName) => {
+      const { Credentials: made } = await sts.send(new AssumeRoleCommand({ RoleArn, RoleSessionName }));
+      return {
+        id: made?.AccessKeyId ?? "",
+        secret: made?.SecretAccessKey ?? "",
+        token: made?.SessionToken ?? "",
+        expires: made?.Expiration?.toISOString() ?? "",
+      };
+    };
   }
 
   async createBucket(Bucket: string): Promise<void> {

@@ -14,12 +14,7 @@ interface Setup {
 /** `sky aws configure-sso`: log in, pick account and role, write the profile. */
 export async function runAwsConfigureSso({ options }: Input<typeof awsConfigureSsoSpec>, ctx: Context): Promise<void> {
   const client = await openLocalClient(ctx, options);
-  const place = {
-    session_name: options.session ?? (await ctx.ask("Name of the SSO session, such as my-company: ")),
-    start_url: options.startUrl ?? (await ctx.ask("Start URL, such as https://my-company.awsapps.com/start: ")),
-    region: options.ssoRegion ?? (await ctx.ask("Region of IAM Identity Center, such as us-east-1: ")),
-  };
-  const setup: Setup = { client, noBrowser: options.noBrowser, place };
+  const setup: Setup = { client, noBrowser: options.noBrowser, place: await askPlace(client, options, ctx) };
   const { accounts } = await step(ctx, setup, { step: "login" });
   const account = await pick(ctx, "account", { choices: accountChoices(accounts), given: options.account });
   const { roles } = await step(ctx, setup, { step: "roles", account_id: account });
@@ -38,6 +33,25 @@ export async function runAwsConfigureSso({ options }: Input<typeof awsConfigureS
   });
   const prefix = profile === "default" ? "" : `AWS_PROFILE=${profile} `;
   ctx.out.write(`To use it: ${prefix}sky check aws\n`);
+}
+
+/** Asks for what neither an option nor the config file says. */
+async function askPlace(
+  client: SkyClient,
+  options: Input<typeof awsConfigureSsoSpec>["options"],
+  ctx: Context,
+): Promise<Setup["place"]> {
+  const args = { step: "known", profile: options.profile, session_name: options.session };
+  const known = await callAws(ctx, client, { command: "configure-sso", args, noBrowser: true });
+  const find = (given: string | undefined, name: string, question: string): string | Promise<string> => {
+    const value = given ?? known[name];
+    return typeof value === "string" ? value : ctx.ask(question);
+  };
+  return {
+    session_name: await find(options.session, "session_name", "Name of the SSO session, such as my-company: "),
+    start_url: await find(options.startUrl, "start_url", "Start URL, such as https://my-company.awsapps.com/start: "),
+    region: await find(options.ssoRegion, "region", "Region of IAM Identity Center, such as us-east-1: "),
+  };
 }
 
 function step(

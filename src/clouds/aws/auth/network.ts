@@ -102,7 +102,12 @@ const DETAILS: Readonly<Record<string, string>> = {
   EHOSTUNREACH: "there is no route",
   ENETUNREACH: "there is no network",
   ETIMEDOUT: "no answer in time",
+  EPROTO: "it does not speak TLS",
+  CERT_HAS_EXPIRED: "its certificate has expired",
 };
+
+/** Certificates that no known authority has signed: in most cases those of a company's proxy. */
+const UNTRUSTED = /^(?:SELF_SIGNED|DEPTH_ZERO_SELF_SIGNED|UNABLE_TO_(?:VERIFY|GET_ISSUER))/u;
 
 /** Whether the error means that no answer came, whatever the server would have said. */
 export function isNetworkError(error: unknown): boolean {
@@ -119,6 +124,9 @@ export function isNetworkError(error: unknown): boolean {
 export function networkDetail(error: unknown): string {
   const code = codeOf(error);
   if (error instanceof Error && error.name === "TimeoutError") return DETAILS["ETIMEDOUT"] ?? code;
+  if (UNTRUSTED.test(code)) {
+    return "its certificate is not trusted (to trust the one of a proxy: export AWS_CA_BUNDLE=<file>)";
+  }
   return DETAILS[code] ?? (error instanceof Error ? error.message : String(error));
 }
 

@@ -1,4 +1,4 @@
-import { configInvalid, partialCredentials } from "../errors.ts";
+import { configInvalid } from "../errors.ts";
 import { variable } from "./environment.ts";
 import type { IniSection } from "./ini.ts";
 import {
@@ -44,7 +44,7 @@ function resolveBase(input: ResolveInput, section: IniSection, path: readonly st
   }
   if (credentialSource !== undefined) return namedSource(input, profile, credentialSource);
   if (sourceProfile === undefined) {
-    throw partialCredentials(`profile '${profile}' (role_arn)`, "source_profile or credential_source");
+    throw configInvalid(`The profile '${profile}' has role_arn, but neither source_profile nor credential_source.`);
   }
   return fromProfile(input, sourceProfile, path);
 }

@@ -51,9 +51,15 @@ describe("explainStsError", () => {
     ["ENOTFOUND", "sts.us-east-1.amazonaws.com cannot be reached: the name is not known (DNS)."],
     ["ECONNREFUSED", "sts.us-east-1.amazonaws.com cannot be reached: the connection is refused."],
     ["ENETUNREACH", "sts.us-east-1.amazonaws.com cannot be reached: there is no network."],
-    ["SELF_SIGNED_CERT_IN_CHAIN", "sts.us-east-1.amazonaws.com cannot be reached: self-signed certificate."],
+    ["EPROTO", "sts.us-east-1.amazonaws.com cannot be reached: it does not speak TLS."],
+    ["CERT_HAS_EXPIRED", "sts.us-east-1.amazonaws.com cannot be reached: its certificate has expired."],
+    [
+      "SELF_SIGNED_CERT_IN_CHAIN",
+      "sts.us-east-1.amazonaws.com cannot be reached: its certificate is not trusted (to trust the one of a proxy: export AWS_CA_BUNDLE=<file>).",
+    ],
+    ["ERR_TLS_CERT_ALTNAME_INVALID", "sts.us-east-1.amazonaws.com cannot be reached: not for this host."],
   ])("%s names the host", (code, message) => {
-    expect(explain(coded("Error", "self-signed certificate", { code }))).toMatchObject({ failure: "network", message });
+    expect(explain(coded("Error", "not for this host", { code }))).toMatchObject({ failure: "network", message });
   });
 
   it("finds the cause of an error that wraps others", () => {

@@ -1,4 +1,13 @@
-import { AwsAuthError, clockSkew, denied, noNetwork, serviceFailed, sessionExpired, wrongKey } from "../errors.ts";
+import {
+  AwsAuthError,
+  clockSkew,
+  denied,
+  noNetwork,
+  serviceFailed,
+  sessionExpired,
+  tokenMissing,
+  wrongKey,
+} from "../errors.ts";
 import type { LoadContext } from "./load-context.ts";
 import { isNetworkError, networkDetail } from "./network.ts";
 import { describeSource, profileOf, type Credentials, type Source } from "./source.ts";
@@ -10,7 +19,14 @@ export function errorCode(error: unknown): string {
   return typeof code === "string" ? code : error.name;
 }
 
-const WRONG_KEY = new Set(["InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "InvalidAccessKeyId"]);
+const WRONG_KEY = new Set([
+  "AuthFailure",
+  "IncompleteSignature",
+  "InvalidAccessKeyId",
+  "InvalidClientTokenId",
+  "SignatureDoesNotMatch",
+  "UnrecognizedClientException",
+]);
 const EXPIRED = new Set(["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"]);
 const SKEWED = new Set(["RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"]);
 const DENIED = new Set(["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"]);
@@ -29,7 +45,8 @@ export function explainStsError(
   const { source, credentials, context } = call;
   if (error instanceof AwsAuthError || context.signal.aborted) return error;
   const code = errorCode(error);
-  const detail = `${call.action}: ${code === "" ? "" : `[${code}] `}${error instanceof Error ? error.message : String(error)}`;
+  const words = `${code === "" ? "" : `[${code}] `}${error instanceof Error ? error.message : String(error)}`;
+  const detail = `${call.action}: ${words}`;
   if (isNetworkError(error)) {
     const host = new URL(context.endpoint("sts", context.region)).host;
     return noNetwork(host, networkDetail(error), { cause: error });
@@ -38,11 +55,23 @@ export function explainStsError(
   if (SKEWED.has(code) || (code === "SignatureDoesNotMatch" && /Signature (?:expired|not yet current)/u.test(detail))) {
     return clockSkew(context.time.skewMs, detail);
   }
-  if (WRONG_KEY.has(code) || code === "SignatureDoesNotMatch" || code === "IncompleteSignature") {
-    return wrongKey(describeSource(source), credentials.accessKeyId, detail);
-  }
-  if (DENIED.has(code)) return denied(call.action, principalIn(detail, source), detail, call.resource);
-  return serviceFailed(call.action, detail, { cause: error });
+  if (WRONG_KEY.has(code)) return explainKey(source, credentials, detail);
+  if (DENIED.has(code)) return denied(call.action, principalIn(detail, source), words, call.resource);
+  return serviceFailed(call.action, words, { cause: error });
+}
+
+function explainKey(source: Source, { accessKeyId, sessionToken }: Credentials, detail: string): AwsAuthError {
+  const where = describeSource(source);
+  // Ids of session keys begin with ASIA.
+  return accessKeyId.startsWith("ASIA") && sessionToken === undefined
+    ? tokenMissing(where, accessKeyId, tokenSetters(source))
+    : wrongKey(where, accessKeyId, detail);
+}
+
+function tokenSetters(source: Source): readonly string[] {
+  if (source.kind === "env") return ["export AWS_SESSION_TOKEN=<token>"];
+  const isFile = source.kind === "shared-credentials-file" || source.kind === "config-file";
+  return isFile ? renewals(source).slice(-1) : renewals(source);
 }
 
 /** AWS names the caller in most denials: `User: arn:… is not authorized to perform: …`. */
@@ -50,7 +79,7 @@ function principalIn(detail: string, source: Source): string {
   return /User: (arn:\S+)/u.exec(detail)?.[1] ?? `the caller from ${describeSource(source)}`;
 }
 
-/** What gets new keys, for keys that we cannot renew ourselves. */
+/** What gets new keys; nothing for those that a service of the machine gives out. */
 export function renewals(source: Source): readonly string[] {
   const profile = profileOf(source);
   const option = profile === undefined || profile === "default" ? "" : ` --profile ${profile}`;
@@ -71,9 +100,10 @@ export function renewals(source: Source): readonly string[] {
     case "assume-role":
       return renewals(source.base);
     case "sso":
+      return [`sky aws login${option}`];
     case "assume-role-with-web-identity":
     case "container-role":
     case "iam-role":
-      return [`sky aws login${option}`];
+      return [];
   }
 }

@@ -8,7 +8,7 @@ export function renderReport(report: PermissionReport): string {
   return [
     `AWS permissions of ${report.principal} in ${report.region}`,
     "",
-    ...renderCapabilities(report.capabilities),
+    ...renderCapabilities(report.capabilities).map((line) => `  ${line}`),
     "",
     ...renderNetwork(report.network),
     ...renderDenied(judged, report.principal),
@@ -26,12 +26,13 @@ function actionsOf(report: PermissionReport): readonly ActionVerdict[] {
   );
 }
 
-function renderCapabilities(capabilities: readonly CapabilityVerdict[]): readonly string[] {
+/** The table of capabilities: what each is called, its status, and the actions that are not allowed. */
+export function renderCapabilities(capabilities: readonly CapabilityVerdict[]): readonly string[] {
   const width = Math.max(...capabilities.map((each) => each.title.length));
   return capabilities.flatMap(({ title, status, actions, notes }) => {
     const names = [...new Set(actions.map((id) => id.split("/", 1)[0] ?? id))].join(", ");
-    const line = `  ${title.padEnd(width)}  ${status.padEnd("allowed".length)}  ${names}`.trimEnd();
-    return [line, ...notes.map((note) => `  ${"".padEnd(width)}  (${note})`)];
+    const line = `${title.padEnd(width)}  ${status.padEnd("allowed".length)}  ${names}`.trimEnd();
+    return [line, ...notes.map((note) => `${"".padEnd(width)}  (${note})`)];
   });
 }
 

@@ -7,6 +7,7 @@ import type { AwsAuth } from "../auth/auth-session.ts";
 import { configPath } from "../auth/environment.ts";
 import { textField, type JsonObject } from "../auth/json.ts";
 import type { SsoSettings } from "../auth/resolve-sso.ts";
+import { textOption, type SharedFiles } from "../auth/shared-files.ts";
 import { readSsoToken, ssoTokenPath, type SsoToken } from "../auth/sso-token.ts";
 import { ssoNotLoggedIn } from "../errors.ts";
 import { editSection, profileHeader } from "./config-edit.ts";
@@ -14,15 +15,18 @@ import { loginToSso } from "./login.ts";
 import { listAccounts, listRoles } from "./portal.ts";
 
 /**
- * `sky aws configure-sso`, one `step` a call so that the user's terminal can ask in between: `login` answers `{accounts}`, `roles`
- * (with `account_id`) answers `{roles}`, `write` (with `profile`, `account_id`, `role`, `default_region`) writes the config file.
- * Each takes `session_name`, `start_url` and `region`.
+ * `sky aws configure-sso`, one `step` a call so that the user's terminal can ask in between: `known` (with `profile` or
+ * `session_name`) answers what the config file says of them, `login` answers `{accounts}`, `roles` (with `account_id`) answers
+ * `{roles}`, `write` (with `profile`, `account_id`, `role`, `default_region`) writes the config file. The last three take
+ * `session_name`, `start_url` and `region`.
  */
 export function configureSsoCommand(auth: AwsAuth): CloudCommand {
   return {
     run: async (args, context) => {
       const step = textField(args, "step") ?? "";
       switch (step) {
+        case "known":
+          return findKnown(auth.readFiles(auth.environmentOf(context)), args);
         case "login":
           return { accounts: await login(auth, args, context) };
         case "roles": {
@@ -32,9 +36,21 @@ export function configureSsoCommand(auth: AwsAuth): CloudCommand {
         case "write":
           return writeProfile(auth, args, context);
         default:
-          throw new InvalidValueError(`configure-sso has the steps login, roles and write, not '${step}'..`);
+          throw new InvalidValueError(`configure-sso has the steps known, login, roles and write, not '${step}'.`);
       }
     },
+  };
+}
+
+/** The settings of an SSO session that is written down already. */
+function findKnown(files: SharedFiles, args: JsonObject): Readonly<Record<string, string | undefined>> {
+  const section = files.profiles.get(textField(args, "profile") ?? "");
+  const name = textField(args, "session_name") ?? textOption(section, "sso_session");
+  const session = name === undefined ? section : files.ssoSessions.get(name);
+  return {
+    session_name: name,
+    start_url: textOption(session, "sso_start_url"),
+    region: textOption(session, "sso_region"),
   };
 }
 
