@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CloudUserIdentityError, OperationFailedError } from "../shared/errors.ts";
 import { ssoExpired } from "../clouds/aws/errors.ts";
 import type { Context } from "./context.ts";
-import { loginIn, withRelogin } from "./relogin.ts";
+import { createRelogin, loginIn, withRelogin } from "./relogin.ts";
 
 function context(
   options: { readonly isTTY?: boolean; readonly local?: boolean } = {},
@@ -47,6 +47,21 @@ describe("withRelogin", () => {
   it("tries once only", async () => {
     const run = (): Promise<never> => Promise.reject(ssoExpired("dev"));
     await expect(withRelogin(context(), run, () => Promise.resolve())).rejects.toThrow("expired");
+  });
+});
+
+describe("createRelogin", () => {
+  it("logs in once for all that run side by side", async () => {
+    const ctx = context();
+    let logins = 0;
+    const relogin = createRelogin(ctx, () => {
+      logins += 1;
+      return Promise.resolve();
+    });
+    const runs = [expiringRun(), expiringRun()];
+    expect(await Promise.all(runs.map(({ run }) => relogin(run)))).toEqual(["done", "done"]);
+    expect(logins).toBe(1);
+    expect(ctx.said).toHaveLength(1);
   });
 });
 

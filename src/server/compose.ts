@@ -7,6 +7,7 @@ import { SharedClusterLocks } from "../core/clusters/shared-lock.ts";
 import type { PassFailpoint } from "../core/effect.ts";
 import { createPatientClouds } from "../core/provision/patient-clouds.ts";
 import type { BudgetRequest } from "../core/budgets/enforce.ts";
+import type { CloudRegistry } from "../core/ports/cloud.ts";
 import type { ClusterLocks, OperationContext } from "../core/operation.ts";
 import { operations as coreOperations } from "../core/operations.ts";
 import type { OpenDatabase } from "../db/database.ts";
@@ -44,6 +45,8 @@ export interface ServerParts {
   readonly limits: { readonly long: number; readonly short: number };
   readonly maxUploadBytes: number;
   readonly passFailpoint?: PassFailpoint;
+  /** Instead of all clouds of the product. */
+  readonly clouds?: CloudRegistry;
 }
 
 export interface RunningServer {
@@ -59,7 +62,8 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   const onInternalError = (error: unknown, requestId: string): void =>
     logger.error({ err: error, requestId }, "internal error");
   const catalogs = new Catalogs({ directory: paths.catalogs, snapshots: parts.catalogSnapshots });
-  const clouds = createPatientClouds(createCloudRegistry({ home: paths.home, env: parts.env, catalogs }), clock);
+  const all = parts.clouds ?? createCloudRegistry({ home: paths.home, env: parts.env, catalogs });
+  const clouds = createPatientClouds(all, clock);
   const { locks, close: closeLocks } = openLocks(parts);
   const agents = createAgentPool({
     db: database.db,

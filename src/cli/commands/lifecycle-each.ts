@@ -2,6 +2,8 @@ import type { Request } from "../../client/request.ts";
 import { SkyError } from "../../shared/errors.ts";
 import type { Context } from "../context.ts";
 import { printSubmitted } from "../follow.ts";
+import { createRelogin, loginWith, type Relogin } from "../relogin.ts";
+import { ColorFilter } from "../render/color-filter.ts";
 import { makeColors } from "../render/colors.ts";
 import { renderMarkup } from "../render/markup.ts";
 import { Spinner } from "../render/spinner.ts";
@@ -20,6 +22,8 @@ interface EachOptions {
 interface Outcome {
   readonly cluster: string;
   readonly error: SkyError | undefined;
+  /** What the server said meanwhile, such as warnings. */
+  readonly log: Buffer;
 }
 
 /** Acts on clusters in parallel and tells about each as it ends. Exit code 1 when one failed. */
@@ -36,13 +40,25 @@ export async function actOnEach<T>(
   const colors = makeColors(ctx.env, ctx.out.isTTY);
   const spinner = new Spinner(ctx.err, makeColors(ctx.env, ctx.err.isTTY).enabled);
   const noun = `${clusters.length} cluster${clusters.length === 1 ? "" : "s"}`;
-  spinner.start(`[bold cyan]${options.doing} ${noun}[/]`);
-  const requests = clusters.map((cluster) => ({ cluster, request: act(cluster) }));
+  const progress = `[bold cyan]${options.doing} ${noun}[/]`;
+  spinner.start(progress);
+  const requests: Request<T>[] = [];
+  const send = (cluster: string): Request<T> => {
+    const request = act(cluster);
+    requests.push(request);
+    return request;
+  };
+  const relogin = createRelogin(ctx, async (profile) => {
+    spinner.stop();
+    await loginWith(ctx)(profile);
+    spinner.start(progress);
+  });
   try {
     const outcomes = await Promise.all(
-      requests.map(async ({ cluster, request }): Promise<Outcome> => {
-        const outcome = await settle(cluster, request, ctx);
+      clusters.map(async (cluster): Promise<Outcome> => {
+        const outcome = await settle(cluster, { send, relogin, ctx });
         spinner.clear();
+        ctx.out.write(colors.enabled ? outcome.log : new ColorFilter().push(outcome.log));
         const text =
           outcome.error === undefined ? options.success(cluster) : options.failure(cluster, reasonOf(outcome.error));
         ctx.out.write(`${renderMarkup(text, colors.enabled)}\n`);
@@ -52,20 +68,32 @@ export async function actOnEach<T>(
     return summarize(ctx, outcomes, options);
   } catch (error) {
     spinner.stop();
-    if (ctx.signal.aborted) for (const { request } of requests) await noteDetached(ctx, request);
+    if (ctx.signal.aborted) for (const request of requests) await noteDetached(ctx, request);
     throw error;
   } finally {
     spinner.stop();
   }
 }
 
-async function settle<T>(cluster: string, request: Request<T>, ctx: Context): Promise<Outcome> {
+async function settle<T>(
+  cluster: string,
+  tools: { readonly send: (cluster: string) => Request<T>; readonly relogin: Relogin; readonly ctx: Context },
+): Promise<Outcome> {
+  let log: Buffer[] = [];
+  const outcome = (error: SkyError | undefined): Outcome => ({ cluster, error, log: Buffer.concat(log) });
   try {
-    await request;
-    return { cluster, error: undefined };
+    await tools.relogin(async () => {
+      log = [];
+      const request = tools.send(cluster);
+      for await (const event of request.events()) {
+        if (event.kind === "text") log.push(event.bytes);
+      }
+      return await request.result();
+    });
+    return outcome(undefined);
   } catch (error) {
-    if (ctx.signal.aborted || !(error instanceof SkyError)) throw error;
-    return { cluster, error };
+    if (tools.ctx.signal.aborted || !(error instanceof SkyError)) throw error;
+    return outcome(error);
   }
 }
 

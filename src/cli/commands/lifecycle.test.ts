@@ -38,6 +38,12 @@ describe("sky stop and down", () => {
     );
   });
 
+  test("show what the server says meanwhile", async () => {
+    server.routes["POST /stop"] = gives(null, "The session ends soon.\n");
+    const { out } = await sky(["stop", "-y", "a"], { server });
+    expect(out).toMatch(/^The session ends soon\.\nStopping cluster a\.\.\.done\.\n/u);
+  });
+
   test("a no, and the end of input, abort", async () => {
     expect(await sky(["down", "a"], { server, answers: ["n"] })).toMatchInlineSnapshot(`
       {
