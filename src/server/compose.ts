@@ -62,8 +62,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   const onInternalError = (error: unknown, requestId: string): void =>
     logger.error({ err: error, requestId }, "internal error");
   const catalogs = new Catalogs({ directory: paths.catalogs, snapshots: parts.catalogSnapshots });
-  const all = parts.clouds ?? createCloudRegistry({ home: paths.home, env: parts.env, catalogs });
-  const clouds = createPatientClouds(all, clock);
+  const clouds = openClouds(parts, catalogs);
   const { locks, close: closeLocks } = openLocks(parts);
   const agents = createAgentPool({
     db: database.db,
@@ -135,6 +134,11 @@ function ownSubmission({ requestId, operation, cluster }: BudgetRequest): Submis
     isLocalClient: false,
     clientApiVersion: null,
   };
+}
+
+function openClouds(parts: ServerParts, catalogs: Catalogs): CloudRegistry {
+  const all = parts.clouds ?? createCloudRegistry({ home: parts.paths.home, env: parts.env, catalogs });
+  return createPatientClouds(all, parts.clock);
 }
 
 /** With SQLite no other server can use the state; with Postgres several may. */

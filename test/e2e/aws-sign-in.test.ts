@@ -2,8 +2,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { SourceKind } from "../../src/clouds/aws/auth/source.ts";
 import { buildPolicy } from "../../src/clouds/aws/policy/document.ts";
+import { SkyClient } from "../../src/client/sky-client.ts";
 import { findMoto } from "../support/aws/moto.ts";
-import { ACCOUNT, AwsWorld, blockOf, type Env } from "./support/aws-world.ts";
+import { ACCOUNT, AwsWorld, blockOf, SSO_ROLE, SSO_SESSION, type Env } from "./support/aws-world.ts";
 import { findReference } from "./support/reference.ts";
 import { OfficialClient } from "./support/sandbox.ts";
 import { OfficialShell } from "./support/official-shell.ts";
@@ -92,6 +93,21 @@ describe.skipIf(findMoto() === undefined)("sky check aws", () => {
     if (way.repair === undefined) return;
     const repaired = await way.repair(world, env);
     expect(await world.check(repaired)).toMatch(/^ {2}AWS: enabled \[compute, storage\]\n {4}Activated account: /u);
+  });
+
+  it("renews an SSO session once for 50 that ask at its end", async () => {
+    const profile = `[profile many]\nsso_session = corp\n${SSO_ROLE}${SSO_SESSION}`;
+    world.write(".aws/config", profile);
+    world.write(".sky/config.yaml", "aws:\n  capabilities: [storage]\n");
+    const renewable = { refreshToken: "r", clientId: "client", clientSecret: "s" };
+    const times = { expiresAt: "2020-01-01T00:00:00Z", registrationExpiresAt: "2099-01-01T00:00:00Z" };
+    world.writeSsoToken("corp", { accessToken: "at-its-end", ...renewable, ...times });
+    await using client = new SkyClient({ env: world.sandbox.env({ ...world.env, AWS_PROFILE: "many" }) });
+    const calls = (): readonly string[] => world.signIn.calls.filter((call) => /token|federation/u.test(call));
+    const before = calls().length;
+    const answers = await Promise.all(Array.from({ length: 50 }, () => client.check({ infra: ["aws"] })));
+    expect(answers).toEqual(Array.from({ length: 50 }, () => ({ default: { AWS: ["storage"] } })));
+    expect(calls().slice(before)).toEqual(["POST /token", "GET /federation/credentials"]);
   });
 
   it.each(waysIn)("works with $name", async (way) => {
