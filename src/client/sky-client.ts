@@ -17,6 +17,7 @@ import type { WaitOptions } from "./operations.ts";
 import { Request } from "./request.ts";
 import { commonBody } from "./request-body.ts";
 import { Session } from "./session.ts";
+import { StorageNamespace } from "./storage-namespace.ts";
 import type { TaskInput } from "./task-document.ts";
 import type { CloudSession, ClusterHandle, ClusterRecord, CostRecord, JobRecord } from "./wire-types.ts";
 
@@ -53,6 +54,7 @@ export class SkyClient implements AsyncDisposable {
   readonly api: ApiNamespace;
   readonly jobs: JobsNamespace;
   readonly gpus: GpusNamespace;
+  readonly storage: StorageNamespace;
   readonly cwd: string;
   readonly #options: SkyClientOptions;
 
@@ -73,6 +75,7 @@ export class SkyClient implements AsyncDisposable {
     this.api = new ApiNamespace(this);
     this.jobs = new JobsNamespace(this);
     this.gpus = new GpusNamespace(this);
+    this.storage = new StorageNamespace(this);
   }
 
   get endpoint(): Endpoint {

@@ -94,14 +94,21 @@ function withAbsolutePaths(
   const mounts = spec["file_mounts"];
   if (typeof mounts === "object" && mounts !== null && options.workdirOnly !== true) {
     result["file_mounts"] = Object.fromEntries(
-      Object.entries(mounts).map(([target, source]: [string, unknown]) => [
-        target,
-        typeof source === "string" && !/^[a-z0-9]+:\/\//i.test(source) ? absolute(source) : source,
-      ]),
+      Object.entries(mounts).map(([target, source]: [string, unknown]) => [target, mountSource(source, absolute)]),
     );
   }
   if (!client.endpoint.local && Object.keys(mapping).length > 0) result["file_mounts_mapping"] = mapping;
   return result;
+}
+
+/** A local path, or the local paths of a storage object, made absolute. */
+function mountSource(source: unknown, absolute: (path: string) => string): unknown {
+  const local = (path: unknown): unknown =>
+    typeof path === "string" && !/^[a-z0-9]+:\/\//i.test(path) ? absolute(path) : path;
+  if (typeof source !== "object" || source === null) return local(source);
+  const inner: unknown = Reflect.get(source, "source");
+  if (inner === undefined) return source;
+  return { ...source, source: Array.isArray(inner) ? inner.map(local) : local(inner) };
 }
 
 /** JSON is YAML; characters that a YAML 1.1 reader refuses in a stream are escaped. */

@@ -146,3 +146,14 @@ export interface CloudSession {
   /** Seconds since the epoch. */
   readonly expires_at: number;
 }
+
+/** A bucket that SkyPilot made. */
+export interface StorageRecord {
+  readonly name: string;
+  /** Epoch seconds. */
+  readonly launched_at: number;
+  readonly store: readonly string[];
+  /** The command that used it last; empty when it is not known. */
+  readonly last_use: string;
+  readonly status: string;
+}

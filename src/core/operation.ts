@@ -4,6 +4,7 @@ import type { Clock } from "../shared/clock.ts";
 import type { Database } from "../db/schema.ts";
 import type { AgentPeer } from "../shared/agent/peer.ts";
 import type { CloudRegistry } from "./ports/cloud.ts";
+import type { StoreRegistry } from "./ports/object-store.ts";
 
 /** The operation's own log: what `/api/stream` sends. After a restart, lines that are in the file already are not written twice. */
 export interface RequestLog {
@@ -33,6 +34,7 @@ export interface OperationContext {
   readonly caller: Caller;
   readonly db: Kysely<Database>;
   readonly clouds: CloudRegistry;
+  readonly stores: StoreRegistry;
   /** Instance types and prices. */
   readonly catalogs: Catalogs;
   readonly clock: Clock;

@@ -19,6 +19,7 @@ import { statusOperation } from "./clusters/status.ts";
 import { downOperation, stopOperation } from "./clusters/stop.ts";
 import type { Operation } from "./operation.ts";
 import { optimizeOperation } from "./optimizer/operation.ts";
+import { storageDeleteOperation, storageListOperation } from "./storage/operations.ts";
 
 /** Every operation that a request can name, by its wire name. */
 export const operations = {
@@ -44,6 +45,8 @@ export const operations = {
   catalog_update: catalogUpdateOperation,
   list_accelerators: listAcceleratorsOperation,
   list_accelerator_counts: listAcceleratorCountsOperation,
+  storage_ls: storageListOperation,
+  storage_delete: storageDeleteOperation,
   download_logs: downloadLogsOperation,
   hook_logs: hookLogsOperation,
   budget_set: budgetSetOperation,

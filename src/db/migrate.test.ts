@@ -140,6 +140,18 @@ const rows = {
     request_id: "text?",
   },
   users: { id: "text", name: "text", type: "text", created_at: "number", preferred_workspace: "text?" },
+  storage: {
+    name: "text",
+    store: "text",
+    region: "text",
+    status: "text",
+    launched_at: "number",
+    last_use: "text?",
+    handle: "text",
+    user_hash: "text",
+    workspace: "text",
+    cluster_hash: "text?",
+  },
   system_config: { config_key: "text", config_value: "text", updated_at: "number" },
 } as const satisfies { readonly [T in keyof Database]: { readonly [C in keyof Database[T]]-?: Column } };
 
@@ -154,6 +166,7 @@ const PRIMARY_KEYS: Readonly<Record<string, readonly string[]>> = {
   budgets: ["name"],
   cluster_events: ["id"],
   users: ["id"],
+  storage: ["name"],
   system_config: ["config_key"],
 };
 

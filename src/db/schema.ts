@@ -201,6 +201,24 @@ export interface SystemConfigTable {
   updated_at: number;
 }
 
+/** Buckets that the product made, or is making: what `sky storage ls` shows. */
+export interface StorageTable {
+  name: string;
+  /** As `store:` of a task, e.g. `S3`. */
+  store: string;
+  region: string;
+  status: "INIT" | "READY" | "INIT_FAILED" | "UPLOAD_FAILED";
+  launched_at: number;
+  /** The command that used it last. */
+  last_use: string | null;
+  /** JSON: what the official server keeps of it. */
+  handle: string;
+  user_hash: string;
+  workspace: string;
+  /** The cluster with which it goes (`persistent: false`); null = it stays. */
+  cluster_hash: string | null;
+}
+
 export interface Database {
   requests: RequestsTable;
   request_values: RequestValuesTable;
@@ -213,5 +231,6 @@ export interface Database {
   budgets: BudgetsTable;
   cluster_events: ClusterEventsTable;
   users: UsersTable;
+  storage: StorageTable;
   system_config: SystemConfigTable;
 }

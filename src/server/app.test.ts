@@ -298,7 +298,6 @@ test("what `sky status` asks about things that are not there yet is answered as 
     const { detail } = (await got.json()) as { detail: { error: string } };
     expect(JSON.parse(detail.error), path).toMatchObject({ type: "ClusterNotUpError" });
   }
-  expect(await value(await server.get("/storage/ls"))).toEqual([]);
   expect(await value(await server.get("/volumes?refresh=False"))).toEqual([]);
   expect(await value(await server.get("/workspaces"))).toEqual({ default: { writable: true, read_only: false } });
   expect(await (await server.get("/users/me/workspace")).json()).toMatchObject({ workspace: "default" });

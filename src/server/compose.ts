@@ -15,6 +15,7 @@ import type { Logger } from "../platform/logger.ts";
 import type { ServerPaths } from "../platform/server-paths.ts";
 import type { Clock } from "../shared/clock.ts";
 import { createApp } from "./app.ts";
+import { createStoreRegistry } from "../stores/registry.ts";
 import { cachedStatus } from "./cached-status.ts";
 import { startDaemons } from "./daemons/daemons.ts";
 import { ServerConfig } from "./server-config.ts";
@@ -63,17 +64,11 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
     logger.error({ err: error, requestId }, "internal error");
   const catalogs = new Catalogs({ directory: paths.catalogs, snapshots: parts.catalogSnapshots });
   const clouds = openClouds(parts, catalogs);
+  const stores = createStoreRegistry(clouds);
   const { locks, close: closeLocks } = openLocks(parts);
-  const agents = createAgentPool({
-    db: database.db,
-    clouds,
-    clock,
-    locks,
-    agentBundle: parts.agentBundle,
-    onError: (clusterName, error) => logger.warn({ err: error, clusterName }, "agent connection"),
-  });
+  const agents = openAgents(parts, { clouds, locks });
   const config = new ServerConfig(parts.configPath, clock);
-  const contextParts = { ...parts, clouds, catalogs, agents, locks, config };
+  const contextParts = { ...parts, clouds, stores, catalogs, agents, locks, config };
   const createContext = (run: RunInfo): Promise<OperationContext> => createOperationContext(run, contextParts);
   const operations: Record<string, AnyOperation> = {
     ...serverOperations({ cancel: (ids) => queue.cancel(ids), enabledClouds: coreOperations.enabled_clouds }),
@@ -114,6 +109,20 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
       await closeLocks();
     },
   };
+}
+
+function openAgents(
+  parts: ServerParts,
+  shared: { readonly clouds: CloudRegistry; readonly locks: ClusterLocks },
+): ReturnType<typeof createAgentPool> {
+  const { database, clock, logger, agentBundle } = parts;
+  return createAgentPool({
+    ...shared,
+    db: database.db,
+    clock,
+    agentBundle,
+    onError: (clusterName, error) => logger.warn({ err: error, clusterName }, "agent connection"),
+  });
 }
 
 /** A request that the server makes by itself, as the cluster's owner in the cluster's workspace. */

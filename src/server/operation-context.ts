@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import type { Catalogs } from "../catalog/catalogs.ts";
 import type { AgentConnections, ClusterLocks, OperationContext } from "../core/operation.ts";
 import type { CloudRegistry } from "../core/ports/cloud.ts";
+import type { StoreRegistry } from "../core/ports/object-store.ts";
 import { PermissionDeniedError } from "../shared/errors.ts";
 import type { ServerPaths } from "../platform/server-paths.ts";
 import type { Clock } from "../shared/clock.ts";
@@ -11,6 +12,7 @@ import { blobDirectory } from "./uploads/blob-store.ts";
 
 export interface ContextParts {
   readonly clouds: CloudRegistry;
+  readonly stores: StoreRegistry;
   readonly catalogs: Catalogs;
   readonly agents: AgentConnections;
   readonly locks: ClusterLocks;
@@ -35,6 +37,7 @@ export async function createOperationContext(run: RunInfo, parts: ContextParts):
     caller: { ...input.caller, workspace },
     db: run.db,
     clouds: parts.clouds,
+    stores: parts.stores,
     catalogs: parts.catalogs,
     clock: parts.clock,
     log: run.log,

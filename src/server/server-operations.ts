@@ -38,7 +38,6 @@ export function serverOperations(options: {
     quick("enabled_clouds_batch", (body: EnabledCloudsBatchBody, context) =>
       enabledCloudsBatch(body, context, options),
     ),
-    quick("storage_ls", () => []),
     quick("volume_list", () => []),
     quick("jobs.queue", noController("No in-progress managed jobs.")),
     quick("jobs.queue_v2", noController("No in-progress managed jobs.")),

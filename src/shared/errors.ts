@@ -54,6 +54,31 @@ export class StorageSpecError extends SkyError {
   override readonly status = 400;
 }
 
+/** A bucket could not be made. */
+export class StorageBucketCreateError extends SkyError {
+  readonly code = "STORAGE_BUCKET_CREATE";
+  override readonly wireName = "StorageBucketCreateError";
+}
+
+/** A bucket is not there, or not open to the caller. */
+export class StorageBucketGetError extends SkyError {
+  readonly code = "STORAGE_BUCKET_GET";
+  override readonly wireName = "StorageBucketGetError";
+  override readonly status = 409;
+}
+
+/** A bucket could not be removed. */
+export class StorageBucketDeleteError extends SkyError {
+  readonly code = "STORAGE_BUCKET_DELETE";
+  override readonly wireName = "StorageBucketDeleteError";
+}
+
+/** Files did not get into a bucket. */
+export class StorageUploadError extends SkyError {
+  readonly code = "STORAGE_UPLOAD";
+  override readonly wireName = "StorageUploadError";
+}
+
 /** The command line itself is wrong (exit code 2, as Click has it). */
 export class UsageError extends SkyError {
   readonly code = "USAGE";

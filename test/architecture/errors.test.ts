@@ -45,8 +45,12 @@ const REBUILT_BY_THE_OFFICIAL_CLIENT = new Set([
   "ResourcesMismatchError",
   "ResourcesUnavailableError",
   "RuntimeError",
+  "StorageBucketCreateError",
+  "StorageBucketDeleteError",
+  "StorageBucketGetError",
   "StorageError",
   "StorageSpecError",
+  "StorageUploadError",
   "UsageError",
   "ValueError",
 ]);
@@ -87,7 +91,11 @@ it("every error has its row: class, code, wire name, HTTP status, exit code", ()
     RequestNotFoundError | REQUEST_NOT_FOUND | ValueError | 404 | 1
     ResourcesMismatchError | RESOURCES_MISMATCH | ResourcesMismatchError | 409 | 1
     ResourcesUnavailableError | RESOURCES_UNAVAILABLE | ResourcesUnavailableError | 409 | 1
+    StorageBucketCreateError | STORAGE_BUCKET_CREATE | StorageBucketCreateError | 500 | 1
+    StorageBucketDeleteError | STORAGE_BUCKET_DELETE | StorageBucketDeleteError | 500 | 1
+    StorageBucketGetError | STORAGE_BUCKET_GET | StorageBucketGetError | 409 | 1
     StorageSpecError | STORAGE_SPEC | StorageSpecError | 400 | 1
+    StorageUploadError | STORAGE_UPLOAD | StorageUploadError | 500 | 1
     UnknownOutcomeError | UNKNOWN_OUTCOME | RuntimeError | 502 | 1
     UsageError | USAGE | UsageError | 400 | 2"
   `);

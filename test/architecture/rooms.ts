@@ -18,7 +18,7 @@ export const rooms = {
   platform: { rooms: ["shared"], packages: ["pino"], node: true },
   client: { rooms: adapter, packages: [], node: true },
   runners: { rooms: adapter, packages: [], node: true },
-  stores: { rooms: adapter, packages: [], node: true },
+  stores: { rooms: adapter, packages: ["@aws-sdk/client-s3", "@aws-sdk/s3-request-presigner"], node: true },
   catalog: { rooms: adapter, packages: [], node: true },
   db: { rooms: adapter, packages: ["kysely", "pg", "@electric-sql/pglite"], node: true },
   clouds: { rooms: [...adapter, "runners", "catalog"], packages: awsClients, node: true },

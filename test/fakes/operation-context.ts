@@ -11,6 +11,7 @@ import { openCatalogs } from "../support/catalogs.ts";
 import { createPatientClouds } from "../../src/core/provision/patient-clouds.ts";
 import { openDatabase, type OpenDatabase } from "../../src/db/database.ts";
 import { insertRequest } from "../../src/db/queries/requests.ts";
+import { createStoreRegistry } from "../../src/stores/registry.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 
@@ -109,6 +110,7 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
         caller: { userId: request.user ?? "0a1b2c3d", userName: "alice", workspace: "default" },
         db: database.db,
         clouds,
+        stores: createStoreRegistry(clouds),
         catalogs,
         clock,
         log: new MemoryLog(),

@@ -143,6 +143,7 @@ function toContext(run: RunInfo, options: { readonly paths: ServerPaths; readonl
     caller: { ...run.input.caller, workspace: "default" },
     db: run.db,
     clouds: { names: () => [], load: missing },
+    stores: { types: () => [], load: missing },
     catalogs: openCatalogs(options.paths.home),
     clock: options.clock,
     log: run.log,

@@ -1,6 +1,6 @@
 import { AgentPeerError, isConnectionLoss } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import type { ContainerSpec, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, FetchFile, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { nodeName } from "../jobs/job-text.ts";
 import type { ClusterNode, NodeExec, NodeSync } from "../node/cluster-node.ts";
@@ -139,6 +139,10 @@ export class RemoteNode implements ClusterNode, Member {
 
   async prepareContainer(spec: ContainerSpec): Promise<void> {
     await this.#call((peer) => peer.call("prepare_container", spec));
+  }
+
+  fetch(dest: string, files: readonly FetchFile[], signal: AbortSignal): Promise<FetchResult> {
+    return this.#call((peer) => peer.call("fetch", { dest, files }, { signal }));
   }
 
   async sync(dest: string, entries: readonly SyncEntry[], signal: AbortSignal): Promise<NodeSync> {

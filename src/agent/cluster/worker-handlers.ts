@@ -27,6 +27,7 @@ export function createWorkerMethods({ node, stop }: WorkerHandlerOptions): Metho
       await node.prepareContainer(spec);
       return {};
     },
+    fetch: ({ dest, files }, { signal }) => node.fetch(dest, files, signal),
     stop_node: async (params) => {
       await stop(params);
       return {};

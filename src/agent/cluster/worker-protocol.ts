@@ -1,4 +1,11 @@
-import type { ContainerSpec, LogFile, ShutdownParams, SyncEntry } from "../../shared/agent/protocol.ts";
+import type {
+  ContainerSpec,
+  FetchFile,
+  FetchResult,
+  LogFile,
+  ShutdownParams,
+  SyncEntry,
+} from "../../shared/agent/protocol.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 import type { MemberFacts } from "./members.ts";
 
@@ -29,6 +36,10 @@ export interface WorkerMethods {
     readonly result: { readonly hasTerminal: boolean };
   };
   readonly prepare_container: { readonly params: ContainerSpec; readonly result: Record<string, never> };
+  readonly fetch: {
+    readonly params: { readonly dest: string; readonly files: readonly FetchFile[] };
+    readonly result: FetchResult;
+  };
   readonly stop_node: { readonly params: StopNode; readonly result: Record<string, never> };
 }
 

@@ -1,4 +1,4 @@
-import type { ContainerSpec, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, FetchFile, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 
 export interface NodeExec {
@@ -40,5 +40,6 @@ export interface ClusterNode {
   exec(request: NodeExec): Promise<number>;
   /** Makes the container that tasks run in, or starts it again. */
   prepareContainer(spec: ContainerSpec): Promise<void>;
+  fetch(dest: string, files: readonly FetchFile[], signal: AbortSignal): Promise<FetchResult>;
   sync(dest: string, entries: readonly SyncEntry[], signal: AbortSignal): Promise<NodeSync>;
 }

@@ -1,10 +1,11 @@
 import { join } from "node:path";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
-import type { ContainerSpec, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, FetchFile, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { readChunk, tailFile } from "../logs/tail-file.ts";
 import { containerDestination } from "../container/links.ts";
 import type { NodeContainer } from "../container/node-container.ts";
+import { fetchFiles } from "../sync/fetch-files.ts";
 import { beginSync } from "../sync/receive-files.ts";
 import type { TaskRunner } from "../tasks/task-runner.ts";
 import { jobOfTask, type TaskExit, type TaskSpec } from "../tasks/task-types.ts";
@@ -118,5 +119,19 @@ export class LocalNode implements ClusterNode {
         await container.link(link);
       },
     };
+  }
+
+  /** In a container the place that the destination leads to lies in what it mounts. */
+  async fetch(dest: string, files: readonly FetchFile[], signal: AbortSignal): Promise<FetchResult> {
+    const { home, power, clock, container } = this.#options;
+    const options = { home, mayUseSudo: power === "poweroff", clock, signal };
+    if (!container.isUsed) return fetchFiles(dest, files, options);
+    const { dest: mounted, link } = containerDestination(dest);
+    const result = await fetchFiles(mounted, files, options);
+    if (link !== undefined) {
+      await container.ensureRunning();
+      await container.link(link);
+    }
+    return result;
   }
 }

@@ -63,6 +63,10 @@ export function createMethods(options: HandlerOptions): MethodHandlers<AgentMeth
       await options.shutdown(params);
       return {};
     },
+    fetch: async ({ dest, files }, { signal }) => {
+      const results = await Promise.all(options.nodes().map((node) => node.fetch(dest, files, signal)));
+      return results.reduce((most, one) => (one.bytes > most.bytes ? one : most));
+    },
     fail_unfinished: ({ key }) => replies.once(key, async () => ({ jobIds: await queue.failUnfinished() })),
   };
 }

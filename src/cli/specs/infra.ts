@@ -76,6 +76,7 @@ export const storageLsSpec = commandSpec({
   options: {
     config: configOption,
     verbose: verboseOption,
+    outputFormat: outputOption,
   },
 });
 

@@ -20,6 +20,7 @@ export const FEATURES = {
   ssm: "SSH through Session Manager",
   s3: "read and write buckets",
   buckets: "create and delete buckets",
+  "bucket-care": "close new buckets explicitly, delete those with old versions",
   kms: "disks encrypted with a key of your own",
   explain: "let SkyPilot look up what it may do and decode refusals",
 } as const satisfies Record<string, string>;
@@ -155,6 +156,8 @@ export const STATEMENTS = {
   S3Buckets: { feature: "s3", tiers: ["user", "node"], resources: [BUCKETS] },
   S3List: { feature: "s3", tiers: ["user", "node"], resources: ["*"] },
   S3Manage: { feature: "buckets", tiers: ["user"], resources: [BUCKETS] },
+  S3Care: { feature: "bucket-care", tiers: ["user"], resources: [BUCKETS] },
+  S3Versions: { feature: "bucket-care", tiers: ["user"], resources: [OBJECTS] },
   Kms: { feature: "kms", tiers: ["user"], resources: ["arn:PARTITION:kms:REGION:ACCOUNT:key/*"] },
   Simulate: { feature: "explain", tiers: ["user"], resources: [iam("user/*"), iam("role/*")] },
   Decode: { feature: "explain", tiers: ["user"], resources: ["*"] },
@@ -304,6 +307,22 @@ export const ACTIONS: readonly ActionRow[] = [
   row("S3Manage", "s3:CreateBucket", { needs: ["buckets"] }),
   row("S3Manage", "s3:DeleteBucket", { needs: ["buckets"] }),
   row("S3Manage", "s3:PutBucketTagging", { needs: ["buckets"], without: "new buckets carry no labels" }),
+  row("S3Care", "s3:PutBucketPublicAccessBlock", {
+    needs: ["buckets"],
+    without: "that a new bucket is closed to the public rests on S3's own default",
+  }),
+  row("S3Care", "s3:ListBucketVersions", {
+    needs: ["buckets"],
+    without: "a bucket with old versions cannot be emptied, so it is not deleted",
+  }),
+  row("S3Care", "s3:ListBucketMultipartUploads", {
+    needs: ["buckets"],
+    without: "parts of broken uploads stay until their bucket is deleted",
+  }),
+  row("S3Versions", "s3:DeleteObjectVersion", {
+    needs: ["buckets"],
+    without: "a bucket with old versions cannot be emptied, so it is not deleted",
+  }),
   row("Kms", "kms:CreateGrant"),
   row("Kms", "kms:GenerateDataKeyWithoutPlaintext"),
   row("Kms", "kms:Decrypt"),

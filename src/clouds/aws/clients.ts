@@ -33,6 +33,8 @@ export interface AwsClients {
   s3(region?: string): Promise<S3Client>;
   quotas(region?: string): Promise<ServiceQuotasClient>;
   sts(): Promise<STSClient>;
+  /** Asks STS what an encoded refusal says. */
+  decode: DecodeMessage;
   /** Gives back sockets. */
   close(): void;
 }
@@ -97,6 +99,7 @@ export function openClients(session: AwsSession): AwsClients {
         const { STSClient } = await import("@aws-sdk/client-sts");
         return ready(new STSClient(options("sts", session.region)), "sts", session.region);
       }),
+    decode,
     close: () => {
       for (const client of opened.values()) {
         // A client that could not be opened has nothing to give back; its error went to who asked for it.

@@ -19,6 +19,7 @@ import type { FetchText } from "./nodes/own-address.ts";
 import { awsOffers } from "./offers.ts";
 import { policyCommand } from "./policy/command.ts";
 import { permissionsCommand } from "./preflight/command.ts";
+import { serviceAccess } from "./service-access.ts";
 import { setupCommand } from "./setup/command.ts";
 import { configureSsoCommand } from "./sso/configure-command.ts";
 import { loginCommand } from "./sso/login-command.ts";
@@ -44,6 +45,7 @@ export function createAwsCloud(options: {
     identity: async (context) => stableIdentity(await auth.open(context).identity()),
     credentials: (context) => summarize(auth, context),
     knownCredentials: (context) => known(auth, context),
+    serviceAccess: (service, context) => serviceAccess(auth.open(context).session, service),
     offers: (request, context) => {
       const catalog = options.catalogs.find("aws");
       if (catalog === undefined) throw new Error("The catalog of AWS is missing.");

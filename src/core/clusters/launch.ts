@@ -8,6 +8,7 @@ import { describePlan } from "../optimizer/operation.ts";
 import type { DagPlacement } from "../optimizer/placement.ts";
 import type { Plan } from "../../shared/wire/plan.ts";
 import { greet } from "../provision/renew.ts";
+import { requireStorage, syncStorage } from "../storage/sync-storage.ts";
 import type { Task } from "../task/task.ts";
 import { applyAutostop, resolveAutostop } from "./autostop-settings.ts";
 import type { LaunchBody } from "./bodies.ts";
@@ -51,6 +52,7 @@ async function runLaunch(body: LaunchBody, context: OperationContext): Promise<L
   refuseUnsupported(body);
   const input = readTask(body.task, context);
   await requireSources(input.task, context);
+  if (body.dryrun !== true) await requireStorage(input.task, context);
   await waitForAutostop(body.cluster_name, context);
   if (body.dryrun === true) return dryRun(body, input.task, context);
   return withClusterLock(body.cluster_name, context, () => launchLocked(body, input, context));
@@ -254,12 +256,14 @@ async function runStages(launch: Staged, context: OperationContext): Promise<Lau
 async function syncFiles(launch: Staged, context: OperationContext): Promise<Readonly<Record<string, unknown>>> {
   const { cluster, agent, input, plan } = launch;
   const { task } = input;
-  if (task.workdir === undefined && Object.keys(task.fileMounts).length === 0) return {};
+  const mounts = { ...task.fileMounts, ...task.storageMounts };
+  if (task.workdir === undefined && Object.keys(mounts).length === 0) return {};
   const sync = { cluster, agent, task, runTimestamp: plan.runTimestamp };
   context.log.line(messages.step("Syncing files."));
   await noteProgress(context, cluster.row, "ready", "Syncing files to cluster");
   const metadata = await syncWorkdir(sync, context);
   await syncFileMounts(sync, context);
+  await syncStorage({ ...sync, command: launch.body.entrypoint_command ?? null }, context);
   return metadata;
 }
 

@@ -4,6 +4,7 @@ import type { Operation, OperationContext } from "../operation.ts";
 import type { Cloud } from "../ports/cloud.ts";
 import type { StopOrDownBody } from "./bodies.ts";
 import { clusterRef, cloudContext, requireCluster, type Cluster } from "./cluster.ts";
+import { removeClusterStorage } from "../storage/remove.ts";
 import { yellow } from "./messages.ts";
 import { checkOwner } from "./owner.ts";
 import { forgetCluster } from "./refresh.ts";
@@ -87,6 +88,7 @@ async function takeDownLocked(request: TakeDown, context: OperationContext): Pro
       await verify(request, context);
     });
   });
+  if (kind === "down") await removeClusterStorage(row.cluster_hash, context);
   await context.effect(`${kind}.row`, async () => {
     if (kind === "down") {
       await forgetCluster(row, context, "Cluster was terminated by the user.");

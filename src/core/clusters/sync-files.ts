@@ -7,6 +7,7 @@ import { GIT_WORKDIR_SCRIPT, gitWorkdirEnvironment } from "../files/git-workdir.
 import { syncTree, type SyncRequest, type SyncSummary } from "../files/sync.ts";
 import type { OperationContext } from "../operation.ts";
 import type { Task } from "../task/task.ts";
+import { isCloudUri } from "../task/cloud-uri.ts";
 import type { Cluster } from "./cluster.ts";
 import * as messages from "./messages.ts";
 import { openRunLog, runLogDir, type RunLog } from "./provision-log.ts";
@@ -45,7 +46,12 @@ function lookForSources(task: Pick<Task, "workdir" | "fileMounts">, context: Ope
       );
     }
   }
-  for (const path of Object.values(task.fileMounts)) requireMountSource(path, context);
+  for (const [, path] of localMounts(task)) requireMountSource(path, context);
+}
+
+/** Mounts of files and directories on the client's machine; buckets and files of the web are `storage/`'s. */
+function localMounts(task: Pick<Task, "fileMounts">): readonly (readonly [dest: string, path: string])[] {
+  return Object.entries(task.fileMounts).filter(([, source]) => !isCloudUri(source));
 }
 
 function requireMountSource(path: string, context: OperationContext): string {
@@ -150,7 +156,7 @@ function cloneFailed(url: string, exitCode: number, output: string): CommandErro
 
 /** Copies the task's local file_mounts to every node, one after the other. */
 export async function syncFileMounts(sync: FileSync, context: OperationContext): Promise<void> {
-  const mounts = Object.entries(sync.task.fileMounts);
+  const mounts = localMounts(sync.task);
   if (mounts.length === 0) return;
   const log = openSyncLog(sync, "file_mounts.log", context);
   const hint = messages.viewServerLog(`${sync.runTimestamp}/file_mounts.log`);

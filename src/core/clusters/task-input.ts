@@ -3,6 +3,7 @@ import { InvalidValueError, NotAvailableYetError } from "../../shared/errors.ts"
 import type { Resources } from "../resources/resources.ts";
 import { dumpDag } from "../task/dump.ts";
 import { catalogFacts } from "../optimizer/catalog-facts.ts";
+import { remoteMounts } from "../storage/mounts.ts";
 import { parseTaskYaml } from "../task/parse.ts";
 import type { Dag, Task } from "../task/task.ts";
 import type { OperationContext } from "../operation.ts";
@@ -37,10 +38,7 @@ function displayOf(dag: Dag, task: Task): string {
 }
 
 function refuseUnavailable(task: Task): void {
-  const isBucket = (source: string): boolean => /^[a-z0-9]+:\/\//.test(source);
-  if (Object.keys(task.storageMounts).length > 0 || Object.values(task.fileMounts).some(isBucket)) {
-    throw new NotAvailableYetError("Storage mounts and file mounts from buckets are not available in this version.");
-  }
+  remoteMounts(task);
   if (Object.keys(task.volumes).length > 0)
     throw new NotAvailableYetError("Volumes are not available in this version.");
   if (task.managedSecretNames.length > 0 || task.managedSecrets.length > 0) {

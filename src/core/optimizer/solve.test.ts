@@ -115,20 +115,26 @@ test("data keeps a task on the cloud where it is, until moving is the cheaper", 
   expect(plan(5)).toEqual([0, 1]);
 });
 
-test.each(["cost", "time"] as const)("1,000 candidates for each of 10 tasks take less than 100 ms (%s)", (minimize) => {
-  const places = ["aws", "gcp", "azure", "oci", "kubernetes"];
-  const tasks = Array.from({ length: 10 }, (_, task) =>
-    Array.from({ length: 1000 }, (__, at) => ({
-      place: places[at % places.length] ?? "aws",
-      usd: ((at * 7919 + task * 104_729) % 1000) / 100,
-      hours: 1 + ((at * 31 + task * 17) % 7) / 10,
-    })),
-  );
-  const move = (from: string): { usd: number; hours: number } => ({ usd: from.length / 10, hours: 0.1 });
-  const edges = tasks.flatMap((_, to) =>
-    to === 0 ? [] : [...new Set([Math.floor((to - 1) / 2), to - 1])].map((from) => ({ from, to, move })),
-  );
-  const started = performance.now();
-  solve({ tasks, edges, minimize });
-  expect(performance.now() - started).toBeLessThan(100);
-});
+test.each(["cost", "time"] as const)(
+  "1,000 candidates for each of 10 tasks are solved, no dearer than each task's best by itself with its moves (%s)",
+  (minimize) => {
+    const places = ["aws", "gcp", "azure", "oci", "kubernetes"];
+    const tasks = Array.from({ length: 10 }, (_, task) =>
+      Array.from({ length: 1000 }, (__, at) => ({
+        place: places[at % places.length] ?? "aws",
+        usd: ((at * 7919 + task * 104_729) % 1000) / 100,
+        hours: 1 + ((at * 31 + task * 17) % 7) / 10,
+      })),
+    );
+    const move = (from: string): { usd: number; hours: number } => ({ usd: from.length / 10, hours: 0.1 });
+    const edges = tasks.flatMap((_, to) =>
+      to === 0 ? [] : [...new Set([Math.floor((to - 1) / 2), to - 1])].map((from) => ({ from, to, move })),
+    );
+    const problem: PlacementProblem = { tasks, edges, minimize };
+    const alone = tasks.map((options) =>
+      options.reduce((best, option, at) => (option.usd < (options[best]?.usd ?? Infinity) ? at : best), 0),
+    );
+    const [picked, greedy] = [totalOf(problem, solve(problem)), totalOf(problem, alone)];
+    expect(picked[0]).toBeLessThanOrEqual(greedy[0]);
+  },
+);

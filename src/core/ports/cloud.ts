@@ -46,6 +46,33 @@ export interface CredentialSummary {
   readonly expiresAtMs?: number;
 }
 
+/** With what another adapter calls the cloud's services, e.g. an object store. */
+export interface ServiceAccess {
+  /** Region of calls that name none. */
+  readonly region: string;
+  /** URL that is not the provider's own. */
+  readonly endpoint?: string;
+  /** Asked before each call, so that refreshed keys count at once. */
+  credentials(): Promise<ServiceCredentials>;
+  /** Turns a refusal of a call into an error that names the permission; gives other errors back as they are. */
+  explain(error: unknown, call: ServiceCall): Promise<unknown>;
+}
+
+export interface ServiceCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  readonly expiration?: Date;
+}
+
+export interface ServiceCall {
+  /** As the provider names it, e.g. `CreateBucket`. */
+  readonly operation: string;
+  readonly region: string;
+  readonly bucket?: string;
+  readonly key?: string;
+}
+
 /** What a cloud's own command may use besides the cloud's context. */
 export interface CloudCommandContext extends CloudContext {
   /** Shows a line to the user who waits. */
@@ -263,6 +290,8 @@ export interface Cloud {
   readonly knownCredentials?: (context: CloudContext) => CredentialSummary | undefined;
   /** Makes the cloud's catalog new from what the cloud itself says, region by region; goes on where an earlier run ended. */
   readonly refreshCatalog?: (wish: CatalogRefresh, context: CloudContext) => Promise<void>;
+  /** Keys and place for adapters of the cloud's other services. Throws when there are no credentials. */
+  readonly serviceAccess?: (service: string, context: CloudContext) => ServiceAccess;
   /** Commands that only this cloud has, by name: `sky <cloud> <name>`. */
   readonly commands?: Readonly<Record<string, CloudCommand>>;
   /** How to reach an instance. */

@@ -5,6 +5,7 @@ import { countClusterChanges } from "./0003_count_cluster_changes.ts";
 import { lockClusters } from "./0004_lock_clusters.ts";
 import { chargeClusters } from "./0006_charge_clusters.ts";
 import { addNodeWish } from "./0007_add_node_wish.ts";
+import { addStorage } from "./0008_add_storage.ts";
 
 /** Every migration in order; the last one's name stands in `latest-migration.ts`. */
 export const migrations: readonly Migration[] = [
@@ -14,4 +15,5 @@ export const migrations: readonly Migration[] = [
   lockClusters,
   chargeClusters,
   addNodeWish,
+  addStorage,
 ];

@@ -25,6 +25,7 @@ import { ServeStatusBody } from "../../shared/wire/serve.ts";
 import { StartBody } from "../../shared/wire/start.ts";
 import { StatusBody } from "../../shared/wire/status.ts";
 import { StopBody } from "../../shared/wire/stop.ts";
+import { StorageDeleteBody } from "../../shared/wire/storage-delete.ts";
 import { OptimizeBody } from "../../shared/wire/validate.ts";
 
 /** An endpoint that stores a request and answers with its id. */
@@ -107,6 +108,7 @@ export const operationRoutes: readonly OperationRoute[] = [
   post("/api/cancel", ApiCancelBody, { operation: "api_cancel", summary: "Cancel requests." }),
   get("/workspaces", CommonBody, { operation: "workspaces.get", summary: "List workspaces." }),
   get("/storage/ls", CommonBody, { operation: "storage_ls", summary: "List storage." }),
+  post("/storage/delete", StorageDeleteBody, { operation: "storage_delete", summary: "Delete storage." }),
   get("/volumes", CommonBody, { operation: "volume_list", summary: "List volumes." }),
   post("/jobs/queue", JobsQueueBody, { operation: "jobs.queue", summary: "List managed jobs." }),
   post("/jobs/queue/v2", JobsQueueBody, { operation: "jobs.queue_v2", summary: "List managed jobs." }),
@@ -116,7 +118,6 @@ export const operationRoutes: readonly OperationRoute[] = [
 
 /** Endpoints of the protocol that this release does not serve: `[method, path, wire name]`. */
 export const unsupportedRoutes: readonly (readonly ["GET" | "POST", string, string])[] = [
-  ["POST", "/storage/delete", "storage_delete"],
   ["POST", "/jobs/launch", "jobs.launch"],
   ["POST", "/jobs/cancel", "jobs.cancel"],
   ["POST", "/jobs/wait", "jobs.wait"],

@@ -1,6 +1,7 @@
 import type { Hono } from "hono";
 import { listClusterNames } from "../../db/queries/clusters.ts";
 import { listRequests } from "../../db/queries/requests.ts";
+import { listStorage } from "../../db/queries/storage.ts";
 import type { AppDependencies, AppEnv } from "../app-types.ts";
 
 const MAX_COMPLETIONS = 200;
@@ -11,7 +12,15 @@ export function addSmallRoutes(app: Hono<AppEnv>, deps: AppDependencies): void {
     const names = await listClusterNames(deps.db);
     return c.json(startingWith(names, c.req.query("incomplete")));
   });
-  app.get("/api/completion/storage_name", (c) => c.json([]));
+  app.get("/api/completion/storage_name", async (c) => {
+    const rows = await listStorage(deps.db);
+    return c.json(
+      startingWith(
+        rows.map((row) => row.name),
+        c.req.query("incomplete"),
+      ),
+    );
+  });
   app.get("/api/completion/volume_name", (c) => c.json([]));
   app.get("/api/completion/api_request", async (c) => {
     const rows = await listRequests(deps.db, { limit: 1000 });

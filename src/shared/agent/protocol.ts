@@ -249,6 +249,31 @@ export interface SyncNeed {
   readonly need: readonly number[];
 }
 
+/** A file to download. */
+export interface FetchFile {
+  /** Relative to the request's `dest`; "" when dest itself is the file. */
+  readonly path: string;
+  /** Carries the right to read; never logged with its query. */
+  readonly url: string;
+  /** Bytes; absent = whatever comes. */
+  readonly size?: number;
+  /** What the file's time becomes; with the size it tells whether the file is there already. */
+  readonly mtimeMs?: number;
+}
+export interface FetchParams {
+  readonly key: string;
+  /** As in `sync`. */
+  readonly dest: string;
+  readonly files: readonly FetchFile[];
+}
+/** Of the node that has done the most. */
+export interface FetchResult {
+  readonly files: number;
+  readonly bytes: number;
+  /** Files that were there already. */
+  readonly unchanged: number;
+}
+
 /** Runs a shell command on nodes outside the job queue (git workdir, mounts, sync helpers); output comes as data frames. */
 export interface ExecParams {
   readonly key: string;
@@ -314,6 +339,8 @@ export interface AgentMethods {
   /** Makes the container on every node, or starts it again; what is right already is left alone. Pulling may take minutes. */
   readonly prepare_container: { readonly params: ContainerSpec; readonly result: Record<string, never> };
   readonly shutdown: { readonly params: ShutdownParams; readonly result: Record<string, never> };
+  /** Every node downloads the files by itself. May be repeated: what is there is left as it is. */
+  readonly fetch: { readonly params: FetchParams; readonly result: FetchResult };
   /** After a stop and start: jobs that were not finished become FAILED_DRIVER. */
   readonly fail_unfinished: {
     readonly params: { readonly key: string };
@@ -347,6 +374,8 @@ export type AgentErrorCode =
   | "PATH_EXISTS"
   | "NO_SPACE"
   | "NODE_UNREACHABLE"
+  | "FETCH_REFUSED"
+  | "FETCH_FAILED"
   | "NOT_ALLOWED"
   | "CONTAINER_FAILED"
   | "INTERNAL";

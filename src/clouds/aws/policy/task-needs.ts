@@ -23,6 +23,7 @@ const CAPABILITIES_OF: Readonly<Record<Feature, readonly AwsCapability[]>> = {
   ssm: ["ssm"],
   s3: ["s3-read", "s3-write"],
   buckets: ["buckets"],
+  "bucket-care": ["buckets"],
   kms: [],
   explain: [],
 };

@@ -1,0 +1,67 @@
+import { get as getPlain, Agent as PlainAgent, type IncomingMessage } from "node:http";
+import { get as getSecure, Agent as SecureAgent } from "node:https";
+import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+
+const MAX_REDIRECTS = 5;
+/** A server that sends nothing for this long is given up. */
+const IDLE_MS = 60_000;
+
+/** A refusal that a repetition does not change. */
+export class HttpRefusal extends AgentPeerError {
+  constructor(status: number, place: string) {
+    super("FETCH_REFUSED", `${place} answered with HTTP status ${status}.`);
+  }
+}
+
+/** Connections that are kept between requests. */
+export interface HttpConnections {
+  get(url: string, options: { readonly range?: string; readonly signal: AbortSignal }): Promise<IncomingMessage>;
+  close(): void;
+}
+
+export function openConnections(): HttpConnections {
+  const settings = { keepAlive: true, maxSockets: 64 };
+  const plain = new PlainAgent(settings);
+  const secure = new SecureAgent(settings);
+  const once = (url: URL, options: { readonly range?: string; readonly signal: AbortSignal }) =>
+    new Promise<IncomingMessage>((resolve, reject) => {
+      const headers = options.range === undefined ? {} : { range: options.range };
+      const wish = { headers, signal: options.signal };
+      const request =
+        url.protocol === "https:"
+          ? getSecure(url, { ...wish, agent: secure }, resolve)
+          : getPlain(url, { ...wish, agent: plain }, resolve);
+      request.setTimeout(IDLE_MS, () => request.destroy(new Error(`${placeOf(url)} sent nothing for a minute`)));
+      request.on("error", reject);
+    });
+  return {
+    get: async (url, options) => {
+      let target = new URL(url);
+      for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
+        const response = await once(target, options);
+        const { statusCode: status = 0, headers } = response;
+        if (status === 200 || status === 206) return response;
+        response.resume();
+        if (status < 300 || status >= 400 || headers.location === undefined) throw refusal(status, target);
+        target = new URL(headers.location, target);
+      }
+      throw new HttpRefusal(310, `${placeOf(target)} (after ${MAX_REDIRECTS} redirects)`);
+    },
+    close: () => {
+      plain.destroy();
+      secure.destroy();
+    },
+  };
+}
+
+function refusal(status: number, url: URL): Error {
+  const isPassing = status >= 500 || status === 429 || status === 408;
+  return isPassing
+    ? new Error(`${placeOf(url)} answered with HTTP status ${status}`)
+    : new HttpRefusal(status, placeOf(url));
+}
+
+/** The query is left out: it may carry the right to read. */
+export function placeOf(url: URL): string {
+  return `${url.origin}${url.pathname}`;
+}

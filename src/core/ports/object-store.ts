@@ -1,0 +1,93 @@
+import type { CloudContext } from "./cloud.ts";
+
+/** As `store:` of a task names them. */
+export type StoreType = "S3";
+
+/** A bucket as the caller's credentials see it. */
+export type BucketState =
+  | { readonly kind: "exists"; readonly region: string }
+  | { readonly kind: "missing" }
+  /** It is there, and somebody else's or closed to the caller. */
+  | { readonly kind: "forbidden" };
+
+/** Part of a bucket. */
+export interface ObjectPlace {
+  readonly bucket: string;
+  /** Region of the bucket. */
+  readonly region: string;
+  /** Without slash at either end; "" = the whole bucket. */
+  readonly prefix: string;
+}
+
+export interface StoredObject {
+  /** Whole key, the place's prefix included. */
+  readonly key: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly modifiedMs: number;
+  /** Without quotes; the MD5 of the content in hex where the object came in one part, otherwise something else. */
+  readonly etag: string;
+}
+
+/** A local file on its way into a bucket. */
+export interface UploadFile {
+  /** Absolute path on this machine. */
+  readonly path: string;
+  /** Key below the place's prefix. */
+  readonly key: string;
+  readonly size: number;
+  readonly mtimeMs: number;
+}
+
+export interface UploadProgress {
+  readonly files: number;
+  readonly bytes: number;
+  /** Of these, what the bucket had already. */
+  readonly unchangedFiles: number;
+}
+
+export interface UploadOptions {
+  readonly onProgress?: (progress: UploadProgress) => void;
+}
+
+/**
+ * An adapter of a kind of object store. Every call is idempotent and takes the context's signal. A refusal of the provider throws an
+ * error that names the missing permission.
+ */
+export interface ObjectStore {
+  readonly type: StoreType;
+  /** `s3` of `s3://bucket/key`. */
+  readonly scheme: string;
+  /** Registry key of the cloud whose credentials it uses. */
+  readonly cloud: string;
+  /** Where buckets are made when the task's place says nothing. */
+  readonly defaultRegion: string;
+  findBucket(bucket: string, context: CloudContext): Promise<BucketState>;
+  /** Closed to the public, with `labels` as tags. A bucket of that name that the account has already is left as it is. */
+  createBucket(
+    bucket: string,
+    wish: { readonly region: string; readonly labels: Readonly<Record<string, string>> },
+    context: CloudContext,
+  ): Promise<void>;
+  /** Empties it, every version included, and removes it; `gone` when it was not there. */
+  deleteBucket(bucket: string, context: CloudContext): Promise<"deleted" | "gone">;
+  /** Sends what the place lacks, by size, time and content; removes nothing. */
+  upload(
+    place: ObjectPlace,
+    files: readonly UploadFile[],
+    options: UploadOptions & { readonly context: CloudContext },
+  ): Promise<UploadProgress>;
+  list(place: ObjectPlace, context: CloudContext): AsyncIterable<StoredObject>;
+  /** URLs by which whoever has them may read the objects until they expire; no other right goes with them. */
+  signReads(
+    place: Pick<ObjectPlace, "bucket" | "region">,
+    keys: readonly string[],
+    options: { readonly expiresSeconds: number; readonly context: CloudContext },
+  ): Promise<readonly string[]>;
+}
+
+/** Finds a store; loads its code on first use. */
+export interface StoreRegistry {
+  types(): readonly StoreType[];
+  load(type: StoreType): Promise<ObjectStore>;
+}

@@ -1,0 +1,29 @@
+import { enabledClouds, displayNameOf } from "../check/clouds.ts";
+import { cloudContext } from "../clusters/cluster.ts";
+import type { OperationContext } from "../operation.ts";
+import type { CloudContext } from "../ports/cloud.ts";
+import type { ObjectStore, StoreType } from "../ports/object-store.ts";
+import { ResourcesUnavailableError } from "../../shared/errors.ts";
+
+/** A store together with whom it is used as. */
+export interface OpenStore {
+  readonly store: ObjectStore;
+  readonly as: CloudContext;
+}
+
+/** Opens a store for a request. Throws ResourcesUnavailableError when its cloud is off, after asking the cloud once more. */
+export async function openStore(type: StoreType, context: OperationContext): Promise<OpenStore> {
+  const store = await context.stores.load(type);
+  const [cloud] = await enabledClouds(context, {
+    names: [store.cloud],
+    asks: (_name, last) => last?.includes("storage") !== true,
+  });
+  if (cloud?.enabled.includes("storage") !== true) {
+    const name = displayNameOf(store.cloud);
+    throw new ResourcesUnavailableError(
+      `Storage "store: ${type.toLowerCase()}" specified, but ${name} access is disabled. To fix, enable ${name} by running \`sky check\`.`,
+      { hint: `sky check ${store.cloud}` },
+    );
+  }
+  return { store, as: cloudContext(context) };
+}

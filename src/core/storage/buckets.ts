@@ -1,0 +1,141 @@
+import { deleteStorage, findStorage, insertStorage, updateStorage } from "../../db/queries/storage.ts";
+import { SkyError, StorageBucketCreateError, StorageBucketGetError, StorageSpecError } from "../../shared/errors.ts";
+import type { OperationContext } from "../operation.ts";
+import { openStore, type OpenStore } from "./access.ts";
+import { toHandleJson } from "./handle.ts";
+import type { BucketMount } from "./mounts.ts";
+
+/** Where and for whom a bucket that is missing is made. */
+export interface BucketWish {
+  readonly region: string;
+  /** The command that uses it. */
+  readonly command: string | null;
+  /** With which cluster a bucket goes that is not to persist. */
+  readonly clusterHash: string;
+}
+
+/**
+ * Refuses buckets that a launch could not use, before anything costs money. Throws StorageBucketGetError, StorageSpecError,
+ * ResourcesUnavailableError.
+ */
+export async function requireBucket(mount: BucketMount, context: OperationContext): Promise<void> {
+  await lookUp(mount, await openStore(mount.store, context), context);
+}
+
+/** Finds the bucket, or makes it. May be repeated. */
+export async function ensureBucket(
+  mount: BucketMount,
+  wish: BucketWish,
+  context: OperationContext,
+): Promise<{ readonly region: string; readonly isNew: boolean }> {
+  const open = await openStore(mount.store, context);
+  const region = await lookUp(mount, open, context);
+  if (region === undefined) {
+    await createBucket(mount, wish, { open, context });
+    return { region: wish.region, isNew: true };
+  }
+  if (mount.name !== undefined) {
+    await updateStorage(context.db, mount.name, { last_use: wish.command, status: "READY", region });
+  }
+  return { region, isNew: false };
+}
+
+/** The region of a bucket that may be used; undefined for one that has to be made. */
+async function lookUp(mount: BucketMount, open: OpenStore, context: OperationContext): Promise<string | undefined> {
+  const { bucket, name } = mount;
+  const row = name === undefined ? undefined : await findStorage(context.db, name);
+  if (row !== undefined && row.store !== mount.store) throw otherStore(mount, row.store);
+  const state = await open.store.findBucket(bucket, open.as);
+  if (state.kind === "forbidden") throw forbidden(bucket);
+  if (state.kind === "missing") {
+    if (name === undefined) {
+      throw new StorageBucketGetError(`Attempted to use a non-existent bucket as a source: ${mount.uri}.`, {
+        hint: `Check the name: aws s3 ls s3://${bucket}`,
+      });
+    }
+    return undefined;
+  }
+  // A bucket without a row is somebody else's work, and stays so.
+  if (name !== undefined && row === undefined) throw notOurs(name);
+  return state.region;
+}
+
+async function createBucket(
+  mount: BucketMount,
+  wish: BucketWish,
+  { open, context }: { readonly open: OpenStore; readonly context: OperationContext },
+): Promise<void> {
+  const { bucket, store: type } = mount;
+  // The row comes first, so that no bucket can be there that `sky storage ls` does not show.
+  await insertStorage(context.db, {
+    name: bucket,
+    store: type,
+    region: wish.region,
+    status: "INIT",
+    launched_at: context.clock.now(),
+    last_use: wish.command,
+    handle: toHandleJson(mount, wish.region),
+    user_hash: context.caller.userId,
+    workspace: context.caller.workspace,
+    cluster_hash: mount.persistent ? null : wish.clusterHash,
+  });
+  try {
+    await open.store.createBucket(bucket, { region: wish.region, labels: labelsOf(context) }, open.as);
+  } catch (error) {
+    // A refusal made nothing. After anything else nobody knows, and the row stays.
+    if (error instanceof SkyError) await deleteStorage(context.db, bucket);
+    else await updateStorage(context.db, bucket, { status: "INIT_FAILED" });
+    throw creationFailed(bucket, error);
+  }
+  await updateStorage(context.db, bucket, { status: "READY", region: wish.region });
+}
+
+/** `aws.labels` of the config. */
+function labelsOf(context: OperationContext): Readonly<Record<string, string>> {
+  const aws = context.config["aws"];
+  const labels: unknown = typeof aws === "object" && aws !== null ? Reflect.get(aws, "labels") : undefined;
+  if (typeof labels !== "object" || labels === null) return {};
+  return Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)]));
+}
+
+function otherStore(mount: BucketMount, before: string): StorageBucketCreateError {
+  const [old, wanted] = [before.toLowerCase(), mount.store.toLowerCase()];
+  return new StorageBucketCreateError(
+    `Bucket ${mount.bucket} was previously created for '${old}', but a new store type '${wanted}' is requested. ` +
+      `This is not supported yet. Please specify the same store type: '${old}'.`,
+  );
+}
+
+function forbidden(bucket: string): StorageBucketGetError {
+  return new StorageBucketGetError(
+    `Failed to access existing bucket '${bucket}'. This is likely because it is a private bucket you do not have access to.\n` +
+      "To fix: \n  1. If you are trying to create a new bucket: use a different name.\n" +
+      "  2. If you are trying to connect to an existing bucket: make sure your cloud credentials have access to it. " +
+      `To debug, consider running \`aws s3 ls s3://${bucket}\`.`,
+    { hint: "See what these credentials may do: sky check aws --permissions" },
+  );
+}
+
+function notOurs(name: string): StorageSpecError {
+  return new StorageSpecError(
+    `Attempted to mount a non-sky managed bucket '${name}' without specifying the storage source. Bucket '${name}' already exists. \n` +
+      "    • To create a new bucket, specify a unique name.\n" +
+      "    • To mount an externally created bucket (e.g., created through cloud console or cloud cli), specify the bucket URL " +
+      `in the source field instead of its name. I.e., replace \`name: ${name}\` with \`source: s3://${name}\`.`,
+  );
+}
+
+function creationFailed(bucket: string, error: unknown): Error {
+  if (error instanceof SkyError) {
+    const hint = error.hint === undefined ? {} : { hint: error.hint };
+    return new StorageBucketCreateError(`Attempted to create S3 bucket ${bucket} but failed. ${error.message}`, {
+      cause: error,
+      ...hint,
+    });
+  }
+  const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return new StorageBucketCreateError(`Attempted to create S3 bucket ${bucket} but failed. ${reason}`, {
+    cause: error,
+    hint: "If it was made all the same, `sky storage ls` shows it; launch again to go on.",
+  });
+}

@@ -1,0 +1,100 @@
+import type { AgentPeer } from "../../shared/agent/peer.ts";
+import type { FetchFile } from "../../shared/agent/protocol.ts";
+import { AgentError } from "../../shared/errors.ts";
+import { spinner } from "../clusters/messages.ts";
+import type { OperationContext } from "../operation.ts";
+import type { StoredObject } from "../ports/object-store.ts";
+import { openStore } from "./access.ts";
+import type { BucketMount, WebMount } from "./mounts.ts";
+
+/** Objects that the nodes are told of at a time: their URLs make some 500 KB. */
+const BATCH = 500;
+/** How long the nodes have for a batch; the URLs of credentials that end earlier end with them. */
+const EXPIRES_SECONDS = 6 * 3600;
+const PARTS = /^(?!.*(?:^|\/)\.{1,2}(?:\/|$))[^/\0]+(?:\/[^/\0]+)*$/u;
+
+export interface CopyTarget {
+  readonly agent: AgentPeer;
+  readonly log: { write(line: string): void };
+}
+
+export interface CopySummary {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+/**
+ * Brings a bucket's content, or one object, to every node. The nodes get URLs that read just these objects for a while, and no
+ * credentials. May be repeated.
+ */
+export async function copyBucket(
+  mount: BucketMount,
+  region: string,
+  target: CopyTarget,
+  context: OperationContext,
+): Promise<CopySummary> {
+  const { store, as } = await openStore(mount.store, context);
+  const place = { bucket: mount.bucket, region, prefix: mount.prefix };
+  const objects: StoredObject[] = [];
+  for await (const object of store.list(place, as)) objects.push(object);
+  const single = objects.find((object) => object.key === mount.prefix);
+  const wanted = single === undefined ? objects.filter((object) => isFile(object, mount, target)) : [single];
+  if (wanted.length === 0) context.log.line(`  There is nothing at ${mount.uri} yet: ${mount.dest} stays empty.`);
+  const summary = { files: 0, bytes: 0 };
+  for (let start = 0; start === 0 || start < wanted.length; start += BATCH) {
+    const batch = wanted.slice(start, start + BATCH);
+    const keys = batch.map((object) => object.key);
+    const fetchBatch = async (): Promise<void> => {
+      const urls = await store.signReads(place, keys, { expiresSeconds: EXPIRES_SECONDS, context: as });
+      const files = batch.map((object, index) => toFetchFile(object, urls[index] ?? "", mount));
+      await fetchOnNodes({ dest: mount.dest, files }, target, context);
+    };
+    await repeatedOnce(fetchBatch);
+    summary.files += batch.length;
+    summary.bytes += batch.reduce((sum, object) => sum + object.size, 0);
+    context.log.spin(spinner(`Syncing ${mount.uri}: ${summary.files}/${wanted.length} files`));
+  }
+  target.log.write(`${mount.uri} -> ${mount.dest}: ${summary.files} files, ${summary.bytes} bytes.`);
+  return summary;
+}
+
+/** Brings a file of the web to every node. */
+export async function copyWebFile(mount: WebMount, target: CopyTarget, context: OperationContext): Promise<void> {
+  await fetchOnNodes({ dest: mount.dest, files: [{ path: "", url: mount.uri }] }, target, context);
+  target.log.write(`${mount.uri} -> ${mount.dest}`);
+}
+
+async function fetchOnNodes(
+  what: { readonly dest: string; readonly files: readonly FetchFile[] },
+  { agent }: CopyTarget,
+  context: OperationContext,
+): Promise<void> {
+  await agent.call("fetch", { key: context.requestId, ...what }, { signal: context.signal });
+}
+
+/** Credentials may have been renewed, or the object replaced, since the URLs were made. */
+async function repeatedOnce(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+    await work();
+  }
+}
+
+/** A key that is no path on a disk cannot be placed; folders that some tools make are no files. */
+function isFile(object: StoredObject, mount: BucketMount, { log }: CopyTarget): boolean {
+  if (object.key.endsWith("/")) return false;
+  if (PARTS.test(pathBelow(object.key, mount))) return true;
+  log.write(`Left out ${JSON.stringify(object.key)}: it cannot be the name of a file.`);
+  return false;
+}
+
+function pathBelow(key: string, mount: BucketMount): string {
+  if (key === mount.prefix) return "";
+  return mount.prefix === "" ? key : key.slice(mount.prefix.length + 1);
+}
+
+function toFetchFile(object: StoredObject, url: string, mount: BucketMount): FetchFile {
+  return { path: pathBelow(object.key, mount), url, size: object.size, mtimeMs: object.modifiedMs };
+}

@@ -1,0 +1,51 @@
+import { findStorage, listStorage } from "../../db/queries/storage.ts";
+import { InvalidValueError } from "../../shared/errors.ts";
+import type { Operation, OperationContext } from "../operation.ts";
+import { removeStorage } from "./remove.ts";
+
+/** A line of `sky storage ls` as the wire has it. */
+export interface StorageRecord {
+  readonly name: string;
+  /** Seconds. */
+  readonly launched_at: number;
+  readonly store: readonly string[];
+  readonly last_use: string;
+  readonly status: string;
+}
+
+export interface StorageDeleteBody {
+  readonly name: string;
+}
+
+export const storageListOperation: Operation<object, readonly StorageRecord[]> = {
+  name: "storage.ls",
+  wireName: "storage_ls",
+  schedule: "short",
+  isResumable: false,
+  run: async (_body, context) => {
+    const rows = await listStorage(context.db);
+    return rows.map((row) => ({
+      name: row.name,
+      launched_at: Math.floor(row.launched_at / 1000),
+      store: [row.store],
+      last_use: row.last_use ?? "",
+      status: row.status,
+    }));
+  },
+};
+
+export const storageDeleteOperation: Operation<StorageDeleteBody, null> = {
+  name: "storage.delete",
+  wireName: "storage_delete",
+  schedule: "long",
+  isResumable: true,
+  run: runDelete,
+};
+
+async function runDelete({ name }: StorageDeleteBody, context: OperationContext): Promise<null> {
+  // Journaled, so that a request that goes on after a restart does not miss the row that it has removed itself.
+  const row = await context.effect("storage-delete.begin", async () => (await findStorage(context.db, name)) ?? null);
+  if (row === null) throw new InvalidValueError(`Storage name '${name}' not found.`, { hint: "sky storage ls" });
+  await removeStorage(row, context);
+  return null;
+}

@@ -1,0 +1,84 @@
+import { join } from "node:path";
+import type { AgentPeer } from "../../shared/agent/peer.ts";
+import type { Cluster } from "../clusters/cluster.ts";
+import * as messages from "../clusters/messages.ts";
+import { openRunLog, runLogDir, type RunLog } from "../clusters/provision-log.ts";
+import type { OperationContext } from "../operation.ts";
+import { ensureBucket, requireBucket } from "./buckets.ts";
+import { copyBucket, copyWebFile } from "./copy.ts";
+import { remoteMounts, type BucketMount, type RemoteMount } from "./mounts.ts";
+import { uploadSources } from "./upload.ts";
+import type { Task } from "../task/task.ts";
+
+export interface StorageSync {
+  readonly cluster: Cluster;
+  readonly agent: AgentPeer;
+  readonly task: Task;
+  readonly runTimestamp: string;
+  readonly command: string | null;
+}
+
+/** Looks at the task's buckets once, so that no node is brought up for one that cannot be used. */
+export async function requireStorage(
+  task: Pick<Task, "fileMounts" | "storageMounts">,
+  context: OperationContext,
+): Promise<void> {
+  const buckets = remoteMounts(task).filter((mount) => mount.kind === "bucket");
+  if (buckets.length === 0) return;
+  // When the request goes on after a restart, buckets that it has made itself are there.
+  await context.effect("check-storage", async () => {
+    await Promise.all(buckets.map((mount) => requireBucket(mount, context)));
+  });
+}
+
+/** Makes the task's buckets, fills them, and brings their content and files of the web to every node. */
+export async function syncStorage(sync: StorageSync, context: OperationContext): Promise<void> {
+  const mounts = remoteMounts(sync.task);
+  if (mounts.length === 0) return;
+  const log = openRunLog(join(runLogDir(context.home, sync.runTimestamp), "storage_sync.log"), context.clock);
+  const hint = messages.viewServerLog(`${sync.runTimestamp}/storage_sync.log`);
+  for (const [index, mount] of mounts.entries()) {
+    context.log.spin(messages.spinner(`Syncing ${mount.uri}`, hint));
+    await syncMount({ mount, index, log, hint, ...sync }, context);
+  }
+  context.log.spinEnd();
+}
+
+interface MountSync extends StorageSync {
+  readonly mount: RemoteMount;
+  readonly index: number;
+  readonly log: RunLog;
+  readonly hint: string;
+}
+
+async function syncMount(sync: MountSync, context: OperationContext): Promise<void> {
+  const { mount, index, cluster } = sync;
+  const to = `(to ${messages.nodesText(cluster.row.num_nodes)})`;
+  if (mount.kind === "web") {
+    context.log.line(`  ${messages.dim(`Downloading ${to}: ${mount.uri} -> ${mount.dest}`)}`);
+    await context.effect(`storage.${index}.copy`, () => copyWebFile(mount, sync, context));
+    return;
+  }
+  const region = await prepareBucket(sync, mount, context);
+  context.log.line(`  ${messages.dim(`Copying ${to}: ${mount.uri} -> ${mount.dest}`)}`);
+  await context.effect(`storage.${index}.copy`, () => copyBucket(mount, region, sync, context));
+}
+
+/** Resolves with the region of the bucket, which holds what it should. */
+async function prepareBucket(sync: MountSync, mount: BucketMount, context: OperationContext): Promise<string> {
+  const { index, cluster, hint, log, command } = sync;
+  const { row } = cluster;
+  const store = await context.stores.load(mount.store);
+  const wish = {
+    region: row.cloud === store.cloud ? row.region : store.defaultRegion,
+    command,
+    clusterHash: row.cluster_hash,
+  };
+  const { region, isNew } = await context.effect(`storage.${index}.bucket`, () => ensureBucket(mount, wish, context));
+  if (isNew) context.log.line(`  Created ${mount.store} bucket '${mount.bucket}' in ${region}`);
+  if (mount.sources.length === 0) return region;
+  await context.effect(`storage.${index}.upload`, () => uploadSources({ mount, region, log }, context));
+  const shown = mount.sources.map((source) => source.path).join(", ");
+  context.log.line(messages.success(`Storage synced: ${shown} -> ${mount.uri}/`, hint));
+  return region;
+}

@@ -1,0 +1,39 @@
+import type { Kysely, Selectable, Updateable } from "kysely";
+import type { Database, StorageTable } from "../schema.ts";
+
+export type StorageRow = Selectable<StorageTable>;
+
+/** Adds a bucket's row; one that is there keeps what it has. */
+export async function insertStorage(db: Kysely<Database>, row: StorageRow): Promise<void> {
+  await db
+    .insertInto("storage")
+    .values(row)
+    .onConflict((conflict) => conflict.column("name").doNothing())
+    .execute();
+}
+
+export async function updateStorage(
+  db: Kysely<Database>,
+  name: string,
+  fields: Updateable<StorageTable>,
+): Promise<void> {
+  await db.updateTable("storage").set(fields).where("name", "=", name).execute();
+}
+
+export async function findStorage(db: Kysely<Database>, name: string): Promise<StorageRow | undefined> {
+  return db.selectFrom("storage").selectAll().where("name", "=", name).executeTakeFirst();
+}
+
+/** Newest first; with `clusterHash` only what goes with that cluster. */
+export async function listStorage(
+  db: Kysely<Database>,
+  filter: { readonly clusterHash?: string } = {},
+): Promise<StorageRow[]> {
+  let query = db.selectFrom("storage").selectAll().orderBy("launched_at", "desc").orderBy("name");
+  if (filter.clusterHash !== undefined) query = query.where("cluster_hash", "=", filter.clusterHash);
+  return query.execute();
+}
+
+export async function deleteStorage(db: Kysely<Database>, name: string): Promise<void> {
+  await db.deleteFrom("storage").where("name", "=", name).execute();
+}

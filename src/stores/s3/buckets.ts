@@ -1,0 +1,142 @@
+import type { BucketLocationConstraint, S3Client } from "@aws-sdk/client-s3";
+import type { BucketState } from "../../core/ports/object-store.ts";
+import { PermissionDeniedError } from "../../shared/errors.ts";
+import { nameOf, statusOf } from "./errors.ts";
+
+/** The one region that a bucket must not name when it is made. */
+const HOME_REGION = "us-east-1";
+
+/** Looks a bucket up by HeadBucket, whose answer names the region also when it refuses. */
+export async function findBucket(client: S3Client, bucket: string): Promise<BucketState> {
+  const { HeadBucketCommand } = await import("@aws-sdk/client-s3");
+  try {
+    const answer = await client.send(new HeadBucketCommand({ Bucket: bucket }));
+    return { kind: "exists", region: answer.BucketRegion ?? HOME_REGION };
+  } catch (error) {
+    if (statusOf(error) === 404) return { kind: "missing" };
+    if (error instanceof PermissionDeniedError || statusOf(error) === 403) return { kind: "forbidden" };
+    throw error;
+  }
+}
+
+/** Creates a bucket that the public cannot reach. One that the account has already is left as it is. */
+export async function createBucket(
+  client: S3Client,
+  bucket: string,
+  wish: { readonly region: string; readonly labels: Readonly<Record<string, string>> },
+): Promise<void> {
+  const { CreateBucketCommand } = await import("@aws-sdk/client-s3");
+  const place =
+    wish.region === HOME_REGION
+      ? {}
+      : { CreateBucketConfiguration: { LocationConstraint: wish.region as BucketLocationConstraint } };
+  try {
+    await client.send(new CreateBucketCommand({ Bucket: bucket, ...place }));
+  } catch (error) {
+    if (nameOf(error) !== "BucketAlreadyOwnedByYou") throw error;
+  }
+  await closeToPublic(client, bucket);
+  await setTags(client, bucket, wish.labels);
+}
+
+/** S3 closes new buckets by itself; saying so once more needs a right that the caller may lack. */
+async function closeToPublic(client: S3Client, bucket: string): Promise<void> {
+  const { PutPublicAccessBlockCommand } = await import("@aws-sdk/client-s3");
+  const all = { BlockPublicAcls: true, IgnorePublicAcls: true, BlockPublicPolicy: true, RestrictPublicBuckets: true };
+  await unlessDenied(
+    client.send(new PutPublicAccessBlockCommand({ Bucket: bucket, PublicAccessBlockConfiguration: all })),
+  );
+}
+
+/** For what a bucket can do without: the bucket is there by then, and a refusal must not make it look as if it were not. */
+async function unlessDenied(call: Promise<unknown>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!(error instanceof PermissionDeniedError)) throw error;
+  }
+}
+
+async function setTags(client: S3Client, bucket: string, labels: Readonly<Record<string, string>>): Promise<void> {
+  const tags = Object.entries(labels).map(([Key, Value]) => ({ Key, Value }));
+  if (tags.length === 0) return;
+  const { PutBucketTaggingCommand } = await import("@aws-sdk/client-s3");
+  await unlessDenied(client.send(new PutBucketTaggingCommand({ Bucket: bucket, Tagging: { TagSet: tags } })));
+}
+
+interface ObjectName {
+  readonly Key: string;
+  readonly VersionId?: string;
+}
+
+/** Empties a bucket, every version and unfinished upload included, and removes it. */
+export async function deleteBucket(client: S3Client, bucket: string): Promise<"deleted" | "gone"> {
+  const { DeleteBucketCommand } = await import("@aws-sdk/client-s3");
+  try {
+    await emptyBucket(client, bucket);
+    await client.send(new DeleteBucketCommand({ Bucket: bucket }));
+    return "deleted";
+  } catch (error) {
+    if (nameOf(error) === "NoSuchBucket" || statusOf(error) === 404) return "gone";
+    throw error;
+  }
+}
+
+async function emptyBucket(client: S3Client, bucket: string): Promise<void> {
+  const { DeleteObjectsCommand } = await import("@aws-sdk/client-s3");
+  await abortUploads(client, bucket);
+  for await (const page of listEverything(client, bucket)) {
+    if (page.length === 0) continue;
+    const answer = await client.send(
+      new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: [...page], Quiet: true } }),
+    );
+    const [failed] = answer.Errors ?? [];
+    if (failed !== undefined) throw new Error(`${failed.Key}: ${failed.Code} ${failed.Message}`);
+  }
+}
+
+/** Pages of at most 1,000 names, as many as one delete call takes. Every version where the caller may list them, else what is current. */
+async function* listEverything(client: S3Client, bucket: string): AsyncGenerator<readonly ObjectName[]> {
+  const { ListObjectVersionsCommand } = await import("@aws-sdk/client-s3");
+  let marker: { KeyMarker?: string; VersionIdMarker?: string } = {};
+  for (;;) {
+    let page;
+    try {
+      page = await client.send(new ListObjectVersionsCommand({ Bucket: bucket, ...marker }));
+    } catch (error) {
+      if (!(error instanceof PermissionDeniedError)) throw error;
+      yield* listCurrent(client, bucket);
+      return;
+    }
+    yield [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key, VersionId }) =>
+      Key === undefined ? [] : [{ Key, ...(VersionId === undefined ? {} : { VersionId }) }],
+    );
+    if (page.IsTruncated !== true) return;
+    marker = {
+      ...(page.NextKeyMarker === undefined ? {} : { KeyMarker: page.NextKeyMarker }),
+      ...(page.NextVersionIdMarker === undefined ? {} : { VersionIdMarker: page.NextVersionIdMarker }),
+    };
+  }
+}
+
+async function* listCurrent(client: S3Client, bucket: string): AsyncGenerator<readonly ObjectName[]> {
+  const { paginateListObjectsV2 } = await import("@aws-sdk/client-s3");
+  for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket })) {
+    yield (page.Contents ?? []).flatMap(({ Key }) => (Key === undefined ? [] : [{ Key }]));
+  }
+}
+
+async function abortUploads(client: S3Client, bucket: string): Promise<void> {
+  const { AbortMultipartUploadCommand, ListMultipartUploadsCommand } = await import("@aws-sdk/client-s3");
+  let uploads;
+  try {
+    ({ Uploads: uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket })));
+  } catch (error) {
+    // Without the right to list them they go with the bucket.
+    if (error instanceof PermissionDeniedError) return;
+    throw error;
+  }
+  for (const { Key, UploadId } of uploads ?? []) {
+    await client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }));
+  }
+}

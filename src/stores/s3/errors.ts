@@ -1,0 +1,12 @@
+/** The HTTP status with which S3 refused a call; undefined for other errors. */
+export function statusOf(error: unknown): number | undefined {
+  const metadata: unknown = typeof error === "object" && error !== null ? Reflect.get(error, "$metadata") : undefined;
+  if (typeof metadata !== "object" || metadata === null) return undefined;
+  const status: unknown = Reflect.get(metadata, "httpStatusCode");
+  return typeof status === "number" ? status : undefined;
+}
+
+/** S3's own name of the failure, e.g. `NoSuchBucket`. */
+export function nameOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.name : undefined;
+}

@@ -1,0 +1,76 @@
+import type { S3Client } from "@aws-sdk/client-s3";
+import type { CloudContext, ServiceAccess } from "../../core/ports/cloud.ts";
+import type { ObjectStore } from "../../core/ports/object-store.ts";
+import { createBucket, deleteBucket, findBucket } from "./buckets.ts";
+import { openS3 } from "./client.ts";
+import { listObjects } from "./list.ts";
+import { uploadFiles } from "./upload.ts";
+
+const HOME_REGION = "us-east-1";
+
+/** Amazon S3 and servers that speak its protocol. `access` finds the keys of a request. */
+export function createS3Store(access: (context: CloudContext) => Promise<ServiceAccess>): ObjectStore {
+  const open = async (context: CloudContext, region = HOME_REGION): Promise<S3Client> =>
+    openS3(await access(context), region);
+  /** The bucket's region decides to which endpoint its calls go. */
+  const withClient = async <T>(
+    context: CloudContext,
+    region: string,
+    work: (client: S3Client) => Promise<T>,
+  ): Promise<T> => {
+    const client = await open(context, region);
+    try {
+      return await work(client);
+    } finally {
+      client.destroy();
+    }
+  };
+  const find = (bucket: string, context: CloudContext): ReturnType<ObjectStore["findBucket"]> =>
+    withClient(context, HOME_REGION, (client) => findBucket(client, bucket));
+  return {
+    type: "S3",
+    scheme: "s3",
+    cloud: "aws",
+    defaultRegion: HOME_REGION,
+    findBucket: find,
+    createBucket: (bucket, wish, context) =>
+      withClient(context, wish.region, (client) => createBucket(client, bucket, wish)),
+    deleteBucket: async (bucket, context) => {
+      const state = await find(bucket, context);
+      if (state.kind === "missing") return "gone";
+      const region = state.kind === "exists" ? state.region : HOME_REGION;
+      return withClient(context, region, (client) => deleteBucket(client, bucket));
+    },
+    upload: (place, files, { context, ...options }) =>
+      withClient(context, place.region, (client) =>
+        uploadFiles({ client, place, files, signal: context.signal, ...options }),
+      ),
+    async *list(place, context) {
+      const client = await open(context, place.region);
+      try {
+        yield* listObjects(client, place, context.signal);
+      } finally {
+        client.destroy();
+      }
+    },
+    signReads: (place, keys, { expiresSeconds, context }) =>
+      withClient(context, place.region, (client) => signReads(client, place.bucket, { keys, expiresSeconds })),
+  };
+}
+
+async function signReads(
+  client: S3Client,
+  bucket: string,
+  wish: { readonly keys: readonly string[]; readonly expiresSeconds: number },
+): Promise<readonly string[]> {
+  const [{ GetObjectCommand }, { getSignedUrl }] = await Promise.all([
+    import("@aws-sdk/client-s3"),
+    import("@aws-sdk/s3-request-presigner"),
+  ]);
+  const urls: string[] = [];
+  for (const key of wish.keys) {
+    const command = new GetObjectCommand({ Bucket: bucket, Key: key });
+    urls.push(await getSignedUrl(client, command, { expiresIn: wish.expiresSeconds }));
+  }
+  return urls;
+}

@@ -1,0 +1,230 @@
+import { existsSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { GetObjectCommand, ListBucketsCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findMoto, Moto } from "../support/aws/moto.ts";
+import { parseTable, plainText } from "./support/plain-text.ts";
+import { findReference } from "./support/reference.ts";
+import { expectRefusal } from "./support/refusal.ts";
+import type { RunResult } from "./support/run-program.ts";
+import { OfficialClient, Sandbox } from "./support/sandbox.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+const SECRET = "canary-4f1c0d2e9a";
+
+const COPIES = `
+name: data
+resources: {infra: local}
+num_nodes: 2
+file_mounts:
+  ~/data: {name: my-bucket, source: ./src, store: s3, mode: COPY}
+  ~/list: {name: my-list, source: [./src/a.txt, ./src/sub], mode: COPY, persistent: false}
+run: cd; find -L data list -type f | sort | tr '\\n' ' '; cat data/a.txt
+`;
+const URLS = `
+resources: {infra: local}
+num_nodes: 2
+file_mounts:
+  ~/one.txt: s3://my-bucket/a.txt
+  ~/sub: s3://my-bucket/sub
+  ~/web.txt: WEB/some/page.txt
+run: cat ~/one.txt; ls ~/sub; cat ~/web.txt
+`;
+
+describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
+  let moto: Moto;
+  let sandbox: Sandbox;
+  let s3: S3Client;
+  let web: Server;
+  let webUrl: string;
+
+  beforeAll(async () => {
+    moto = await Moto.start();
+    web = createServer((_request, response) => response.end("web\n")).listen(0, "127.0.0.1");
+    await once(web, "listening");
+    webUrl = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
+    sandbox = await Sandbox.create();
+    s3 = new S3Client({
+      region: "us-east-1",
+      endpoint: moto.url,
+      credentials: { accessKeyId: "test", secretAccessKey: "test" },
+      forcePathStyle: true,
+    });
+    sandbox.write("src/a.txt", "one\n");
+    sandbox.write("src/sub/b.log", "two\n");
+    sandbox.write("src/skip.me", "no\n");
+    sandbox.write("src/.skyignore", "*.me\n");
+    sandbox.write("src/.git/HEAD", "h\n");
+    symlinkSync("a.txt", join(sandbox.work, "src/link"));
+    sandbox.write("copies.yaml", COPIES);
+    sandbox.write("urls.yaml", URLS.replace("WEB", webUrl));
+    await sandbox.startServer(awsEnv());
+    await sky("check", "aws");
+  });
+
+  afterAll(async () => {
+    s3?.destroy();
+    web?.close();
+    await sandbox?.dispose();
+    moto?.stop();
+  });
+
+  const awsEnv = (): Record<string, string> => ({
+    AWS_ENDPOINT_URL: moto.url,
+    AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
+    AWS_SECRET_ACCESS_KEY: SECRET,
+    AWS_EC2_METADATA_DISABLED: "true",
+  });
+
+  async function sky(...args: readonly string[]): Promise<RunResult & { readonly text: string }> {
+    const result = await sandbox.sky(args, { env: sandbox.env(awsEnv()) });
+    return { ...result, text: plainText(result.stdout + result.stderr) };
+  }
+
+  async function keysOf(bucket: string): Promise<string[]> {
+    const page = await s3.send(new ListObjectsV2Command({ Bucket: bucket }));
+    return (page.Contents ?? []).flatMap((object) => object.Key ?? []).sort();
+  }
+
+  async function buckets(): Promise<string[]> {
+    return ((await s3.send(new ListBucketsCommand({}))).Buckets ?? []).flatMap((bucket) => bucket.Name ?? []).sort();
+  }
+
+  it("storage objects are made, filled and copied to every node", async () => {
+    const { text, exitCode } = await sky("launch", "-y", "-c", "c", "copies.yaml");
+    expect(exitCode, text).toBe(0);
+    expect(text).toContain("  Created S3 bucket 'my-bucket' in us-east-1\n");
+    expect(text).toContain(`✓ Storage synced: ${sandbox.work}/src -> s3://my-bucket/  View logs: sky api logs -l sky-`);
+    const files = "data/.skyignore data/a.txt data/sub/b.log list/a.txt list/sub/b.log one";
+    expect(text.match(new RegExp(`\\) ${files}$`, "gmu"))).toHaveLength(2);
+    expect(await keysOf("my-bucket")).toEqual([".skyignore", "a.txt", "sub/b.log"]);
+    expect(await keysOf("my-list")).toEqual(["a.txt", "sub/b.log"]);
+  });
+
+  it("a second launch sends what changed, and says nothing of a new bucket", async () => {
+    writeFileSync(join(sandbox.work, "src/a.txt"), "ONE\n");
+    const { text } = await sky("launch", "-y", "-c", "c", "copies.yaml");
+    expect(text).not.toContain("Created S3 bucket");
+    expect(text.match(/ list\/sub\/b\.log ONE$/gmu)).toHaveLength(2);
+    const object = await s3.send(new GetObjectCommand({ Bucket: "my-bucket", Key: "a.txt" }));
+    expect(await object.Body?.transformToString()).toBe("ONE\n");
+  });
+
+  it("an object, a prefix and a file of the web are copied by their URL", async () => {
+    const { text } = await sky("launch", "-y", "-c", "c", "urls.yaml");
+    expect(text).toContain("  Copying (to 2 nodes): s3://my-bucket/sub -> ~/sub\n");
+    expect(text).toContain(`  Downloading (to 2 nodes): ${webUrl}/some/page.txt -> ~/web.txt\n`);
+    expect(text.match(/\) (?:ONE|b\.log|web)$/gmu)).toHaveLength(6);
+  });
+
+  it("no node, log or database holds the secret key", async () => {
+    const hits = readdirSync(sandbox.root, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((path) => readFileSync(path).includes(SECRET));
+    expect(hits).toEqual([]);
+  });
+
+  it("what cannot be used is refused before anything is made", async () => {
+    const before = await buckets();
+    const refused = async (mount: string): Promise<RunResult> => {
+      sandbox.write("bad.yaml", `resources: {infra: local}\nfile_mounts:\n  ~/x: ${mount}\nrun: ls\n`);
+      return sky("launch", "-y", "-c", "never", "bad.yaml");
+    };
+    expectRefusal(await refused("s3://nope-nope"), {
+      exitCode: 1,
+      message: "Attempted to use a non-existent bucket as a source: s3://nope-nope.",
+    });
+    await moto.createBucket("extern");
+    expectRefusal(await refused("{name: extern, source: ./src, mode: COPY}"), {
+      exitCode: 1,
+      message: "replace `name: extern` with `source: s3://extern`.",
+    });
+    expectRefusal(await refused("{name: my-mount, source: ./src}"), {
+      exitCode: 1,
+      message: "Mounting buckets (mode: MOUNT of ~/x) is not available in this version.",
+      hint: "Use `mode: COPY`",
+    });
+    expectRefusal(await refused("gs://bucket"), { exitCode: 1, message: "Buckets of 'gs' are not available" });
+    expect(await buckets()).toEqual([...before, "extern"].sort());
+    expect((await sky("status", "-o", "json")).stdout).not.toContain("never");
+  });
+
+  it("kill -9 at each step of the making leaves no bucket that is not listed, and the launch goes on", async () => {
+    const list = join(sandbox.root, "points");
+    const launch = (name: string): string[] => {
+      const yaml = COPIES.replaceAll("my-bucket", name).replaceAll("my-list", `${name}-list`);
+      return ["launch", "-y", "-c", "c", sandbox.write(`${name}.yaml`, yaml)];
+    };
+    await sandbox.killServer();
+    await sandbox.startServer({ ...awsEnv(), SKYPILOT_FAILPOINT_LIST: list });
+    await sky(...launch("recorded"));
+    const points = [...new Set(readFileSync(list, "utf8").trim().split("\n"))].filter((point) =>
+      /storage\.0\.(?:bucket|upload)/u.test(point),
+    );
+    expect(points.length).toBeGreaterThanOrEqual(8);
+    for (const [index, point] of points.entries()) {
+      const name = `crash-${index}`;
+      await sandbox.killServer();
+      await sandbox.startServer({ ...awsEnv(), SKYPILOT_FAILPOINT: point });
+      const client = sandbox.startSky(launch(name), { env: sandbox.env(awsEnv()), timeoutMs: 90_000 });
+      await waitFor(`the server to die at ${point}`, () => sandbox.serverProcesses().length === 0);
+      await sandbox.startServer(awsEnv());
+      // In this order: the launch goes on meanwhile, and its row is always there before its bucket.
+      const made = (await buckets()).filter((bucket) => bucket !== "extern");
+      const listed = parseTable((await sky("storage", "ls")).stdout, "NAME").map((row) => row["NAME"]);
+      expect(
+        made.filter((bucket) => !listed.includes(bucket)),
+        point,
+      ).toEqual([]);
+      const result = await client.result;
+      expect(result.exitCode, `${point}\n${plainText(result.stdout + result.stderr)}`).toBe(0);
+      expect(await keysOf(name), point).toEqual([".skyignore", "a.txt", "sub/b.log"]);
+    }
+  });
+
+  it("what does not persist goes with the cluster, the rest by `sky storage delete`", async () => {
+    await sky("down", "-y", "c");
+    expect((await buckets()).filter((bucket) => bucket.endsWith("-list"))).toEqual([]);
+    const { text } = await sky("storage", "delete", "-y", "my-bucket");
+    expect(text).toBe("Deleted S3 bucket my-bucket.\n");
+    expectRefusal(await sky("storage", "delete", "-y", "my-bucket"), {
+      exitCode: 1,
+      message: "Storage my-bucket not found.",
+      hint: "sky storage ls",
+    });
+    expect((await sky("storage", "delete", "-y", "crash-*", "recorded")).exitCode).toBe(0);
+    expect((await sky("storage", "ls")).text).toBe("No existing storage.\n");
+    expect(await buckets()).toEqual(["extern"]);
+    expect(existsSync(join(sandbox.home, ".sky/local/c"))).toBe(false);
+  });
+
+  it.skipIf(findReference() === undefined)("the official client lists and deletes", async () => {
+    const reference = findReference();
+    if (reference === undefined) throw new Error("unreachable");
+    const client = new OfficialClient(sandbox, reference, { remote: false });
+    const official = async (...args: readonly string[]): Promise<string> => {
+      const result = await client.sky(args, { env: client.env(awsEnv()) });
+      expect(result.exitCode, result.stderr).toBe(0);
+      return plainText(result.stdout + result.stderr);
+    };
+    expect(await official("storage", "ls")).toContain("No existing storage.");
+    // The official client sends relative sources of storage objects as they are.
+    const task = COPIES.replace("infra: local", "infra: ssh/local").replaceAll("./src", `${sandbox.work}/src`);
+    sandbox.write("official.yaml", task);
+    const launched = await official("launch", "-y", "-c", "c", "official.yaml");
+    expect(launched).toContain("Created S3 bucket 'my-bucket' in us-east-1");
+    expect(launched.match(/ list\/sub\/b\.log ONE$/gmu)).toHaveLength(2);
+    const rows = parseTable(await official("storage", "ls"), "NAME");
+    expect(rows.map((row) => [row["NAME"], row["STORE"], row["STATUS"]])).toEqual([
+      ["my-list", "S3", "READY"],
+      ["my-bucket", "S3", "READY"],
+    ]);
+    expect(await official("storage", "delete", "-y", "my-bucket")).toContain("Deleted S3 bucket my-bucket.");
+    await official("down", "-y", "c");
+    expect(await buckets()).toEqual(["extern"]);
+  });
+});
