@@ -38,6 +38,18 @@ describe.skipIf(findMoto() === undefined)("sky catalog update from AWS (moto, an
   const update = (...words: string[]) => sky("catalog", "update", "--cloud", "aws", ...words);
   const rows = (): readonly string[] => readFileSync(join(catalogs(), "aws", "vms.csv"), "utf8").split("\n");
 
+  it("a check learns how the account calls its zones, so that a zone can be asked for", async () => {
+    expect((await sky("check", "aws")).stdout).toContain("AWS: enabled");
+    const [mapping = ""] = readdirSync(join(catalogs(), "aws")).filter((name) => name.startsWith("az_mappings-"));
+    expect(readFileSync(join(catalogs(), "aws", mapping), "utf8")).toContain("\neu-west-3a,euw3-az1\n");
+    const task = sandbox.write("zone.yaml", "resources: {infra: aws/eu-west-3/eu-west-3z}\nrun: echo\n");
+    const { stderr, exitCode } = await sky("launch", "--dryrun", task);
+    expect(stderr).toContain(
+      "Invalid zone 'eu-west-3z' for region 'eu-west-3'\nDid you mean one of these: 'eu-west-3a, ",
+    );
+    expect(exitCode).toBe(1);
+  });
+
   it("goes on after a kill with the regions that it had not read", async () => {
     const held = Promise.withResolvers<void>();
     prices.onAsk = (region) => (region === "eu-west-3" ? held.promise : Promise.resolve());

@@ -10,6 +10,7 @@ import { stableIdentity } from "./auth/identity.ts";
 import { isObject } from "./auth/json.ts";
 import { openAgents, send } from "./auth/network.ts";
 import { awsCatalogRefresher } from "./catalog/refresher.ts";
+import { ensureZoneNames } from "./catalog/zone-refresh.ts";
 import { checkAws } from "./check.ts";
 import { awsConfig, type OpenSession } from "./command-args.ts";
 import { AwsAuthError } from "./errors.ts";
@@ -41,13 +42,18 @@ export function createAwsCloud(options: {
     power: "poweroff",
     checksOverNetwork: true,
     maxNameLength: 248,
-    check: (context, options) => checkAws(auth, context, options),
+    check: async (context, wish) => {
+      const result = await checkAws(auth, context, wish);
+      if (result.enabled.includes("compute")) await ensureZoneNames(auth, options.catalogs, context);
+      return result;
+    },
     identity: async (context) => stableIdentity(await auth.open(context).identity()),
     credentials: (context) => summarize(auth, context),
     knownCredentials: (context) => known(auth, context),
     serviceAccess: (service, context) => serviceAccess(auth.open(context).session, service),
     offers: (request, context) => {
-      const catalog = options.catalogs.find("aws");
+      const account = knownAccount(auth, context);
+      const catalog = options.catalogs.find("aws", account === undefined ? {} : { account });
       if (catalog === undefined) throw new Error("The catalog of AWS is missing.");
       const set = inProxiedRegions(awsOffers(request, catalog), context);
       return Promise.resolve(withExtras(set, request, context.config));
@@ -108,6 +114,16 @@ async function summarize(auth: AwsAuth, context: CloudContext): ReturnType<NonNu
     return await auth.open(context).summary();
   } catch (error) {
     if (error instanceof AwsAuthError && error.failure === "no-credentials") return null;
+    throw error;
+  }
+}
+
+/** Zones have names by account. Without an account the newest names that are known will do. */
+function knownAccount(auth: AwsAuth, context: CloudContext): string | undefined {
+  try {
+    return auth.open(context).knownAccount();
+  } catch (error) {
+    if (error instanceof AwsAuthError) return undefined;
     throw error;
   }
 }

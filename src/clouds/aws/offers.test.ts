@@ -6,6 +6,7 @@ import { installZoneNames, openCatalogs } from "../../../test/support/catalogs.t
 import type { Catalog } from "../../catalog/catalog.ts";
 import type { OfferRequest, OfferSet } from "../../core/ports/cloud.ts";
 import { awsOffers } from "./offers.ts";
+import { quotaFamilyOf } from "./quota-family.ts";
 
 let home: string;
 let catalog: Catalog;
@@ -52,6 +53,7 @@ describe("offers on demand", () => {
         region: "us-east-1",
         zone: null,
         instanceType: "g6f.4xlarge",
+        quotaFamily: "G and VT",
         resources: { cpus: 16, memoryGib: 64, accelerators: { L4: 0.5 } },
         useSpot: false,
         priceUsdPerHour: 0.95,
@@ -99,6 +101,37 @@ describe("spot offers", () => {
       ["us-east-2b", 6.0965],
     ]);
   });
+});
+
+describe("without the account's names for zones", () => {
+  it("a zone by its name is taken at the price of its region", () => {
+    const raw = openCatalogs(`${home}-none`).find("aws");
+    if (raw === undefined) throw new Error("no catalog");
+    const base = { numNodes: 1, accelerators: { T4: 1 }, ports: [], diskGib: 256, zone: "us-west-2b" };
+    const brief = (useSpot: boolean, rest = {}): unknown =>
+      awsOffers({ ...base, useSpot, ...rest }, raw).offers.map((one) => [
+        one.region,
+        one.zone,
+        one.priceUsdPerHour,
+        one.zones,
+      ]);
+    expect(brief(false)).toEqual([["us-west-2", "us-west-2b", 0.526, undefined]]);
+    expect(brief(true)).toEqual([["us-west-2", "us-west-2b", 0.1785, undefined]]);
+    expect(brief(false, { region: "us-east-1" })).toEqual([]);
+    expect(brief(false, { zone: "usw2-az1" })).toEqual([["us-west-2", "usw2-az1", 0.526, undefined]]);
+  });
+});
+
+it.each([
+  ["m6i.large", "Standard (A, C, D, H, I, M, R, T, Z)"],
+  ["im4gn.xlarge", "Standard (A, C, D, H, I, M, R, T, Z)"],
+  ["gr6.4xlarge", "G and VT"],
+  ["p6-b200.48xlarge", "P"],
+  ["u7i-12tb.224xlarge", "High memory"],
+  ["hpc7a.96xlarge", "HPC"],
+  ["mac2.metal", undefined],
+])("the quota of %s is that of %s", (type, family) => {
+  expect(quotaFamilyOf(type)).toBe(family);
 });
 
 describe("a request that nothing fulfils", () => {

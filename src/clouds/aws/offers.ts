@@ -2,6 +2,7 @@ import { priceAt, type Catalog } from "../../catalog/catalog.ts";
 import type { InstanceType, Place } from "../../catalog/instance-type.ts";
 import { selectByAccelerator, selectDefault, type NodeWish, type TypeSelection } from "../../catalog/select.ts";
 import type { Offer, OfferRequest, OfferSet } from "../../core/ports/cloud.ts";
+import { quotaFamilyOf } from "./quota-family.ts";
 import { missingRegions, rejectionOf } from "./rejections.ts";
 
 /** General-purpose, memory and compute families of the last two generations on Intel: what a request without wishes gets. */
@@ -11,7 +12,35 @@ const DEFAULT_FAMILIES = ["m6i", "m6id", "m7i", "r6i", "r6id", "r7i", "c6i", "c6
  * The places that can run a node, in the order in which a launch tries them: those of the cheapest fitting type, regions of the United
  * States first, then by price. On demand there is one offer for each region; spot prices differ by zone, so there it is one for each.
  */
-export function awsOffers(request: OfferRequest, catalog: Catalog): OfferSet {
+export function awsOffers(asked: OfferRequest, catalog: Catalog): OfferSet {
+  const named = catalog.hasZoneIds ? zoneByName(asked, catalog) : undefined;
+  if (named !== undefined) return inZone(awsOffers(named.request, catalog), named.zone);
+  return offersOf(asked, catalog);
+}
+
+interface NamedZone {
+  readonly zone: string;
+  /** The same for the zone's region. */
+  readonly request: OfferRequest;
+}
+
+/** A zone by an account's name for it, where only the ids of zones are known. */
+function zoneByName(request: OfferRequest, catalog: Catalog): NamedZone | undefined {
+  const { zone, ...rest } = request;
+  const region = catalog.findRegion(/^(.+-\d+)[a-z]$/.exec(zone ?? "")?.[1] ?? "");
+  if (zone === undefined || region === undefined || (rest.region ?? region).toLowerCase() !== region) return undefined;
+  return { zone, request: { ...rest, region } };
+}
+
+/** On-demand prices are the same in all zones of a region; of spot prices the region's lowest is the best guess there is. */
+function inZone(set: OfferSet, zone: string): OfferSet {
+  const [best] = [...set.offers].sort((a, b) => (a.priceUsdPerHour ?? Infinity) - (b.priceUsdPerHour ?? Infinity));
+  if (best === undefined) return set;
+  const { zones: _, ...offer } = best;
+  return { ...set, offers: [{ ...offer, zone }] };
+}
+
+function offersOf(request: OfferRequest, catalog: Catalog): OfferSet {
   const selection = select(request, catalog);
   const [chosen] = selection.types;
   if (chosen === undefined) {
@@ -70,11 +99,13 @@ function inTryingOrder(places: readonly Place[], useSpot: boolean): readonly (re
 function toOffer(type: InstanceType, places: readonly Place[], request: OfferRequest): Offer {
   const [first] = places;
   const isOneZone = request.useSpot || request.zone !== undefined;
+  const quotaFamily = quotaFamilyOf(type.name);
   return {
     cloud: "aws",
     region: first?.region ?? "",
     zone: isOneZone ? (first?.zone ?? null) : null,
     instanceType: type.name,
+    ...(quotaFamily === undefined ? {} : { quotaFamily }),
     resources: {
       cpus: type.vcpus ?? 0,
       memoryGib: type.memoryGib ?? 0,

@@ -44,6 +44,8 @@ export interface AuthSession {
   /** Asks STS when the last answer is older than 5 minutes, or with `isFresh` in any case. */
   identity(options?: { readonly isFresh?: boolean }): Promise<CallerIdentity>;
   summary(): Promise<CredentialSummary>;
+  /** The account that the last answer of STS named for the credentials in memory. Asks nobody. */
+  knownAccount(): string | undefined;
   /** The summary of what is in memory; undefined when nothing was loaded yet. Asks nobody. */
   known(): CredentialSummary | undefined;
 }
@@ -101,6 +103,10 @@ export class AwsAuth {
       credentials,
       identity: (wish) => this.#identity(source, load, { credentials, isFresh: wish?.isFresh ?? false }),
       summary: async () => summarize(source, await credentials(), { profile, region }),
+      knownAccount: () => {
+        const held = this.#cache.peek(source, scopeOf(load));
+        return held === undefined ? undefined : this.#identities.get(held.accessKeyId)?.identity.account;
+      },
       known: () => {
         const held = this.#cache.peek(source, scopeOf(load));
         return held === undefined ? undefined : summarize(source, held, { profile, region });
