@@ -3,12 +3,14 @@ import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { SkyError } from "../shared/errors.ts";
 import { bridgeStdio, type ConnectOptions } from "./connect.ts";
+import { runHostVerb } from "./host/main.ts";
 import { runDaemon } from "./daemon.ts";
 import { AGENT_VERSION } from "./version.ts";
 
 const USAGE = `Usage: agent.cjs daemon --root DIR    run the agent of a node
        agent.cjs connect --root DIR [--ready LINE] [--wait MS]
                                       bridge stdio to the agent in DIR; LINE is printed when it is reached
+       agent.cjs host VERB --base DIR a shared machine: look, claim, release; JSON on stdin and stdout
        agent.cjs --version
 `;
 
@@ -18,6 +20,7 @@ async function main(argv: readonly string[]): Promise<number | undefined> {
     process.stdout.write(`${AGENT_VERSION}\n`);
     return 0;
   }
+  if (command === "host" && argv[2] === "--base" && argv[3] !== undefined) return runHostVerb(flag ?? "", argv[3]);
   if (flag !== "--root" || root === undefined || (command !== "daemon" && command !== "connect")) {
     process.stderr.write(USAGE);
     return 2;

@@ -169,8 +169,18 @@ export const furtherCommands: readonly CommandEntry[] = [
     import("./specs/infra.ts").then((m) => m.workspaceInfoSpec),
   ),
   group("ssh", "SSH node pools."),
-  planned("ssh up", "Set up SSH node pools.", () => import("./specs/infra.ts").then((m) => m.sshUpSpec)),
-  planned("ssh down", "Take down SSH node pools.", () => import("./specs/infra.ts").then((m) => m.sshDownSpec)),
+  command(
+    "ssh up",
+    "Set up SSH node pools.",
+    () => import("./specs/infra.ts").then((m) => m.sshUpSpec),
+    () => import("./commands/ssh.ts").then((m) => m.runSshUp),
+  ),
+  command(
+    "ssh down",
+    "Remove what was set up on SSH node pools.",
+    () => import("./specs/infra.ts").then((m) => m.sshDownSpec),
+    () => import("./commands/ssh.ts").then((m) => m.runSshDown),
+  ),
   planned("debug-dump", "Collect what is needed to look into a problem.", () =>
     import("./specs/infra.ts").then((m) => m.debugDumpSpec),
   ),

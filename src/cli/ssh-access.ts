@@ -9,12 +9,16 @@ export async function refreshSshConfig(ctx: Context, client: SkyClient, name: st
   updateSshConfig(ctx.home, records, { complete: false });
 }
 
-/** The same after a launch: our server sends the credentials with the result, others are asked for them. */
+/** Clusters on the server's own machine, which nobody logs in to. */
+const WITHOUT_SSH = new Set<unknown>(["ssh/local", "local"]);
+
+/** The same after a launch, whose result may have the credentials in it. */
 export async function saveSshAccess(ctx: Context, client: SkyClient, outcome: LaunchOutcome): Promise<void> {
   const { cluster, credentials } = outcome;
   if (cluster === null) return;
   if (credentials === undefined) {
-    if (!client.session.isOurServer) await refreshSshConfig(ctx, client, cluster.cluster_name);
+    const infra = cluster.launched_resources?.["infra"];
+    if (!WITHOUT_SSH.has(infra)) await refreshSshConfig(ctx, client, cluster.cluster_name);
     return;
   }
   if ((cluster.stable_internal_external_ips ?? []).length === 0) return;

@@ -7,6 +7,8 @@ export interface CloudOptions {
   readonly home: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly catalogs: Catalogs;
+  /** Path of the agent's program. */
+  readonly agentBundle: string;
 }
 
 /** Every cloud by its registry key; the only place that names them. */
@@ -15,6 +17,7 @@ const clouds = {
   fake: (options) => import("./fake/index.ts").then((m) => m.createFakeCloud(options)),
   gcp: (options) => import("./gcp/index.ts").then((m) => m.createGcpCloud(options)),
   local: (options) => import("./local/index.ts").then((m) => m.createLocalCloud(options)),
+  ssh: (options) => import("./ssh/index.ts").then((m) => m.createSshCloud(options)),
 } as const satisfies Record<string, (options: CloudOptions) => Promise<Cloud>>;
 
 /** Finds clouds by name and loads their code on first use. */

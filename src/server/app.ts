@@ -13,6 +13,7 @@ import { addLogs } from "./routes/logs.ts";
 import { addOperationRoutes, newRequestId } from "./routes/operations.ts";
 import { addProvisionLogs } from "./routes/provision-logs.ts";
 import { addSmallRoutes } from "./routes/small.ts";
+import { addSshNodePoolRoutes } from "./routes/ssh-node-pools.ts";
 import { addUploadRoutes } from "./routes/uploads.ts";
 import { addUserRoutes } from "./routes/users.ts";
 import { addValidate } from "./routes/validate.ts";
@@ -39,6 +40,7 @@ export function createApp(deps: AppDependencies): Hono<AppEnv> {
   addDownload(app, deps);
   addUploadRoutes(app, deps);
   addUserRoutes(app, deps);
+  addSshNodePoolRoutes(app, deps);
   addSmallRoutes(app, deps);
   app.get("/", (c) => c.redirect("/dashboard/"));
   app.notFound((c) => c.json({ detail: "Not Found" }, 404));

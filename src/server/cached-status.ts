@@ -1,3 +1,4 @@
+import type { StatusRecord } from "../core/clusters/record.ts";
 import type { OperationContext } from "../core/operation.ts";
 import { readClustersVersion } from "../db/queries/table-versions.ts";
 import { JsonText } from "../shared/json-text.ts";
@@ -22,12 +23,12 @@ export function cachedStatus(status: AnyOperation): AnyOperation {
     isReadOnly: true,
     run: async (body: never, context) => {
       const key = cacheKey(body, context);
-      if (key === undefined) return status.run(body, context);
+      if (key === undefined) return toText(await status.run(body, context));
       // Read before the rows: an answer may be newer than its version, never older.
       const version = await readClustersVersion(context.db);
       const known = kept.get(key);
       if (known?.version === version) return known.result;
-      const result = new JsonText(JSON.stringify(await status.run(body, context)));
+      const result = toText(await status.run(body, context));
       kept.delete(key);
       kept.set(key, { version, result });
       const oldest = kept.keys().next();
@@ -35,6 +36,12 @@ export function cachedStatus(status: AnyOperation): AnyOperation {
       return result;
     },
   };
+}
+
+/** Credentials of a cluster have its private key in them. */
+function toText(records: unknown): JsonText {
+  const isSecret = (records as readonly StatusRecord[]).some((record) => record.credentials !== undefined);
+  return new JsonText(JSON.stringify(records), { isSecret });
 }
 
 function cacheKey(body: StatusBody, context: OperationContext): string | undefined {

@@ -146,7 +146,7 @@ function ownSubmission({ requestId, operation, cluster }: BudgetRequest): Submis
 }
 
 function openClouds(parts: ServerParts, catalogs: Catalogs): CloudRegistry {
-  const all = parts.clouds ?? createCloudRegistry({ home: parts.paths.home, env: parts.env, catalogs });
+  const all = parts.clouds ?? createCloudRegistry({ ...parts, home: parts.paths.home, catalogs });
   return createPatientClouds(all, parts.clock);
 }
 

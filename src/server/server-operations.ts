@@ -6,6 +6,7 @@ import type { EnabledCloudsBatchBody } from "../shared/wire/enabled-clouds.ts";
 import { requireRequest } from "./requests/find-request.ts";
 import type { AnyOperation } from "./requests/types.ts";
 import { unsupportedRoutes } from "./routes/operation-table.ts";
+import { sshPoolOperations } from "./ssh-node-pools.ts";
 
 /** What clients show as "there is none" instead of as an empty list with hints; the texts are the original's. */
 function noController(message: string): () => never {
@@ -43,6 +44,7 @@ export function serverOperations(options: {
     quick("jobs.queue_v2", noController("No in-progress managed jobs.")),
     quick("jobs.pool_status", () => []),
     quick("serve.status", noController("No live services.")),
+    ...Object.entries(sshPoolOperations()),
     ...unsupportedRoutes.map(([, , wireName]) =>
       quick(wireName, () => {
         throw new NotSupportedError(`This API server does not support ${wireName} yet.`, {

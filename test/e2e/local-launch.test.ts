@@ -28,7 +28,7 @@ afterEach(async () => {
 function open(home?: string): Promise<TestServer> {
   return createTestServer({
     agentBundle,
-    clouds: (base) => createCloudRegistry({ home: base, env: process.env, catalogs: openCatalogs(base) }),
+    clouds: (base) => createCloudRegistry({ home: base, env: process.env, catalogs: openCatalogs(base), agentBundle }),
     ...(home === undefined ? {} : { home }),
   });
 }

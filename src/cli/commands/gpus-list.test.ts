@@ -13,7 +13,7 @@ let server: WireServer;
 
 beforeAll(async () => {
   world = await createTestServer({
-    clouds: (home) => createCloudRegistry({ home, env: {}, catalogs: openCatalogs(home) }),
+    clouds: (home) => createCloudRegistry({ home, env: {}, catalogs: openCatalogs(home), agentBundle: "" }),
     agentBundle: "",
   });
   installZoneNames(world.home);

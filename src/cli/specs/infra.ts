@@ -173,17 +173,19 @@ export const workspaceInfoSpec = commandSpec({
 });
 
 export const sshUpSpec = commandSpec({
-  help: "Set up SSH node pools.",
+  help:
+    "Set up the machines of ~/.sky/ssh_node_pools.yaml, so that `--infra ssh/POOL` can be used.\n\n" +
+    "Checks that each host answers, puts the runtime in place and shows what the host has. Hosts that are set up cost nothing.",
   args: {},
   options: {
     infra: text("--infra", "Only that pool."),
     asyncCall: hiddenAsyncOption,
-    file: text("--file -f", "File of SSH node pools."),
+    file: text("--file -f", "Add the pools of this file to those of the API server first."),
   },
 });
 
 export const sshDownSpec = commandSpec({
-  help: "Take down SSH node pools.",
+  help: "Remove everything that `sky ssh up` and clusters have put on the machines of SSH node pools.",
   args: {},
   options: {
     infra: text("--infra", "Only that pool."),

@@ -7,7 +7,8 @@ import { NoCapacityError } from "../../shared/errors.ts";
 import type { Cloud, CloudContext, ClusterSpec, OfferRequest } from "../../core/ports/cloud.ts";
 import { PLAIN_WISH } from "../../../test/fakes/node-wish.ts";
 import { createLocalCloud } from "./index.ts";
-import { canonicalGpuName, type Machine } from "./machine.ts";
+import { canonicalGpuName } from "../../shared/gpu-name.ts";
+import type { Machine } from "./machine.ts";
 import { assertInside } from "../../runners/local/inside.ts";
 import { findNodeProcesses } from "../../runners/local/processes.ts";
 

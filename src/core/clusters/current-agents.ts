@@ -2,7 +2,8 @@ import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { OperationContext } from "../operation.ts";
 import { bringUp } from "../provision/bring-up.ts";
 import { ensureClusterToken, secretPath } from "../provision/cluster-secret.ts";
-import { greet, hasOutdated, readBundle } from "../provision/renew.ts";
+import { readBundle } from "../../platform/agent-bundle.ts";
+import { greet, hasOutdated } from "../provision/renew.ts";
 import { cloudContext, loadCloud, type Cluster } from "./cluster.ts";
 import { recordEvent } from "./transition.ts";
 

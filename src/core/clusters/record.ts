@@ -1,6 +1,7 @@
 import { hardwareText } from "../optimizer/place-text.ts";
 import { formatAmount } from "../optimizer/ruled-table.ts";
 import type { Cluster } from "./cluster.ts";
+import type { SshCredentials } from "./ssh-credentials.ts";
 
 /** The handle as it goes over the wire; official clients rebuild their object from it. */
 export interface Handle {
@@ -55,6 +56,7 @@ export interface StatusRecord {
   readonly priority: number;
   readonly links: Readonly<Record<string, string>>;
   readonly storage_mounts_metadata: string;
+  readonly credentials?: SshCredentials;
   /** USD per hour; null = unknown. */
   readonly cost_per_hour?: number | null;
   /** USD since the launch. */
@@ -118,6 +120,7 @@ export interface RecordOptions {
   readonly includeHandle: boolean;
   /** Leaves out the long fields. */
   readonly isSummary: boolean;
+  readonly credentials?: SshCredentials;
   readonly costs?: Pick<StatusRecord, "cost_per_hour" | "total_cost">;
 }
 
@@ -159,6 +162,7 @@ export function toStatusRecord(cluster: Cluster, options: RecordOptions): Status
     priority: 0,
     links: {},
     storage_mounts_metadata: PICKLED_NONE,
+    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
     ...options.costs,
   };
 }

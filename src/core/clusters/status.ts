@@ -10,6 +10,7 @@ import { hourlyCost } from "./cost-report.ts";
 import { yellow } from "./messages.ts";
 import { toStatusRecord, type StatusRecord } from "./record.ts";
 import { needsRefresh, refreshCluster } from "./refresh.ts";
+import { sshCredentials } from "./ssh-credentials.ts";
 
 export const statusOperation: Operation<StatusBody, readonly StatusRecord[]> = {
   name: "clusters.status",
@@ -63,17 +64,20 @@ async function renderAll(
   );
   const charges =
     body.include_costs === true ? await listCharges(context.db, { clusterHashes: hashesOf(rows) }) : undefined;
-  return rows.map((row) => {
+  const render = async (row: ClusterRow): Promise<StatusRecord> => {
     const cloud = clouds.get(row.cloud);
     const cluster = toCluster(row);
+    const credentials = body.include_credentials === true ? await sshCredentials(cluster, cloud, context) : undefined;
     return toStatusRecord(cluster, {
       displayName: cloud?.displayName ?? row.cloud,
       wireInfra: cloud?.wireInfra(row.region, row.zone) ?? row.cloud,
       includeHandle: body.include_handle ?? true,
       isSummary: body.summary_response ?? false,
+      ...(credentials === undefined ? {} : { credentials }),
       ...(charges === undefined ? {} : { costs: costsOf(cluster, charges, context.clock.now()) }),
     });
-  });
+  };
+  return Promise.all(rows.map(render));
 }
 
 function hashesOf(rows: readonly ClusterRow[]): readonly string[] {

@@ -1,4 +1,5 @@
 import { DEFAULT_DISK_SIZE_GIB, type Resources } from "../resources/resources.ts";
+import { displayRegion } from "../resources/infra.ts";
 import { machineImageOf } from "../resources/image.ts";
 import type { OfferRequest } from "../ports/cloud.ts";
 
@@ -31,10 +32,10 @@ export function toOfferRequest(resources: Resources, numNodes: number): OfferReq
   };
 }
 
-/** This machine is one region, which is not asked for by name. */
+/** This machine is one region, which is not asked for by name; a pool is a region without the prefix that only the wire knows. */
 function placeOf(resources: Resources): { readonly region?: string; readonly zone?: string } {
-  const { region, zone } = resources.infra;
-  return present({ region: cloudKeyOf(resources) === "local" ? undefined : region, zone });
+  const region = cloudKeyOf(resources) === "local" ? undefined : displayRegion(resources.infra);
+  return present({ region, zone: resources.infra.zone });
 }
 
 type Present<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };

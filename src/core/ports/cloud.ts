@@ -294,6 +294,8 @@ export interface Cloud {
   readonly serviceAccess?: (service: string, context: CloudContext) => ServiceAccess;
   /** Commands that only this cloud has, by name: `sky <cloud> <name>`. */
   readonly commands?: Readonly<Record<string, CloudCommand>>;
+  /** OpenSSH's ProxyCommand by which users reach the nodes; null (or absent) = directly, at their external addresses. */
+  readonly sshProxyCommand?: (cluster: ClusterRef, context: CloudContext) => Promise<string | null>;
   /** How to reach an instance. */
   runner(instance: Instance, cluster: ClusterRef, context: CloudContext): Promise<Runner>;
 }

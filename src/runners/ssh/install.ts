@@ -14,8 +14,8 @@ import { writeTar, type TarEntry } from "./tar.ts";
 const FAR_MS = 15;
 
 export interface InstallRequest {
-  /** Absolute, or below `~/`. */
-  readonly installDir: string;
+  /** As `installScript` takes it. */
+  readonly installDir: string | undefined;
   readonly bundle: { readonly path: string; readonly hash: string };
   /** Whether the node may fetch the runtime from the registry by itself. */
   readonly mayFetch: boolean;

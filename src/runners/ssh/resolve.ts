@@ -6,6 +6,8 @@ import type { TargetFiles } from "./control-dir.ts";
 /** What OpenSSH makes of a target: the configuration files applied. */
 export interface ResolvedTarget {
   readonly hostName: string;
+  /** Whether the configuration files have a `Host` (or `Match`) for it besides `Host *`. */
+  readonly isNamed: boolean;
   readonly port: number;
   readonly user: string;
   /** Undefined: directly. */
@@ -20,10 +22,10 @@ export function resolveTarget(
   files: TargetFiles,
   tools: { readonly program: string; readonly env: Readonly<Record<string, string | undefined>> },
 ): Promise<ResolvedTarget> {
-  const args = [...targetArguments(target, files), "-G", "--", target.host];
+  const args = [...targetArguments(target, files), "-o", "LogLevel=DEBUG1", "-G", "--", target.host];
   return new Promise((resolve, reject) => {
     execFile(tools.program, args, { env: tools.env, timeout: 10_000 }, (error, stdout, stderr) => {
-      if (error === null) resolve(parseResolved(stdout));
+      if (error === null) resolve(parseResolved(stdout, /Applying options for (?!\*)|matched 'host/.test(stderr)));
       else {
         reject(
           new AgentError(`ssh does not accept the settings for ${target.host}: ${stderr.trim() || error.message}`),
@@ -33,7 +35,7 @@ export function resolveTarget(
   });
 }
 
-function parseResolved(text: string): ResolvedTarget {
+function parseResolved(text: string, isNamed: boolean): ResolvedTarget {
   const all = text.split("\n").map((line) => {
     const space = line.indexOf(" ");
     return [line.slice(0, space), line.slice(space + 1)] as const;
@@ -44,6 +46,7 @@ function parseResolved(text: string): ResolvedTarget {
   };
   return {
     hostName: find("hostname") ?? "",
+    isNamed,
     port: Number(find("port") ?? 22),
     user: find("user") ?? "",
     proxyJump: find("proxyjump"),

@@ -57,7 +57,7 @@ export class RequestQueue {
     this.#options = {
       ...options,
       finished: this.#finished,
-      results: new ResultStore(options.database.db, options.clock),
+      results: new ResultStore({ db: options.database.db, clock: options.clock, sealer: options.sealer }),
       cancelOthers: (clusterName, requestId) => this.#cancelOthers(clusterName, requestId),
       onWaitingChange: () => this.#pumpAll(),
     };
@@ -177,7 +177,7 @@ export class RequestQueue {
     const row = await findRequest(this.#options.database.db, requestId);
     if (row === undefined) return { entry: undefined };
     if (!isTerminal(row.status)) return undefined;
-    const entry = toFinishedEntry(row, await this.#options.results.load(row));
+    const entry = toFinishedEntry(row, await this.#options.results.load(row.request_id, row));
     this.#finished.set(requestId, entry);
     return { entry };
   }

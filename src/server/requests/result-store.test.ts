@@ -8,6 +8,7 @@ import { findRequest } from "../../db/queries/requests.ts";
 import { readClustersVersion } from "../../db/queries/table-versions.ts";
 import { JsonText } from "../../shared/json-text.ts";
 import { cachedStatus } from "../cached-status.ts";
+import { Sealer } from "./sealer.ts";
 import { ResultStore } from "./result-store.ts";
 
 const large = JSON.stringify(Array.from({ length: 3000 }, (_, index) => ({ name: `c${index} "é"` })));
@@ -66,20 +67,33 @@ describe.each(databaseKinds)("results on %s", (kind) => {
       .execute();
   }
 
+  function open(clock = new FakeClock()): ResultStore {
+    return new ResultStore({ db: database.db, clock, sealer: new Sealer(Buffer.alloc(32, 7)) });
+  }
+
+  test("a result with a key in it is in no row in the clear, and only its own request can be answered with it", async () => {
+    const text = JSON.stringify([{ credentials: "PRIVATE KEY" }]);
+    const kept = await open().keep("r1", text, new JsonText(text, { isSecret: true }));
+    expect(JSON.parse(kept.escaped.toString())).toBe(text);
+    expect(JSON.stringify(kept.columns)).not.toContain("PRIVATE");
+    expect(JSON.parse((await open().load("r1", kept.columns)).toString())).toBe(text);
+    await expect(open().load("r2", kept.columns)).rejects.toThrow("cannot be read");
+  });
+
   test("a small result is kept in its row, a large one once, whoever asks", async () => {
-    const store = new ResultStore(database.db, new FakeClock());
-    const small = await store.keep("[1]", undefined);
+    const store = open();
+    const small = await store.keep("r1", "[1]", undefined);
     expect(small).toEqual({ columns: { return_value: "[1]", return_hash: null }, escaped: '"[1]"' });
     const source = new JsonText(large);
-    const [one, two] = [await store.keep(large, source), await store.keep(large, undefined)];
+    const [one, two] = [await store.keep("r1", large, source), await store.keep("r1", large, undefined)];
     expect(one.columns).toEqual(two.columns);
     expect(await countValues()).toBe(1);
-    const reopened = new ResultStore(database.db, new FakeClock());
+    const reopened = open();
     for (const columns of [one.columns, small.columns]) {
-      const escaped = await reopened.load(columns);
+      const escaped = await reopened.load("r1", columns);
       expect(JSON.parse(escaped.toString())).toBe(columns.return_hash === null ? "[1]" : large);
     }
-    expect(await store.load({ return_value: null, return_hash: null })).toBe('"null"');
+    expect(await store.load("r1", { return_value: null, return_hash: null })).toBe('"null"');
   });
 
   test("a large result reaches the client, from memory and from the table", async () => {
@@ -104,14 +118,14 @@ describe.each(databaseKinds)("results on %s", (kind) => {
 
   test("results that no request names are deleted, but not the newest", async () => {
     const clock = new FakeClock();
-    const store = new ResultStore(database.db, clock);
-    await store.keep(large, undefined);
+    const store = open(clock);
+    await store.keep("r1", large, undefined);
     await deleteUnusedValues(database.db, clock.now());
     expect(await countValues()).toBe(1);
     await deleteUnusedValues(database.db, clock.now() + 1);
     expect(await countValues()).toBe(0);
     clock.advance(31 * 60_000);
-    await store.keep(large, undefined);
+    await store.keep("r1", large, undefined);
     expect(await countValues()).toBe(1);
   });
 

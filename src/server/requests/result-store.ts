@@ -4,12 +4,16 @@ import { findRequestValue, insertRequestValue } from "../../db/queries/request-v
 import type { Database } from "../../db/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { JsonText } from "../../shared/json-text.ts";
+import type { Sealer } from "./sealer.ts";
 
 /** Results from this length on are stored apart, so that equal ones are stored once. */
 const LARGE = 32 * 1024;
 const CACHED = 4;
 /** A stored value is written anew after this time, so that the collection of unused ones cannot overtake its next use. */
 const REFRESH_MS = 30 * 60_000;
+
+/** What the stored form of a secret result begins with; JSON never does. */
+const SEALED = "sealed:";
 
 /** Where a result is, in the columns of a request. */
 export interface ResultColumns {
@@ -29,20 +33,29 @@ interface LargeResult {
 export class ResultStore {
   readonly #db: Kysely<Database>;
   readonly #clock: Clock;
+  readonly #sealer: Sealer;
   readonly #byText = new WeakMap<JsonText, LargeResult>();
   readonly #byHash = new Map<string, Buffer>();
   readonly #writtenAt = new Map<string, number>();
 
-  constructor(db: Kysely<Database>, clock: Clock) {
-    this.#db = db;
-    this.#clock = clock;
+  constructor(options: { readonly db: Kysely<Database>; readonly clock: Clock; readonly sealer: Sealer }) {
+    this.#db = options.db;
+    this.#clock = options.clock;
+    this.#sealer = options.sealer;
   }
 
-  /** Keeps a result. `source`: the object it came in, when the operation gives the same one for the same result. */
+  /**
+   * Keeps the result of a request. `source`: the object it came in, when the operation gives the same one for the same result.
+   */
   async keep(
+    requestId: string,
     text: string | null,
     source: JsonText | undefined,
   ): Promise<{ readonly columns: ResultColumns; readonly escaped: EscapedResult }> {
+    if (text !== null && source?.isSecret === true) {
+      const sealed = `${SEALED}${this.#sealer.seal(requestId, text)}`;
+      return { columns: { return_value: sealed, return_hash: null }, escaped: JSON.stringify(text) };
+    }
     if (text === null || text.length < LARGE) {
       return { columns: { return_value: text, return_hash: null }, escaped: JSON.stringify(text ?? "null") };
     }
@@ -55,8 +68,12 @@ export class ResultStore {
   }
 
   /** The result of a stored request. */
-  async load(columns: ResultColumns): Promise<EscapedResult> {
+  async load(requestId: string, columns: ResultColumns): Promise<EscapedResult> {
     const hash = columns.return_hash;
+    const value = columns.return_value;
+    if (value?.startsWith(SEALED) === true) {
+      return JSON.stringify(this.#sealer.open(requestId, value.slice(SEALED.length)));
+    }
     if (hash === null) return JSON.stringify(columns.return_value ?? "null");
     const cached = this.#byHash.get(hash);
     if (cached !== undefined) return cached;

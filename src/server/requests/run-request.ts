@@ -102,7 +102,7 @@ export async function storeOutcome(
   const text = outcome.return_value ?? null;
   let kept: EscapedResult | undefined;
   const write = async (): Promise<boolean> => {
-    const { columns, escaped } = await options.results.keep(text, options.source);
+    const { columns, escaped } = await options.results.keep(requestId, text, options.source);
     kept = escaped;
     const end = { ...outcome, ...columns };
     if (live.insertion?.finish(end) === true) {

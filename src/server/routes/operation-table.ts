@@ -162,7 +162,5 @@ export const unsupportedRoutes: readonly (readonly ["GET" | "POST", string, stri
   ["GET", "/kubernetes/allowed_nodes", "kubernetes.allowed_nodes"],
   ["POST", "/local_up", "local_up"],
   ["POST", "/local_down", "local_down"],
-  ["POST", "/ssh_node_pools/deploy", "ssh_up"],
-  ["POST", "/ssh_node_pools/down", "ssh_down"],
   ["POST", "/debug/dump_create", "debug_dump"],
 ];

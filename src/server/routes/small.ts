@@ -33,8 +33,6 @@ export function addSmallRoutes(app: Hono<AppEnv>, deps: AppDependencies): void {
   });
   app.get("/api/plugins", (c) => c.json({ plugins: [] }));
   app.get("/dashboard_config", (c) => c.json({ external_links: [], local_contexts: [] }));
-  app.get("/ssh_node_pools", (c) => c.json({}));
-  app.get("/ssh_node_pools/keys", (c) => c.json([]));
   app.get("/dashboard/*", (c) => c.text("The dashboard is not available in this release.\n", 404));
   app.get("/openapi.json", async (c) => {
     const { openApiDocument } = await import("../openapi.ts");

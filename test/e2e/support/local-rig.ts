@@ -38,7 +38,8 @@ export async function createLocalRig(): Promise<LocalRig> {
   const open = (): Promise<TestServer> =>
     createTestServer({
       agentBundle,
-      clouds: (base) => createCloudRegistry({ home: base, env: process.env, catalogs: openCatalogs(base) }),
+      clouds: (base) =>
+        createCloudRegistry({ home: base, env: process.env, catalogs: openCatalogs(base), agentBundle }),
       home,
       database,
     });

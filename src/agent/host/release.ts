@@ -1,0 +1,84 @@
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, rmSync, rmdirSync } from "node:fs";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import { engineEnvironment, readContainerRecord, removeContainer } from "../../platform/container-record.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { OperationFailedError } from "../../shared/errors.ts";
+import { killTree } from "../tasks/kill-tree.ts";
+import { removeKeys } from "./authorized-keys.ts";
+import { readClaim, withClaimsLock } from "./claim-store.ts";
+import { assertInside, nodeFolder, type HostPaths } from "./host-paths.ts";
+
+const GRACE_MS = 5000;
+/** What a cluster has put into the login's own HOME. */
+const HOME_FILES = [
+  "sky_workdir",
+  "sky_logs",
+  ".sky/jobs.db",
+  ".sky/jobs.db-wal",
+  ".sky/jobs.db-shm",
+  ".sky/hooks",
+  ".sky/file_mounts",
+] as const;
+
+/** Ends every process of a node, and removes what it kept. What its tasks wrote elsewhere is the user's. */
+export async function release(nameOnCloud: string, paths: HostPaths): Promise<void> {
+  const folder = nodeFolder(paths, nameOnCloud);
+  const made = readClaim(paths, nameOnCloud);
+  const root = join(folder, "agent");
+  await endProcesses(root);
+  await removeItsContainer(root);
+  await withClaimsLock(paths, () => {
+    removeKeys(userInfo().homedir, nameOnCloud);
+    // A claim without `home` of its own: the login's.
+    if (made !== undefined && !made.home.startsWith(`${folder}/`)) cleanHome(made.home);
+    rmSync(assertInside(paths.nodes, folder), { recursive: true, force: true });
+  });
+}
+
+/** The agent first, so that it starts nothing any more, then what its tasks have started. */
+async function endProcesses(root: string): Promise<void> {
+  const identity = createHash("sha256").update(root).digest("hex").slice(0, 12);
+  const marker = `SKYPILOT_AGENT_TASK=${identity}.`;
+  const agents = (): readonly number[] => agentsOf(root);
+  await killTree({ marker: `SKYPILOT_AGENT_ROOT=${root}`, roots: agents, graceMs: GRACE_MS, clock: systemClock });
+  const tasks = (): readonly number[] => processesWith(marker);
+  await killTree({ marker: `${marker}none`, roots: tasks, graceMs: GRACE_MS, clock: systemClock });
+}
+
+/** Processes whose command line says that they are the agent of this root. */
+function agentsOf(root: string): readonly number[] {
+  return processesWhere("cmdline", (text) => text.includes(`\0daemon\0--root\0${root}\0`));
+}
+
+function processesWith(prefix: string): readonly number[] {
+  return processesWhere("environ", (text) => `\0${text}`.includes(`\0${prefix}`));
+}
+
+function processesWhere(file: "cmdline" | "environ", matches: (text: string) => boolean): readonly number[] {
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid !== process.pid)
+    .filter((pid) => {
+      try {
+        return matches(readFileSync(`/proc/${pid}/${file}`, "latin1"));
+      } catch {
+        // Gone, or another user's.
+        return false;
+      }
+    });
+}
+
+async function removeItsContainer(root: string): Promise<void> {
+  const record = readContainerRecord(root);
+  if (record === undefined) return;
+  const reason = await removeContainer(record, engineEnvironment(process.env));
+  if (reason !== undefined) throw new OperationFailedError(`The container ${record.name} cannot be removed: ${reason}`);
+}
+
+function cleanHome(home: string): void {
+  for (const name of HOME_FILES) rmSync(assertInside(home, join(home, name)), { recursive: true, force: true });
+  const own = join(home, ".sky");
+  if (existsSync(own) && readdirSync(own).length === 0) rmdirSync(own);
+}

@@ -1,0 +1,233 @@
+import { hostName } from "../../platform/paths.ts";
+import type { HostClaim } from "../../shared/agent/host.ts";
+import { AgentError, NoCapacityError, OperationFailedError } from "../../shared/errors.ts";
+import type {
+  CloudContext,
+  ClusterRef,
+  ClusterSpec,
+  Instance,
+  InstanceId,
+  InstanceState,
+} from "../../core/ports/cloud.ts";
+import type { Runner } from "../../core/ports/runner.ts";
+import { createSshRunner } from "../../runners/ssh/runner.ts";
+import { allocate, type HostAccess } from "./allocate.ts";
+import type { KnownHost } from "./facts-store.ts";
+import type { SshParts } from "./index.ts";
+import { misfitOfSpec } from "./offers.ts";
+import { findPool, type PoolHost } from "./pools.ts";
+import type { ClusterRecord, NodeRecord } from "./records.ts";
+
+/** The nodes of clusters on the machines of pools. */
+export class Nodes {
+  readonly #parts: SshParts;
+  /** Open connections to the heads of clusters: while there is one, the cluster has not gone away by itself. */
+  readonly #connected = new Map<string, number>();
+
+  constructor(parts: SshParts) {
+    this.#parts = parts;
+  }
+
+  /** Gets hosts for the cluster; a cluster that has them keeps them. */
+  async run(spec: ClusterSpec, context: CloudContext): Promise<void> {
+    const parts = this.#parts;
+    const before = parts.records.read(spec.nameOnCloud);
+    const pool = findPool(parts.pools(), spec.offer.region, parts.home);
+    const fitting = parts.facts.read(pool).filter(({ facts }) => misfitOfSpec(spec, facts) === undefined);
+    const kept = (before?.nodes ?? []).map(({ known }): KnownHost => ({ ...known, entry: "" }));
+    await this.#releaseNodes(spec.nameOnCloud, before, {
+      isMeant: (node) => node.index >= spec.numNodes,
+      signal: context.signal,
+    });
+    const access = this.#access(spec, context);
+    const given = await allocate(spec, { pool: fitting, kept }, access, {
+      signal: context.signal,
+      random: Math.random,
+    });
+    const nodes = given.map(({ host, claim }, index) => ({ index, known: withoutEntry(host), given: givenOf(claim) }));
+    parts.records.write(spec.nameOnCloud, { pool: spec.offer.region, perNode: spec.perNode, nodes });
+  }
+
+  async query(cluster: ClusterRef, context: CloudContext): Promise<readonly Instance[]> {
+    const record = this.#parts.records.read(cluster.nameOnCloud);
+    if (record === undefined) return [];
+    const isConnected = (this.#connected.get(cluster.nameOnCloud) ?? 0) > 0;
+    const states = isConnected
+      ? record.nodes.map((): InstanceState => "running")
+      : await Promise.all(record.nodes.map((node) => this.#stateOf(node, record, cluster, context)));
+    // The head decides about the cluster; its agent ends the workers before itself.
+    const head = states[0] === "terminated" ? "terminated" : undefined;
+    return record.nodes.flatMap((node, index) => {
+      const state = head ?? states[index];
+      return node.given === undefined || state === undefined ? [] : [toInstance(node, record, state)];
+    });
+  }
+
+  /** `only`: hosts, which are the ids of instances. */
+  async terminate(cluster: ClusterRef, context: CloudContext, only?: readonly InstanceId[]): Promise<void> {
+    const { records } = this.#parts;
+    const { nameOnCloud } = cluster;
+    const record = records.read(nameOnCloud);
+    if (record === undefined) return;
+    const isMeant = (node: NodeRecord): boolean => only?.includes(node.known.host) ?? true;
+    await this.#releaseNodes(nameOnCloud, record, { isMeant, signal: context.signal });
+    const left = record.nodes.filter((node) => !isMeant(node));
+    if (left.length > 0) {
+      records.write(nameOnCloud, { ...record, nodes: left });
+      return;
+    }
+    records.remove(nameOnCloud);
+    this.#connected.delete(nameOnCloud);
+  }
+
+  async runner(instance: Instance, cluster: ClusterRef): Promise<Runner> {
+    const parts = this.#parts;
+    const record = this.#require(cluster);
+    const node = record.nodes.find((one) => one.index === instance.index);
+    if (node === undefined) throw new AgentError(`${cluster.clusterName} has no node ${instance.index}.`);
+    const target = await parts.hosts.target(record.pool, this.#entry(record, node));
+    const runner = createSshRunner({ ...parts.tools, target });
+    return instance.index === 0 ? this.#counted(runner, cluster.nameOnCloud) : runner;
+  }
+
+  proxyCommand(cluster: ClusterRef): string | null {
+    return this.#parts.records.read(cluster.nameOnCloud)?.nodes[0]?.known.address.proxyCommand ?? null;
+  }
+
+  #require(cluster: ClusterRef): ClusterRecord {
+    const record = this.#parts.records.read(cluster.nameOnCloud);
+    if (record !== undefined) return record;
+    throw new AgentError(`It is not known on which hosts ${cluster.clusterName} runs.`);
+  }
+
+  #access(spec: ClusterSpec, context: CloudContext): HostAccess {
+    const { hosts, records } = this.#parts;
+    const { nameOnCloud, clusterName, perNode, offer } = spec;
+    const reserved = offer.reserved ?? perNode;
+    const at = (host: KnownHost) => ({
+      poolName: offer.region,
+      host: this.#poolHost(offer.region, host),
+      base: host.base,
+    });
+    const { signal } = context;
+    return {
+      look: (host) => hosts.ask(at(host), "look", { params: {}, signal }),
+      claim: (host, index) => {
+        const owner = `${spec.node.userName}@${hostName()}`;
+        const claim = { nameOnCloud, clusterName, perNode, reserved, owner, authorizedKeys: spec.node.publicKeys() };
+        return hosts.ask(at(host), "claim", { params: { ...claim, index }, signal });
+      },
+      release: async (host) => {
+        await hosts.ask(at(host), "release", { params: { nameOnCloud }, signal });
+      },
+      note: (picked) =>
+        records.write(nameOnCloud, {
+          pool: offer.region,
+          perNode,
+          nodes: picked.map((host, index) => ({ index, known: withoutEntry(host) })),
+        }),
+    };
+  }
+
+  /** The user's entry for a host; one that is gone from the file is reached as the SSH configuration says. */
+  #poolHost(poolName: string, known: { readonly host: string }): PoolHost {
+    const pool = this.#parts.pools().find((one) => one.name === poolName);
+    return pool?.hosts.find((one) => one.host === known.host) ?? { host: known.host, hasDefaults: true };
+  }
+
+  #entry(record: ClusterRecord, node: NodeRecord): PoolHost {
+    return this.#poolHost(record.pool, node.known);
+  }
+
+  async #stateOf(
+    node: NodeRecord,
+    record: ClusterRecord,
+    cluster: ClusterRef,
+    context: CloudContext,
+  ): Promise<InstanceState | undefined> {
+    if (node.given === undefined) return undefined;
+    const at = { poolName: record.pool, host: this.#entry(record, node), base: node.known.base };
+    const look = await this.#parts.hosts.ask(at, "look", { params: {}, signal: context.signal });
+    const claim = look.claims.find((one) => one.nameOnCloud === cluster.nameOnCloud);
+    if (claim === undefined) return undefined;
+    return claim.ended === undefined ? "running" : "terminated";
+  }
+
+  /** Gives nodes back. A host that cannot be reached keeps its node, so this is an error. */
+  async #releaseNodes(
+    nameOnCloud: string,
+    record: ClusterRecord | undefined,
+    { isMeant, signal }: { readonly isMeant: (node: NodeRecord) => boolean; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const surplus = record?.nodes.filter(isMeant) ?? [];
+    if (record === undefined || surplus.length === 0) return;
+    const outcomes = await Promise.allSettled(
+      surplus.map((node) => {
+        const at = { poolName: record.pool, host: this.#entry(record, node), base: node.known.base };
+        return this.#parts.hosts.ask(at, "release", { params: { nameOnCloud }, signal });
+      }),
+    );
+    signal.throwIfAborted();
+    const failures = outcomes.flatMap((one) => (one.status === "rejected" ? [one.reason as Error] : []));
+    const unexpected = failures.find((error) => !(error instanceof AgentError));
+    if (unexpected !== undefined) throw unexpected;
+    if (failures.length === 0) return;
+    const lines = failures.map((error) => error.message);
+    throw new OperationFailedError(
+      `${failures.length} of ${surplus.length} nodes could not be removed:\n${lines.join("\n")}`,
+      {
+        cause: failures[0],
+        hint: "Repeat the command when they can be reached, or forget the cluster with `sky down --purge`; `sky ssh up` shows what is left on a host.",
+      },
+    );
+  }
+
+  #counted(runner: Runner, nameOnCloud: string): Runner {
+    const add = (change: number): void => {
+      this.#connected.set(nameOnCloud, Math.max(0, (this.#connected.get(nameOnCloud) ?? 0) + change));
+    };
+    return {
+      ...runner,
+      connectAgent: async (root, options) => {
+        const stream = await runner.connectAgent(root, options);
+        add(1);
+        stream.once("close", () => add(-1));
+        return stream;
+      },
+    };
+  }
+}
+
+function withoutEntry({ host, base, facts, address }: KnownHost): NodeRecord["known"] {
+  return { host, base, facts, address };
+}
+
+function givenOf({ home, agentRoot, gpus }: HostClaim): NonNullable<NodeRecord["given"]> {
+  return { home, agentRoot, gpus };
+}
+
+function toInstance(node: NodeRecord, record: ClusterRecord, state: InstanceState): Instance {
+  const { known, given } = node;
+  if (given === undefined) throw new NoCapacityError(`${known.host} gave nothing.`);
+  const { address, facts, base } = known;
+  return {
+    id: known.host,
+    index: node.index,
+    state,
+    internalIp: internalAddress(known),
+    externalIp: address.hostName,
+    sshPort: address.port,
+    sshUser: address.user,
+    agentRoot: given.agentRoot,
+    installDir: `${base}/agent`,
+    home: given.home,
+    resources: record.perNode,
+    ...(facts.gpus.length > 0 ? { deviceIndices: given.gpus } : {}),
+  };
+}
+
+/** The address by which SSH reaches a host when the host has it itself; behind a NAT or a proxy, the one of its default route. */
+function internalAddress({ address, facts }: NodeRecord["known"]): string {
+  if (facts.addresses.includes(address.hostName)) return address.hostName;
+  return facts.addresses[0] ?? address.hostName;
+}
