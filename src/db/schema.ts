@@ -219,6 +219,24 @@ export interface StorageTable {
   cluster_hash: string | null;
 }
 
+/** Places of clouds that refused nodes a while ago (core/provision/capacity-memory.ts). */
+export interface RefusalsTable {
+  /** JSON of the account and the block: one row for each. */
+  place: string;
+  cloud: string;
+  /** The account as its cloud names it; empty where a cloud has none. */
+  account: string;
+  region: string;
+  /** JSON: what the refusal rules out (core/provision/places.ts `Block`). */
+  block: string;
+  code: string;
+  reason: string;
+  /** The launch that was refused. */
+  request_id: string;
+  refused_at: number;
+  expires_at: number;
+}
+
 export interface Database {
   requests: RequestsTable;
   request_values: RequestValuesTable;
@@ -233,4 +251,5 @@ export interface Database {
   users: UsersTable;
   storage: StorageTable;
   system_config: SystemConfigTable;
+  refusals: RefusalsTable;
 }

@@ -1,6 +1,14 @@
-import type { Cloud, CloudContext, ClusterRef, ClusterSpec, Instance, InstanceId } from "../../core/ports/cloud.ts";
+import type {
+  CheckResult,
+  Cloud,
+  CloudContext,
+  ClusterRef,
+  ClusterSpec,
+  Instance,
+  InstanceId,
+} from "../../core/ports/cloud.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { OperationFailedError } from "../../shared/errors.ts";
+import { OperationFailedError, SkyError } from "../../shared/errors.ts";
 import { FakeApiError, toSkyError } from "./errors.ts";
 import type { NodeHosts } from "./hosts.ts";
 import { offersOf } from "./offers.ts";
@@ -26,6 +34,7 @@ export interface FakeAdapterOptions {
   /** Read for every call; throws when they are wrong. */
   readonly settings: () => FakeSettings;
   readonly maxNameLength: number;
+  readonly unnamedUse?: NonNullable<Cloud["unnamedUse"]>;
 }
 
 type Method = "run" | "query" | "stop" | "terminate";
@@ -40,10 +49,11 @@ export function createFakeAdapter(options: FakeAdapterOptions): Cloud {
     wireInfra: (region, zone) => [name, region, zone ?? ""].filter((part) => part !== "").join("/"),
     power: "leave",
     maxNameLength: options.maxNameLength,
+    ...(options.unnamedUse === undefined ? {} : { unnamedUse: options.unnamedUse }),
     get consistencyMs() {
       return options.settings().visible_after * 1000;
     },
-    check: () => Promise.resolve({ enabled: ["compute"], reasons: [], details: [describe(options.settings())] }),
+    check: () => Promise.resolve(check(options)),
     identity: () => Promise.resolve(null),
     offers: (request) => Promise.resolve(offersOf(request, options.settings(), name)),
     run: (spec, token, context) => provider.run({ spec, token }, context),
@@ -57,6 +67,16 @@ export function createFakeAdapter(options: FakeAdapterOptions): Cloud {
       return Promise.resolve(hosts.runner(node));
     },
   };
+}
+
+/** Wrong settings turn this cloud off, not the others. */
+function check(options: FakeAdapterOptions): CheckResult {
+  try {
+    return { enabled: ["compute"], reasons: [], details: [describe(options.settings())] };
+  } catch (error) {
+    if (!(error instanceof SkyError)) throw error;
+    return { enabled: [], reasons: [{ capabilities: ["compute"], text: error.message }], details: [] };
+  }
 }
 
 function describe({ regions, types }: FakeSettings): string {

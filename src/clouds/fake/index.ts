@@ -18,7 +18,7 @@ export interface FakeCloudOptions {
 
 /** A simulated provider with regions, zones, capacity, quotas, delays and failures, whose nodes run on this machine. */
 export function createFakeCloud(options: FakeCloudOptions): Cloud {
-  const cloud = createFakeAdapter({
+  return createFakeAdapter({
     name: "fake",
     displayName: "Fake",
     store: createFileStore(join(options.home, ".sky", "fake")),
@@ -26,7 +26,7 @@ export function createFakeCloud(options: FakeCloudOptions): Cloud {
     clock: options.clock ?? systemClock,
     settings: () => readSettings(settingsFile(options.home)) ?? DEFAULT_SETTINGS,
     maxNameLength: 40,
+    // Nobody's task shall come to be on it by chance.
+    unnamedUse: "never",
   });
-  // Nobody's task shall come to be on it by chance.
-  return { ...cloud, unnamedUse: "never" };
 }

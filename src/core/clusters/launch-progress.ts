@@ -1,5 +1,6 @@
 import type { RequestLog } from "../operation.ts";
 import type { RankedOffer } from "../optimizer/candidates.ts";
+import { whatIsKnownOf, type Remembered } from "../provision/capacity-memory.ts";
 import type { Refusal } from "../provision/attempt.ts";
 import * as messages from "./messages.ts";
 
@@ -8,6 +9,8 @@ interface Walk {
   readonly places: readonly RankedOffer[];
   /** How often the whole walk was repeated. */
   readonly round: number;
+  /** What other launches were told a while ago. */
+  readonly memory: readonly Remembered[];
 }
 
 /**
@@ -23,6 +26,10 @@ export class LaunchProgress {
   constructor(log: RequestLog, walk: Walk) {
     this.#log = log;
     this.#walk = walk;
+    const last = walk.places.filter((place) => whatIsKnownOf(place, walk.memory) !== undefined);
+    if (walk.round > 0 || last.length === 0 || last.length === walk.places.length) return;
+    const names = last.map(({ offer }) => `${offer.zone ?? offer.region} (${offer.instanceType})`);
+    log.line(messages.dim(`Tried last, because of a refusal a short while ago: ${names.join(", ")}.`));
   }
 
   begin(place: RankedOffer): void {

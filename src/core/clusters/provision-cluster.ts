@@ -15,6 +15,13 @@ import {
   type Refusal,
   type Site,
 } from "../provision/attempt.ts";
+import {
+  orderByMemory,
+  recallRefusals,
+  rememberAnswer,
+  sharedRefusal,
+  whatIsKnownOf,
+} from "../provision/capacity-memory.ts";
 import type { NodePlan } from "../provision/node-plan.ts";
 import { blockOf, isBlockedBy, toPlaces, type Block } from "../provision/places.ts";
 import { cloudContext, clusterRef, toCluster, type Cluster } from "./cluster.ts";
@@ -53,12 +60,14 @@ async function markUnfinished(request: Provision, error: unknown, context: Opera
 }
 
 async function walk(request: Provision, context: OperationContext): Promise<Cluster> {
-  const places = request.plan.attempts.flatMap(toPlaces);
-  const progress = new LaunchProgress(context.log, {
-    clusterName: request.body.cluster_name,
-    round: request.round,
-    places,
-  });
+  const { body, plan, round } = request;
+  const all = plan.attempts.flatMap(toPlaces);
+  // Journaled, because the effects of the places are named by their position.
+  const memory = await context.effect(`recall${round === 0 ? "" : `.r${round}`}`, () =>
+    recallRefusals(all, context, cloudContext(context)),
+  );
+  const places = orderByMemory(all, memory);
+  const progress = new LaunchProgress(context.log, { clusterName: body.cluster_name, round, places, memory });
   const failures: Failure[] = [];
   const blocks: Block[] = [];
   for (const [index, place] of places.entries()) {
@@ -74,10 +83,21 @@ async function walk(request: Provision, context: OperationContext): Promise<Clus
   throw await giveUp(request, failures, context);
 }
 
+/** Of a launch that is repeated: what another launch has just been told by the place, which then need not be asked. */
+function toldToOthers(request: Attempt, context: OperationContext): Promise<Refusal | null> {
+  if (request.round === 0) return Promise.resolve(null);
+  return context.effect(effectName(request, "told"), async () => {
+    const memory = await recallRefusals([request.place], context, cloudContext(context));
+    return sharedRefusal(whatIsKnownOf(request.place, memory), context.clock.now()) ?? null;
+  });
+}
+
 /** Asks one place for the nodes and waits until they run; takes back what a refusal leaves behind. Every step is journaled. */
 async function attempt(request: Attempt, context: OperationContext): Promise<Awaited> {
   const { place, log } = request;
   const cloud = await context.clouds.load(place.offer.cloud);
+  const told = await toldToOthers(request, context);
+  if (told !== null) return { isReady: false, refusal: told };
   await recordAttempt(request, cloud, context);
   log.write(`Asking ${infraText(place.displayName, place.offer)} for ${wishText(request, place)}.`);
   const plan = await context.effect(effectName(request, "look"), async () => {
@@ -92,6 +112,9 @@ async function attempt(request: Attempt, context: OperationContext): Promise<Awa
     }
   });
   const outcome = refusal === null ? await settle(request, plan, context) : ({ isReady: false, refusal } as const);
+  await context.effect(effectName(request, "remember"), () =>
+    rememberAnswer(place, outcome.isReady ? undefined : outcome.refusal, context, cloudContext(context)),
+  );
   if (outcome.isReady) return outcome;
   log.write(`${place.displayName} refused: ${outcome.refusal.reason}`);
   await context.effect(effectName(request, "undo-instances"), () => undo(request, { plan, ...outcome }, context));
@@ -103,7 +126,7 @@ function settle(request: Attempt, plan: NodePlan, context: OperationContext): Pr
   return context.effect(effectName(request, "await-instances"), async () => {
     const site = await siteOf(request, context);
     if (plan.surplus.length > 0) await clearNodes(site, (instance) => plan.surplus.includes(instance.id));
-    return awaitNodes(site);
+    return awaitNodes(site, plan.gone);
   });
 }
 

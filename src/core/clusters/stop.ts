@@ -1,4 +1,5 @@
 import { findCluster } from "../../db/queries/clusters.ts";
+import { deleteRefusalsOf } from "../../db/queries/refusals.ts";
 import { AgentError, NotSupportedError, OperationFailedError, SkyError } from "../../shared/errors.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { Cloud } from "../ports/cloud.ts";
@@ -90,6 +91,8 @@ async function takeDownLocked(request: TakeDown, context: OperationContext): Pro
   });
   if (kind === "down") await removeClusterStorage(row.cluster_hash, context);
   await context.effect(`${kind}.row`, async () => {
+    // What it has used of quota and capacity is there again.
+    await deleteRefusalsOf(context.db, row);
     if (kind === "down") {
       await forgetCluster(row, context, "Cluster was terminated by the user.");
       return;

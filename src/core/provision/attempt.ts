@@ -91,13 +91,13 @@ export type Awaited =
   | { readonly isReady: true; readonly instances: readonly Instance[] }
   | { readonly isReady: false; readonly refusal: Refusal };
 
-/** Waits until every node runs. A node that the cloud ends meanwhile is a refusal of the place. */
-export async function awaitNodes(site: Site): Promise<Awaited> {
+/** Waits until every node runs. A node that the cloud ends meanwhile, and not `gone` before, is a refusal of the place. */
+export async function awaitNodes(site: Site, gone: readonly InstanceId[]): Promise<Awaited> {
   const { cloud, clock, numNodes, ref, cloudContext } = site;
   const deadline = clock.now() + INSTANCE_WAIT_MS;
   for (;;) {
     const seen = await cloud.query(ref, cloudContext);
-    const wanted = seen.filter((instance) => instance.index < numNodes);
+    const wanted = seen.filter((instance) => instance.index < numNodes && !gone.includes(instance.id));
     const running = wanted.filter((instance) => instance.state === "running").sort((a, b) => a.index - b.index);
     if (running.length >= numNodes) return { isReady: true, instances: running };
     const lost = wanted.find(

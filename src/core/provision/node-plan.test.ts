@@ -18,30 +18,30 @@ function instance(id: string, index: number, state: InstanceState): Instance {
 }
 
 test.each([
-  ["a new cluster", [], 2, { create: [0, 1], start: [], keep: [], surplus: [] }],
+  ["a new cluster", [], 2, { create: [0, 1], start: [], keep: [], surplus: [], gone: [] }],
   [
     "a stopped cluster",
     [instance("a", 0, "stopped"), instance("b", 1, "stopping")],
     2,
-    { create: [], start: ["a", "b"], keep: [], surplus: [] },
+    { create: [], start: ["a", "b"], keep: [], surplus: [], gone: [] },
   ],
   [
     "a half-made cluster",
     [instance("a", 0, "running"), instance("b", 1, "terminated"), instance("c", 2, "pending")],
     4,
-    { create: [1, 3], start: [], keep: ["a", "c"], surplus: [] },
+    { create: [1, 3], start: [], keep: ["a", "c"], surplus: [], gone: ["b"] },
   ],
   [
     "a cluster that is made smaller",
     [instance("a", 0, "running"), instance("b", 1, "running")],
     1,
-    { create: [], start: [], keep: ["a"], surplus: ["b"] },
+    { create: [], start: [], keep: ["a"], surplus: ["b"], gone: [] },
   ],
   [
     "two instances of one index: the one that runs stays",
     [instance("a", 0, "stopped"), instance("b", 0, "running")],
     1,
-    { create: [], start: [], keep: ["b"], surplus: ["a"] },
+    { create: [], start: [], keep: ["b"], surplus: ["a"], gone: [] },
   ],
 ] as const)("%s", (_, seen, numNodes, plan) => {
   expect(planNodes(seen, numNodes)).toEqual(plan);

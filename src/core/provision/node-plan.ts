@@ -10,11 +10,14 @@ export interface NodePlan {
   readonly keep: readonly InstanceId[];
   /** Instances beyond the cluster's size, and second ones of an index. */
   readonly surplus: readonly InstanceId[];
+  /** Instances that had ended before; clouds list them for a while. */
+  readonly gone: readonly InstanceId[];
 }
 
 /** Compares what the cloud shows with what the cluster needs. An instance that is stopping counts as stopped. */
 export function planNodes(seen: readonly Instance[], numNodes: number): NodePlan {
   const live = seen.filter((instance) => instance.state !== "terminated");
+  const gone = seen.filter((instance) => instance.state === "terminated").map((instance) => instance.id);
   const chosen = new Map<number, Instance>();
   for (const instance of live) {
     const other = chosen.get(instance.index);
@@ -28,6 +31,7 @@ export function planNodes(seen: readonly Instance[], numNodes: number): NodePlan
     create: Array.from({ length: numNodes }, (_, index) => index).filter((index) => !chosen.has(index)),
     start: picked.filter(isOff).map((instance) => instance.id),
     keep: picked.filter((instance) => !isOff(instance)).map((instance) => instance.id),
+    gone,
     surplus: live.filter((instance) => chosen.get(instance.index) !== instance).map((instance) => instance.id),
   };
 }
