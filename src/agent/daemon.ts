@@ -53,7 +53,10 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
   const cgroups = TaskCgroups.open(identity);
   const taskEnv = baseEnvironment(env, config.home);
   const container = new NodeContainer({ config, paths, env, clock: systemClock });
+  const bootId = readBootId();
+  const hasRebooted = noteBoot(paths.boot, bootId);
   const runner = new TaskRunner({
+    hasRebooted,
     directory: paths.tasks,
     home: config.home,
     env: taskEnv,
@@ -72,10 +75,8 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
       exit(0);
     }, FLUSH_MS);
   };
-  const bootId = readBootId();
   renewHookClaim(paths.hooks, { bootId, wasStopped: existsSync(paths.state) });
   rmSync(paths.state, { force: true });
-  const hasRebooted = noteBoot(paths.boot, bootId);
   const workerGraceMs = Number(env["SKYPILOT_AGENT_WORKER_GRACE_MS"] ?? WORKER_GRACE_MS);
   const parts = { config, paths, node, runner, container, log, bootId, hasRebooted, workerGraceMs, exit: leave };
   await (config.index === 0 ? startHead(parts) : startWorker(parts));

@@ -10,6 +10,7 @@ import { dropStaleTasks } from "./cluster/stale-tasks.ts";
 import { RemoteNode } from "./cluster/remote-node.ts";
 import { EventLog } from "./jobs/job-events.ts";
 import { JobQueue } from "./jobs/job-queue.ts";
+import { rebootedText } from "./jobs/job-text.ts";
 import { JobSecrets } from "./jobs/job-secrets.ts";
 import { JobStore } from "./jobs/job-store.ts";
 import type { NodeContainer } from "./container/node-container.ts";
@@ -77,7 +78,7 @@ export async function startHead(parts: NodeParts): Promise<void> {
   });
   const teardown = new Teardown({ ...parts, workers, queue, autostop, events });
   // Jobs do not outlive the machine, queued ones included.
-  if (parts.hasRebooted) await queue.failUnfinished();
+  if (parts.hasRebooted) await queue.failUnfinished(rebootedText({ index: 0, ip: config.ip }));
   queue.resume();
   void dropStaleTasks(queue.runningJobIds(), { runner: parts.runner, graceMs: STALE_GRACE_MS });
   const workerPort = await openDoor(parts, workers, queue);

@@ -117,7 +117,9 @@ test("a job whose processes are gone without exit code fails as the driver's, wi
   await rig.head.kill();
   process.kill(-pid, "SIGKILL");
   rig.head.start();
-  expect(await rig.logs(jobId)).toMatch(/ERROR: Job 1 failed: process \d+ of task 1-run-0 is gone\./);
+  expect(await rig.logs(jobId)).toMatch(
+    /ERROR: Job 1 failed: process \d+ of rank 0 on head \(127\.0\.0\.1\) is gone: it was killed/,
+  );
   expect((await rig.job(jobId)).status).toBe("FAILED_DRIVER");
 });
 
@@ -152,12 +154,17 @@ test("after a reboot nothing that was not finished runs", async () => {
   const running = await rig.submit({ run: "sleep 1000" });
   const queued = await rig.submit({ run: "touch never" });
   await rig.reaches(running, "RUNNING");
-  const pid = Number(readFileSync(join(rig.head.root, `tasks/${running}-run-0/pid`), "utf8"));
+  const pidFile = join(rig.head.root, `tasks/${running}-run-0/pid`);
+  await waitUntil("the rank", () => existsSync(pidFile) && readFileSync(pidFile, "utf8") !== "");
+  const pid = Number(readFileSync(pidFile, "utf8"));
   await rig.head.kill();
   process.kill(-pid, "SIGKILL");
   writeFileSync(join(rig.head.root, "boot-id"), "another boot");
   rig.head.start();
-  for (const id of [running, queued]) expect((await rig.job(id)).status).toBe("FAILED_DRIVER");
+  for (const id of [running, queued]) {
+    expect((await rig.job(id)).status).toBe("FAILED_DRIVER");
+    expect(await rig.logs(id)).toContain(`ERROR: Job ${id} failed: node head (127.0.0.1) was rebooted.\n`);
+  }
   await rig.reaches(await rig.submit({ run: "true" }), "SUCCEEDED");
   expect(existsSync(join(rig.head.home, "sky_workdir/never"))).toBe(false);
 });

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { findNodeProcesses } from "../../src/runners/local/processes.ts";
 import { refreshAllClusters } from "../../src/core/clusters/refresh-all.ts";
 import { operations } from "../../src/core/operations.ts";
+import { signalProcess } from "./support/process-tree.ts";
 import { createLocalRig, type LocalRig } from "./support/local-rig.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -25,8 +26,12 @@ async function refresh(): Promise<void> {
 
 async function killNode(): Promise<void> {
   const directory = rig.nodeDirectory(0);
-  for (const { pid } of findNodeProcesses(directory)) process.kill(pid, "SIGKILL");
-  await waitFor("the processes to end", () => findNodeProcesses(directory).length === 0);
+  await waitFor("the processes to end", () => {
+    // One that was killed may have started another meanwhile.
+    const left = findNodeProcesses(directory);
+    for (const { pid } of left) signalProcess(pid, "SIGKILL");
+    return left.length === 0;
+  });
 }
 
 /** Everything of the node ends, and what it left says another boot. */

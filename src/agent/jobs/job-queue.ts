@@ -20,7 +20,7 @@ import type { EventLog } from "./job-events.ts";
 import { JobRun, type RunNode } from "./job-run.ts";
 import type { JobSecrets } from "./job-secrets.ts";
 import type { JobPlacement, JobSpec, JobStore, StoredJob } from "./job-store.ts";
-import { waitingText } from "./job-text.ts";
+import { lostText, waitingText } from "./job-text.ts";
 import { schedule, type Placement, type QueuedJob, type SchedulableNode } from "./scheduler.ts";
 import { decideOnStart, isTerminal } from "./state.ts";
 import { assertSubmit, withoutBlanks } from "./submit-params.ts";
@@ -130,10 +130,15 @@ export class JobQueue {
     return ended.flatMap((jobId) => (jobId === undefined ? [] : [jobId])).sort((a, b) => a - b);
   }
 
-  /** Ends every job for good: the machine has been or is going to be stopped. */
-  async failUnfinished(): Promise<readonly number[]> {
+  /** Ends every job for good: the machine has been or is going to be stopped. The reason, if any, goes into their logs. */
+  async failUnfinished(reason?: string): Promise<readonly number[]> {
     const jobs = this.#options.store.listUnfinished();
-    const ended = await Promise.all(jobs.map((job) => this.#end(job, "FAILED_DRIVER")));
+    const ended = await Promise.all(
+      jobs.map(async (job) => {
+        if (reason !== undefined) await this.#noteFailure(job, reason);
+        return this.#end(job, "FAILED_DRIVER");
+      }),
+    );
     return ended.flatMap((jobId) => (jobId === undefined ? [] : [jobId]));
   }
 
@@ -270,6 +275,16 @@ export class JobQueue {
     }
     if (params.all === true) return mine;
     return mine.filter((job) => job.record.status === "RUNNING").slice(-1);
+  }
+
+  async #noteFailure(job: StoredJob, reason: string): Promise<void> {
+    const { jobId } = job.record;
+    try {
+      (await this.openLog(job)).appendStep("failed", lostText(jobId, reason));
+    } catch (error) {
+      // A full disk; the state says the rest.
+      this.#options.log.error("the reason cannot be logged", { job: jobId, ...describeError(error) });
+    }
   }
 
   /** The id when this call ended the job, undefined when it ended otherwise. */

@@ -9,6 +9,8 @@ import type { RunLog } from "../logs/run-log.ts";
 import type { JobPlacement, StoredJob } from "./job-store.ts";
 import { runEnv, setupEnv, type JobEnvOptions } from "./job-env.ts";
 import {
+  goneText,
+  rebootedText,
   failedText,
   lostText,
   rankPrefix,
@@ -185,7 +187,7 @@ export class JobRun {
         () => onExit?.(true),
       );
       await this.#copyOutput(log, task, pid);
-      return noteLoss({ pid, exit: await exit }, spec.id);
+      return this.#noteLoss({ pid, exit: await exit }, task);
     } catch (error) {
       onExit?.(true);
       if (error instanceof AgentPeerError && error.agentCode === "NOT_ALLOWED") {
@@ -301,6 +303,17 @@ export class JobRun {
     return { jobId: this.jobId, spec: job.spec, values, config };
   }
 
+  /** A task that went without an exit code, and not because we ended it, was killed from outside or went with its machine. */
+  #noteLoss(result: TaskResult, { node, spec }: PlannedTask): TaskResult {
+    const { code, wasKilled, hasRebooted } = result.exit;
+    if (code !== null || wasKilled) return result;
+    const { index } = node.node;
+    const address = { index, ip: node.ip };
+    const what = spec.id.includes("-setup-") ? "the setup" : `rank ${spec.id.split("-")[2]}`;
+    const lost = hasRebooted === true ? rebootedText(address) : goneText(result.pid, what, address);
+    return { ...result, lost };
+  }
+
   #prefixOptions(node: RunNode, pid: number): Parameters<typeof setupPrefix>[0] {
     const { index } = node.node;
     return { taskName: this.#options.job.record.name, numNodes: this.#clusterNodes, node: { index, ip: node.ip }, pid };
@@ -318,10 +331,4 @@ export class JobRun {
 
 function exitCodeOf({ code, wasKilled }: TaskExit): number {
   return wasKilled ? KILLED_CODE : (code ?? KILLED_CODE);
-}
-
-/** A task that went without an exit code, and not because we ended it, was killed from outside or went with its machine. */
-function noteLoss(result: TaskResult, id: string): TaskResult {
-  const { code, wasKilled } = result.exit;
-  return code === null && !wasKilled ? { ...result, lost: `process ${result.pid} of task ${id} is gone.` } : result;
 }

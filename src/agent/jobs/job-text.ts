@@ -40,12 +40,30 @@ export function lostText(jobId: number, reason: string): string {
   return `ERROR: ${RED}Job ${jobId} failed: ${reason}${RESET}\n`;
 }
 
+interface NodeAddress {
+  readonly index: number;
+  readonly ip: string;
+}
+
+export function rebootedText(node: NodeAddress): string {
+  return `node ${addressOf(node)} was rebooted.`;
+}
+
+/** For a process that went without an exit code and was not ended by the agent. */
+export function goneText(pid: number, what: string, node: NodeAddress): string {
+  return `process ${pid} of ${what} on ${addressOf(node)} is gone: it was killed, or the node ran out of memory.`;
+}
+
+function addressOf({ index, ip }: NodeAddress): string {
+  return `${nodeName(index)} (${ip})`;
+}
+
 export interface PrefixOptions {
   /** Name of the task; null when it has none. */
   readonly taskName: string | null;
   /** Of the cluster, not of the job. */
   readonly numNodes: number;
-  readonly node: { readonly index: number; readonly ip: string };
+  readonly node: NodeAddress;
   readonly pid: number;
 }
 

@@ -41,6 +41,8 @@ export interface TaskRunnerOptions {
   /** Tells this agent's tasks from those of others on the machine. */
   readonly identity: string;
   readonly clock: Clock;
+  /** Whether the machine was booted since an agent last ran here. */
+  readonly hasRebooted?: boolean;
   /** Where tasks get control groups of their own, when this user may make them. */
   readonly cgroups?: TaskCgroups | undefined;
   /** Where tasks run, when that is not the machine itself. */
@@ -202,7 +204,8 @@ export class TaskRunner {
       const code = this.#readNumber(id, "exit");
       if (code === undefined && hasInEnvironment(pid, this.#markerOf(id))) return false;
       task.isOver = true;
-      ended.resolve({ code: this.#readNumber(id, "exit") ?? null, wasKilled: this.#wasKilled(id) });
+      const { hasRebooted = false } = this.#options;
+      ended.resolve({ code: this.#readNumber(id, "exit") ?? null, wasKilled: this.#wasKilled(id), hasRebooted });
       return true;
     };
     if (!look()) void this.#poll(look);

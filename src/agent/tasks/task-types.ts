@@ -15,6 +15,8 @@ export interface TaskExit {
   readonly code: number | null;
   /** Whether the agent ended it. */
   readonly wasKilled: boolean;
+  /** Whether it went with its machine, which was booted anew. */
+  readonly hasRebooted?: boolean;
 }
 
 export function setupTaskId(jobId: number, node: number): string {
