@@ -34,36 +34,79 @@ export async function fanOutSync(
   }
 }
 
-async function passContents(
-  need: readonly number[],
-  flow: {
-    readonly entries: readonly SyncEntry[];
-    readonly chunks: AsyncIterable<Uint8Array>;
-    readonly targets: readonly Target[];
-  },
-): Promise<void> {
+interface Flow {
+  readonly entries: readonly SyncEntry[];
+  readonly chunks: AsyncIterable<Uint8Array>;
+  readonly targets: readonly Target[];
+}
+
+async function passContents(need: readonly number[], flow: Flow): Promise<void> {
   const { entries, targets } = flow;
-  let position = 0;
-  let left = entries[need[0] ?? -1]?.size ?? 0;
-  const skipDone = (): void => {
-    while (left === 0 && position < need.length) {
-      position += 1;
-      left = entries[need[position] ?? -1]?.size ?? 0;
-    }
-  };
-  skipDone();
+  const missing = new Missing(need, entries);
   for await (const chunk of flow.chunks) {
-    let rest = chunk;
-    while (rest.length > 0) {
-      const index = need[position];
-      if (index === undefined) throw new AgentPeerError("BAD_PARAMS", "More content came than was asked for.");
-      const piece = rest.subarray(0, left);
-      rest = rest.subarray(piece.length);
-      left -= piece.length;
-      const lacking = targets.filter((target) => target.need.has(index));
-      await Promise.all(lacking.map((target) => target.sync.write(piece)));
-      skipDone();
+    // Bytes of several files travel on together as long as the same nodes lack them.
+    let from = 0;
+    let to = 0;
+    let lacking: readonly Target[] = [];
+    const pass = async (): Promise<void> => {
+      const piece = chunk.subarray(from, to);
+      from = to;
+      if (piece.length > 0) await Promise.all(lacking.map((target) => target.sync.write(piece)));
+    };
+    while (to < chunk.length) {
+      const { index, left } = missing.next();
+      const next = targets.filter((target) => target.need.has(index));
+      if (next.length !== lacking.length || next.some((target, at) => target !== lacking[at])) {
+        await pass();
+        lacking = next;
+      }
+      const taken = Math.min(left, chunk.length - to);
+      missing.take(taken);
+      to += taken;
+    }
+    await pass();
+  }
+  if (!missing.isDone) throw new AgentPeerError("BAD_PARAMS", "Less content came than was asked for.");
+}
+
+/** The files whose content is still to come, in order. */
+class Missing {
+  readonly #need: readonly number[];
+  readonly #entries: readonly SyncEntry[];
+  #position = 0;
+  #left: number;
+
+  constructor(need: readonly number[], entries: readonly SyncEntry[]) {
+    this.#need = need;
+    this.#entries = entries;
+    this.#left = this.#sizeHere();
+    this.#skipDone();
+  }
+
+  get isDone(): boolean {
+    return this.#position >= this.#need.length;
+  }
+
+  /** Index of the entry to which the next byte belongs, and how many of its bytes are to come. */
+  next(): { readonly index: number; readonly left: number } {
+    const index = this.#need[this.#position];
+    if (index === undefined) throw new AgentPeerError("BAD_PARAMS", "More content came than was asked for.");
+    return { index, left: this.#left };
+  }
+
+  take(bytes: number): void {
+    this.#left -= bytes;
+    this.#skipDone();
+  }
+
+  #skipDone(): void {
+    while (this.#left === 0 && !this.isDone) {
+      this.#position += 1;
+      this.#left = this.#sizeHere();
     }
   }
-  if (position < need.length) throw new AgentPeerError("BAD_PARAMS", "Less content came than was asked for.");
+
+  #sizeHere(): number {
+    return this.#entries[this.#need[this.#position] ?? -1]?.size ?? 0;
+  }
 }

@@ -1,14 +1,12 @@
-import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { SyncEntry } from "../../shared/agent/protocol.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
+import { sendFiles } from "./send-files.ts";
 import { toEntry, unreadable, walkTree } from "./walk.ts";
 
 /** Entries of one manifest: some 10 MB of JSON. Larger trees go in several rounds. */
 const ENTRIES_PER_ROUND = 50_000;
-const READ_BYTES = 256 * 1024;
 
 export interface SyncRequest {
   /** Unique per request and mount; a repeated sync sends only what is missing. */
@@ -78,14 +76,10 @@ async function syncRound(
   const signal = request.signal === undefined ? {} : { signal: request.signal };
   const stream = agent.open("sync", { key, dest: request.dest, entries }, signal);
   const { need } = await stream.start;
-  let sentBytes = 0;
+  const files = need.flatMap((index) => entries[index] ?? []).filter(({ kind }) => kind === "file");
+  const sentBytes = files.reduce((sum, { size }) => sum + size, 0);
   try {
-    for (const index of need) {
-      const entry = entries[index];
-      if (entry === undefined || entry.kind !== "file") continue;
-      await sendFile(join(request.source, entry.path), entry.size, (bytes) => stream.send(bytes));
-      sentBytes += entry.size;
-    }
+    await sendFiles(request.source, files, (bytes) => stream.send(bytes));
   } catch (error) {
     // The agent's own answer, such as a full disk, says more than the broken stream.
     const answer = await Promise.race([
@@ -101,23 +95,4 @@ async function syncRound(
   stream.endSend();
   await stream.end;
   return { entries: entries.length, bytes: entries.reduce((sum, entry) => sum + entry.size, 0), sentBytes };
-}
-
-/** Sends exactly `size` bytes, which the manifest has promised. */
-async function sendFile(path: string, size: number, send: (bytes: Uint8Array) => Promise<void>): Promise<void> {
-  if (size === 0) return;
-  let left = size;
-  try {
-    for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES, end: size - 1 })) {
-      left -= (chunk as Buffer).length;
-      await send(chunk as Buffer);
-    }
-  } catch (error) {
-    throw unreadable(path, error);
-  }
-  if (left > 0) {
-    throw new OperationFailedError(`${path} became shorter while it was uploaded.`, {
-      hint: "Repeat the command when nothing writes to it.",
-    });
-  }
 }
