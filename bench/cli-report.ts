@@ -6,7 +6,6 @@ import { renderFigures } from "./cli-figures.ts";
 import type { FirstLines } from "./cli-first-line.ts";
 import type { Measured, MeasuredFull } from "./cli-scenarios.ts";
 import type { StreamFigures } from "./cli-streams.ts";
-import type { PlacementFigures } from "./placement.ts";
 
 export interface Sides<T> {
   readonly ours: T | undefined;
@@ -156,21 +155,6 @@ function awsFigures({ ours, original }: AwsCheck): Figure[] {
   ];
 }
 
-function placementFigures({ dryrun, solveMs }: PlacementFigures): Figure[] {
-  const atMost = (value: number): Figure["target"] => ({ kind: "at-most", value });
-  const ours = (what: string, target: number, value: number | undefined): Figure => ({
-    what,
-    unit: "ms",
-    target: atMost(target),
-    ours: value,
-    original: undefined,
-  });
-  return [
-    ours("`sky launch --dryrun`, warm server, full catalog of AWS", 250, dryrun?.medianMs),
-    ours("placing 10 tasks with 1,000 candidates each (DAG)", 100, solveMs),
-  ];
-}
-
 export interface JobRun {
   readonly firstLines: FirstLines;
   readonly jobsPerSecond: number;
@@ -183,7 +167,6 @@ export interface Run {
   readonly full: Sides<MeasuredFull>;
   readonly jobs: JobRun;
   readonly awsCheck: AwsCheck;
-  readonly placement: PlacementFigures;
 }
 
 /** Every figure of a run, in the order of the table. */
@@ -191,7 +174,6 @@ export function figuresOf(run: Run): Figure[] {
   return [
     ...commandFigures(run.empty, run.full),
     ...awsFigures(run.awsCheck),
-    ...placementFigures(run.placement),
     ...serverFigures(run.empty, run.full),
     ...jobFigures(run.jobs),
   ];
@@ -229,8 +211,6 @@ ${renderFigures(figuresOf(run))}
   of the status figures is \`POST /status\`, then \`GET /api/get\`; the database is the one that each product uses by default.
 * \`sky check aws\`: keys of a profile whose endpoint is a \`moto_server\` on the same machine, each side with its own. Left out
   where there is none (PATH, or \`SKYPILOT_MOTO_SERVER\`). By itself: \`npm run build && node bench/aws-check.ts\`.
-* \`sky launch --dryrun\`: from starting the command to its end, credentials of the same \`moto_server\`. By itself, with the
-  solver: \`npm run build && node bench/placement.ts\`.
 * 1,000 clusters: rows in the product's own database, listed in full. Ours are copies of a cluster that was really launched.
 * First output line: from starting the command until the job's first line is in its output, on a new cluster each time.
 * 500 followers: the latency of \`/api/health\`, asked every 5 ms meanwhile, bounds the lag of the server's event loop from above.

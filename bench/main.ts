@@ -11,7 +11,6 @@ import { measureEmpty, measureFull, type Effort, type Measured, type MeasuredFul
 import { seedClusters } from "./cli-seed.ts";
 import { measureBigLog, measureFollowers, measureJobs } from "./cli-streams.ts";
 import { OurServer, startOriginalWorld } from "./cli-worlds.ts";
-import { measurePlacement } from "./placement.ts";
 
 const CLUSTERS = 1000;
 
@@ -112,7 +111,6 @@ const original = reference === undefined ? undefined : await measureOriginal(ref
 say("aws check");
 const run: Run = {
   awsCheck: await measureAwsCheck(reference, effort),
-  placement: await measurePlacement(effort),
   empty: { ours: ours.empty, original: original?.empty },
   full: { ours: ours.full, original: original?.full },
   jobs: ours.jobs,

@@ -53,6 +53,12 @@ export const commandTable: readonly CommandEntry[] = [
     () => import("./commands/budget.ts").then((m) => m.runBudgetDelete),
   ),
   command(
+    "orphans",
+    "Show clusters on the clouds that the server does not know.",
+    () => import("./specs/clusters.ts").then((m) => m.orphansSpec),
+    () => import("./commands/orphans.ts").then((m) => m.runOrphans),
+  ),
+  command(
     "queue",
     "Show the job queue of clusters.",
     () => import("./specs/clusters.ts").then((m) => m.queueSpec),

@@ -25,6 +25,7 @@ describe("sky without a command", () => {
         status       Show clusters.
         cost-report  Show estimated costs of clusters.
         budget       Budgets: what may be spent, and what happens then.
+        orphans      Show clusters on the clouds that the server does not know.
         queue        Show the job queue of clusters.
         logs         Show the log of a job.
         cancel       Cancel jobs.

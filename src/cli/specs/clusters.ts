@@ -98,6 +98,19 @@ export const costReportSpec = commandSpec({
   },
 });
 
+export const orphansSpec = commandSpec({
+  help: "Show clusters on the clouds that the server does not know.\n\nLooks over every region of the enabled clouds for what carries the tags of clusters. CLUSTERS are names as they are listed.",
+  args: { clusters: variadic("CLUSTERS") },
+  options: {
+    config: configOption,
+    down: flag("--down", "Remove them from the cloud, disks included."),
+    adopt: flag("--adopt", "Take them into the server's database, e.g. after it was lost."),
+    allUsers: flag("--all-users -u", "Those of other users too."),
+    yes: yesOption,
+    outputFormat: outputOption,
+  },
+});
+
 export const checkSpec = commandSpec({
   help: "Check which infra can be used.\n\nLooks for credentials and says what is missing. INFRA_LIST limits the check to those.",
   args: { infraList: variadic("INFRA_LIST") },

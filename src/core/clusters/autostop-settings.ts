@@ -1,11 +1,13 @@
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { Hook } from "../../shared/agent/protocol.ts";
 import { updateCluster } from "../../db/queries/clusters.ts";
+import { NotSupportedError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
+import type { Cloud, NodeWish, Offer } from "../ports/cloud.ts";
 import type { Autostop } from "../resources/resources.ts";
 import type { LifecycleHook } from "../task/task.ts";
 import type { WireWaitFor } from "./bodies.ts";
-import type { Cluster } from "./cluster.ts";
+import { clusterRef, cloudContext, type Cluster } from "./cluster.ts";
 
 export interface AutostopSettings {
   /** Negative: off. */
@@ -37,13 +39,24 @@ function settings(minutes: number, down: boolean, waitFor: WireWaitFor | undefin
   return { idleMinutes: minutes === 0 ? 1 : minutes, down, waitFor: waitFor ?? "jobs_and_ssh" };
 }
 
-/** Tells the agent and then the row. */
+/** Throws NotSupportedError when idle nodes of the offer cannot be stopped, only taken down. */
+export function requireAutostop(offer: Offer, cloud: Cloud, skipped = ""): void {
+  const reason =
+    cloud.stop === undefined ? `Autostop is not supported on ${cloud.displayName}.` : cloud.whyNoStop?.(offer);
+  if (reason === undefined) return;
+  throw new NotSupportedError(skipped === "" ? reason : `${skipped}\n  ${reason}`, {
+    hint: "To take the cluster down when it is idle, add --down.",
+  });
+}
+
+/** Tells the cloud, where nodes would be lost otherwise, the agent, and then the row. */
 export async function applyAutostop(
   target: { readonly cluster: Cluster; readonly agent: AgentPeer; readonly hooks?: readonly LifecycleHook[] },
   wanted: AutostopSettings,
   context: OperationContext,
 ): Promise<void> {
   const { cluster, agent } = target;
+  await preparePowerOff(cluster, wanted, context);
   await context.effect("autostop", async (token) => {
     await agent.call(
       "set_autostop",
@@ -55,6 +68,22 @@ export async function applyAutostop(
       to_down: wanted.idleMinutes >= 0 && wanted.down ? 1 : 0,
       wait_for: wanted.waitFor,
     });
+  });
+}
+
+/**
+ * Nodes that were launched to end when they power off must not do so once they are only to stop. The other way round nothing is
+ * lost: whoever sees them stopped ends them.
+ */
+async function preparePowerOff({ row }: Cluster, wanted: AutostopSettings, context: OperationContext): Promise<void> {
+  const wish = JSON.parse(row.node_wish) as Partial<Pick<NodeWish, "onPowerOff">>;
+  if (wish.onPowerOff !== "terminate" || (wanted.down && wanted.idleMinutes >= 0)) return;
+  const cloud = await context.clouds.load(row.cloud);
+  if (cloud.setPowerOff === undefined) return;
+  await context.effect("power-off", async () => {
+    await cloud.setPowerOff?.(clusterRef(row), "stop", cloudContext(context));
+    const node_wish = JSON.stringify({ ...wish, onPowerOff: "stop" });
+    await updateCluster(context.db, row.cluster_hash, { node_wish });
   });
 }
 

@@ -1,8 +1,8 @@
-import { ClusterNotUpError, NotSupportedError } from "../../shared/errors.ts";
+import { ClusterNotUpError } from "../../shared/errors.ts";
 import { warnAboutSession } from "../check/sessions.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { LifecycleHook } from "../task/task.ts";
-import { applyAutostop } from "./autostop-settings.ts";
+import { applyAutostop, requireAutostop } from "./autostop-settings.ts";
 import type { AutostopBody } from "./bodies.ts";
 import { requireCluster } from "./cluster.ts";
 import { yellow } from "./messages.ts";
@@ -34,11 +34,9 @@ async function runAutostop(body: AutostopBody, context: OperationContext): Promi
     );
   }
   const cloud = await context.clouds.load(cluster.row.cloud);
-  if (!isCancel && !down && cloud.stop === undefined) {
-    throw new NotSupportedError(
-      `${yellow(`${what} on cluster '${name}'...skipped.`)}\n  Autostop is not supported on ${cloud.displayName}.`,
-      { hint: `To take the cluster down when it is idle, add --down.` },
-    );
+  if (!isCancel && !down) {
+    const skipped = yellow(`${what} on cluster '${name}'...skipped.`);
+    requireAutostop(cluster.offer, cloud, skipped);
   }
   const agent = await context.agents.connect(name, { signal: context.signal });
   const wanted = {

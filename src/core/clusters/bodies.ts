@@ -73,6 +73,12 @@ export interface StatusBody extends RequestBody {
   readonly include_costs?: boolean | undefined;
 }
 
+export interface OrphansBody extends RequestBody {
+  readonly action?: "list" | "down" | "adopt" | undefined;
+  readonly cluster_names?: readonly string[] | null | undefined;
+  readonly all_users?: boolean | undefined;
+}
+
 export interface QueueBody extends RequestBody {
   readonly cluster_name: string;
   readonly skip_finished?: boolean | undefined;

@@ -10,7 +10,7 @@ import type { Plan } from "../../shared/wire/plan.ts";
 import { greet } from "../provision/renew.ts";
 import { requireStorage, syncStorage } from "../storage/sync-storage.ts";
 import type { Task } from "../task/task.ts";
-import { applyAutostop, resolveAutostop } from "./autostop-settings.ts";
+import { applyAutostop, requireAutostop, resolveAutostop } from "./autostop-settings.ts";
 import type { LaunchBody } from "./bodies.ts";
 import { clusterRef, cloudContext, toCluster, type Cluster } from "./cluster.ts";
 import { prepareContainer } from "./container.ts";
@@ -119,6 +119,7 @@ async function launchRound(launch: Round, context: OperationContext): Promise<La
   const plan = await context.effect(`plan${suffix}`, () => planLaunch(body, input.task, context));
   if (body.quiet_optimizer !== true && round === 0) showTable(plan, context);
   await refuseUnlaunchable(plan, context);
+  await refuseAutostop(launch, plan, context);
   warnAboutSpot(body, plan, context);
   const ready = await provisionOrReuse({ ...launch, plan }, context);
   return runStages({ ...launch, plan, ...ready }, context);
@@ -131,6 +132,15 @@ async function refuseUnlaunchable(plan: LaunchPlan, context: OperationContext): 
   throw new NotAvailableYetError(`Launching on ${place.displayName} is not available yet; nothing was started.`, {
     hint: "--dryrun shows the plan and its price. This machine can run tasks: --infra local",
   });
+}
+
+/** A cluster that is to stop when it is idle needs nodes that can. */
+async function refuseAutostop({ body, input }: Round, plan: LaunchPlan, context: OperationContext): Promise<void> {
+  const place = plan.attempts[0];
+  if (place === undefined) return;
+  const autostop = resolveAutostop(body, input.task.resources.candidates[place.candidate]?.autostop);
+  if (autostop === undefined || autostop.idleMinutes < 0 || autostop.down) return;
+  requireAutostop(place.offer, await context.clouds.load(place.offer.cloud));
 }
 
 function warnAboutSpot(body: LaunchBody, plan: LaunchPlan, context: OperationContext): void {

@@ -6,7 +6,7 @@ import { resolveAutostop } from "./autostop-settings.ts";
 import type { Attempt } from "./cluster-row.ts";
 
 /** The part of the wish that the row keeps, so that nodes which are made later are like the first ones. */
-type KeptWish = Omit<NodeWish, "publicKeys" | "userName" | "userHash" | "workspace">;
+type KeptWish = Omit<NodeWish, "publicKeys" | "userName" | "userHash" | "workspace" | "clusterHash">;
 
 /** What the task asks of each node at the place of an attempt. */
 export function nodeWishOf({ task, body, place }: Attempt): KeptWish {
@@ -42,5 +42,6 @@ export function fullNodeWish(row: ClusterRow): NodeWish {
     userName: row.user_name,
     userHash: row.user_hash,
     workspace: row.workspace,
+    clusterHash: row.cluster_hash,
   };
 }

@@ -3,9 +3,9 @@ import { findCluster, updateCluster, type ClusterRow } from "../../db/queries/cl
 import { findRequest, isTerminal } from "../../db/queries/requests.ts";
 import type { Database } from "../../db/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { AgentError } from "../../shared/errors.ts";
+import { AgentError, SkyError } from "../../shared/errors.ts";
 import type { AgentConnections, ClusterLocks } from "../operation.ts";
-import type { CloudContext, CloudRegistry } from "../ports/cloud.ts";
+import type { Cloud, CloudContext, CloudRegistry, Instance } from "../ports/cloud.ts";
 import { clusterSsh, removeClusterKey } from "../provision/cluster-key.ts";
 import { removeClusterToken } from "../provision/cluster-secret.ts";
 import { clusterRef, toCluster } from "./cluster.ts";
@@ -62,6 +62,7 @@ export async function refreshLocked(
   const cloud = await context.clouds.load(row.cloud);
   const instances = await cloud.query(clusterRef(row), cloudContext);
   const isRunning = instances.length === row.num_nodes && instances.every((one) => one.state === "running");
+  if (isRunning) await rememberAddresses(row, instances, context);
   // A stopped cluster whose nodes run was started by somebody else: its agent has to be asked all the same.
   const seen: Observation = isRunning
     ? { instances, ...(await askAgent(row, context, cloudContext)) }
@@ -76,6 +77,21 @@ export async function refreshLocked(
   if (transition === undefined) return row;
   await apply(row, transition, { context, cloudContext });
   return findCluster(context.db, row.name);
+}
+
+/** Nodes that somebody else has stopped and started may have other addresses. */
+async function rememberAddresses(
+  row: ClusterRow,
+  instances: readonly Instance[],
+  context: RefreshContext,
+): Promise<void> {
+  const known = toCluster(row).instances;
+  const isSame = instances.every((one) =>
+    known.some((old) => old.id === one.id && old.internalIp === one.internalIp && old.externalIp === one.externalIp),
+  );
+  if (isSame) return;
+  context.agents.drop(row.name);
+  await updateCluster(context.db, row.cluster_hash, { instances: JSON.stringify(instances) });
 }
 
 async function askAgent(
@@ -105,8 +121,9 @@ async function apply(
   if (to === "TERMINATED") {
     // Clears what may be left of it: addresses, directories, firewall rules.
     context.agents.drop(row.name);
+    const why = await whyGone(row, cloud, cloudContext);
     await cloud.terminate(clusterRef(row), cloudContext);
-    await forgetCluster(row, context, reason);
+    await forgetCluster(row, context, why === undefined ? reason : `${reason} ${why}`);
     return;
   }
   if (to === "STOPPED") {
@@ -122,6 +139,16 @@ async function apply(
     return;
   }
   await moveTo(context, row, { to, phase, reason });
+}
+
+/** What the provider says of nodes that went by themselves. That it says nothing is no reason to keep the row. */
+async function whyGone(row: ClusterRow, cloud: Cloud, cloudContext: CloudContext): Promise<string | undefined> {
+  try {
+    return await cloud.explainLoss?.(clusterRef(row), cloudContext);
+  } catch (error) {
+    if (!(error instanceof SkyError) || cloudContext.signal.aborted) throw error;
+    return undefined;
+  }
 }
 
 /** Removes the row and the secret of a cluster of which nothing is left. */

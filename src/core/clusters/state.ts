@@ -27,7 +27,7 @@ export function mayMove(from: ClusterState, to: ClusterState): boolean {
 
 /** What the cloud and the head agent say at one moment. */
 export interface Observation {
-  readonly instances: readonly Pick<Instance, "index" | "state">[];
+  readonly instances: readonly Pick<Instance, "index" | "state" | "isSelfStopped">[];
   /** `unreachable` says nothing about the nodes: the way to them may be broken. */
   readonly agent: "healthy" | "autostopping" | "unreachable" | "not asked";
   /** Nodes that the head agent sees, the head included. */
@@ -62,6 +62,10 @@ export function decide(cluster: ClusterFacts, seen: Observation, now: number): T
   }
   const stopped = live.filter((instance) => instance.state === "stopped").length;
   if (stopped === live.length && live.length >= cluster.numNodes) {
+    // It was to remove itself, and could only switch itself off. Nobody else's stop may cost it its disks.
+    if (cluster.toDown && live.every((instance) => instance.isSelfStopped === true)) {
+      return { to: "TERMINATED", phase: "terminating", reason: "Cluster was autodowned." };
+    }
     return { to: "STOPPED", phase: "ready", reason: "All nodes stopped, cleaning up the cluster." };
   }
   const running = live.filter((instance) => instance.state === "running").length;

@@ -52,15 +52,20 @@ async function takeDown(body: StopOrDownBody, context: OperationContext, kind: K
     const cluster = await requireCluster(context.db, name);
     await checkOwner(cluster, context);
     const cloud = await context.clouds.load(row.cloud);
-    if (kind === "stop" && cloud.stop === undefined) throw stopUnsupported(name, cloud);
+    if (kind === "stop") refuseStop(cluster, cloud);
     await takeDownLocked({ cluster, cloud, kind, isPurge: body.purge === true }, context);
     return null;
   });
 }
 
-function stopUnsupported(name: string, cloud: Cloud): NotSupportedError {
-  return new NotSupportedError(
-    `${yellow(`Stopping cluster '${name}'... skipped.`)}\n  Stopping is currently not supported for ${cloud.name}.\n` +
+/** Throws NotSupportedError for a cluster that can only be taken down. */
+function refuseStop({ row, offer }: Cluster, cloud: Cloud): void {
+  const { name } = row;
+  const reason =
+    cloud.stop === undefined ? `Stopping is currently not supported for ${cloud.name}.` : cloud.whyNoStop?.(offer);
+  if (reason === undefined) return;
+  throw new NotSupportedError(
+    `${yellow(`Stopping cluster '${name}'... skipped.`)}\n  ${reason}\n` +
       `  To terminate the cluster instead, run: \u001b[1msky down ${name}`,
   );
 }

@@ -174,6 +174,7 @@ export interface NodeWish {
   readonly userName: string;
   readonly userHash: string;
   readonly workspace: string;
+  readonly clusterHash: string;
 }
 
 export interface ClusterSpec {
@@ -216,6 +217,8 @@ export interface Instance {
   readonly sshPort: number;
   /** Account for logins by SSH; absent = whoever asks is to know. */
   readonly sshUser?: string;
+  /** A stopped one that powered itself off, by its own timer or by a program on it; absent = not known. */
+  readonly isSelfStopped?: boolean;
   /** When it was last switched on, in milliseconds; it may still be booting then. Absent = long ago. */
   readonly startedAtMs?: number;
   /** Directory of the agent on the node. */
@@ -239,6 +242,20 @@ export interface CatalogRefresh {
   readonly say: (line: string) => void;
   /** Shows what goes on at the moment. */
   readonly spin: (message: string) => void;
+}
+
+/** A cluster as its resources on the cloud tell of it, whoever made it. */
+export interface FoundCluster {
+  readonly ref: ClusterRef;
+  /** Empty when only other things are left, such as firewall rules. */
+  readonly instances: readonly Instance[];
+  readonly numNodes: number;
+  readonly instanceType: string;
+  readonly useSpot: boolean;
+  readonly ports: readonly string[];
+  readonly userName: string;
+  /** Undefined where the resources do not tell: they were made by another program. */
+  readonly origin: { readonly userHash: string; readonly workspace: string; readonly clusterHash: string } | undefined;
 }
 
 /** A cloud adapter. Every call is idempotent, takes the context's signal and returns soon; the core owns waiting. */
@@ -283,6 +300,18 @@ export interface Cloud {
   /** Succeeds when nothing is left (of `only`), also when nothing was there. */
   terminate(cluster: ClusterRef, context: CloudContext, only?: readonly InstanceId[]): Promise<void>;
   readonly stop?: (cluster: ClusterRef, context: CloudContext, only?: readonly InstanceId[]) => Promise<void>;
+  /** Why nodes of this offer cannot be stopped, where some can; undefined = they can. */
+  readonly whyNoStop?: (offer: Offer) => string | undefined;
+  /** Changes what happens to nodes that power themselves off. */
+  readonly setPowerOff?: (
+    cluster: ClusterRef,
+    onPowerOff: NodeWish["onPowerOff"],
+    context: CloudContext,
+  ) => Promise<void>;
+  /** Every cluster in every region of the account. */
+  readonly findClusters?: (context: CloudContext) => Promise<readonly FoundCluster[]>;
+  /** Why nodes that are gone went, as far as the provider says; undefined = it does not. */
+  readonly explainLoss?: (cluster: ClusterRef, context: CloudContext) => Promise<string | undefined>;
   readonly openPorts?: (cluster: ClusterRef, ports: readonly string[], context: CloudContext) => Promise<void>;
   /** The credentials in use, null when there are none; throws when they cannot be had. */
   readonly credentials?: (context: CloudContext) => Promise<CredentialSummary | null>;

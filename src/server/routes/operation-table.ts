@@ -20,6 +20,7 @@ import { JobsQueueBody, PoolStatusBody } from "../../shared/wire/jobs.ts";
 import { HookLogsBody } from "../../shared/wire/hook-logs.ts";
 import { LaunchBody } from "../../shared/wire/launch.ts";
 import { ListAcceleratorsBody } from "../../shared/wire/list-accelerators.ts";
+import { OrphansBody } from "../../shared/wire/orphans.ts";
 import { QueueBody } from "../../shared/wire/queue.ts";
 import { ServeStatusBody } from "../../shared/wire/serve.ts";
 import { StartBody } from "../../shared/wire/start.ts";
@@ -93,6 +94,7 @@ export const operationRoutes: readonly OperationRoute[] = [
     summary: "Addresses of a cluster's open ports.",
     clusterField: "cluster",
   }),
+  post("/orphans", OrphansBody, { operation: "orphans", summary: "Find clusters that the database does not have." }),
   post("/cost_report", CostReportBody, { operation: "cost_report", summary: "Estimate costs." }),
   post("/budget_set", BudgetSetBody, { operation: "budget_set", summary: "Make or change a budget." }),
   post("/budget_list", CommonBody, { operation: "budget_list", summary: "List budgets and what is spent of them." }),

@@ -75,7 +75,7 @@ function runQuestions(
     { ...instance, context: { ...instance.context, ...requested } },
     { ...volume, context: { ...volume.context, ...volumeTags } },
     on("network-interface", null),
-    on("subnet", params.get("SubnetId")),
+    on("subnet", params.get("NetworkInterface.1.SubnetId") ?? params.get("SubnetId")),
     ...groupsOf(params).map((id) => on("security-group", id)),
   ];
 }
@@ -124,7 +124,9 @@ function iamQuestions({ action, params }: AwsRequest): readonly AccessQuestion[]
 }
 
 function groupsOf(params: URLSearchParams): readonly string[] {
-  return [...params].filter(([key]) => /^(?:SecurityGroupId|GroupId)\.\d+$/u.test(key)).map(([, id]) => id);
+  return [...params]
+    .filter(([key]) => /^(?:NetworkInterface\.\d+\.)?(?:SecurityGroupId|GroupId)\.\d+$/u.test(key))
+    .map(([, id]) => id);
 }
 
 function specifiedTags(params: URLSearchParams, kind: string): Tags {

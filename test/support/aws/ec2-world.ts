@@ -10,7 +10,7 @@ export interface WorldRules {
   stoppingMs: number;
   /** How long EC2 does not know a new instance profile. */
   profileMs: number;
-  /** Room by `zone` or `type/zone`; absent = endless. */
+  /** Room by `type/zone` or `zone`, or everywhere (`*`); absent = endless. */
   capacity: Record<string, number>;
   /** Codes that RunInstances answers in a zone, or everywhere (`*`). */
   refusals: Record<string, { readonly code: string; readonly message: string; readonly status: number }>;
@@ -50,6 +50,8 @@ export class Ec2World {
     refusals: {},
   };
   readonly ledger = new Map<string, LedgerEntry>();
+  /** Why instances stopped or ended, by id, where it was not by a call. */
+  readonly reasons = new Map<string, string>();
   readonly #zones = new Map<string, string>();
   readonly #profiles = new Map<string, number>();
   readonly #tokens = new Map<string, Remembered>();
@@ -86,9 +88,11 @@ export class Ec2World {
   #refuseCrowd(params: URLSearchParams, zone: string): Refusal | undefined {
     const type = params.get("InstanceType") ?? "";
     const { capacity } = this.rules;
-    const limit = capacity[`${type}/${zone}`] ?? capacity[zone];
+    const own = capacity[`${type}/${zone}`] ?? capacity[zone];
+    const limit = own ?? capacity["*"];
     if (limit === undefined) return undefined;
-    const used = [...this.ledger.values()].filter((each) => each.zone === zone && each.state === "running").length;
+    const isCounted = (each: LedgerEntry): boolean => own === undefined || each.zone === zone;
+    const used = [...this.ledger.values()].filter((each) => isCounted(each) && each.state === "running").length;
     if (used + Number(params.get("MinCount")) <= limit) return undefined;
     const message = `We currently do not have sufficient ${type} capacity in the Availability Zone you requested (${zone}).`;
     return { status: 500, code: "InsufficientInstanceCapacity", message };
@@ -163,6 +167,7 @@ export class Ec2World {
       if (entry === undefined || entry.state === "terminated" || entry.state === state) continue;
       entry.state = state;
       entry.changedMs = Date.now();
+      this.reasons.delete(id);
     }
   }
 
@@ -173,17 +178,22 @@ export class Ec2World {
       const id = textOf(reservation, "instanceId") ?? "";
       const created = this.ledger.get(id)?.createdMs ?? 0;
       if (now - created < this.rules.invisibleMs) return undefined;
-      return reservation.replaceAll(
-        /(<instanceId>)(i-\w+)(<\/instanceId>[\s\S]*?<name>)(running|stopped)(<\/name>)/gu,
-        (all: string, a: string, one: string, b: string, state: string, c: string) => {
-          const entry = this.ledger.get(one);
-          if (entry === undefined) return all;
-          const since = now - entry.changedMs;
-          if (state === "running" && since < this.rules.pendingMs) return `${a}${one}${b}pending${c}`;
-          if (state === "stopped" && since < this.rules.stoppingMs) return `${a}${one}${b}stopping${c}`;
-          return all;
-        },
-      );
+      return mapItems(reservation, "instancesSet", (item) => this.#showOne(item, now));
+    });
+  }
+
+  #showOne(item: string, now: number): string {
+    const id = textOf(item, "instanceId") ?? "";
+    const entry = this.ledger.get(id);
+    const reason = this.reasons.get(id);
+    const told =
+      reason === undefined ? item : item.replace(/(<stateReason><code>)[^<]*/u, (_all, open: string) => open + reason);
+    if (entry === undefined) return told;
+    const since = now - entry.changedMs;
+    return told.replace(/(<instanceState>[\s\S]*?<name>)(running|stopped)/u, (all, open: string, state: string) => {
+      if (state === "running" && since < this.rules.pendingMs) return `${open}pending`;
+      if (state === "stopped" && since < this.rules.stoppingMs) return `${open}stopping`;
+      return all;
     });
   }
 }

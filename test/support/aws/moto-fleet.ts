@@ -12,6 +12,8 @@ import { itemsOf, textOf } from "./xml-items.ts";
 /** Port of AWS in the fleet's network. */
 const PORT = 4566;
 const LOOK_MS = 150;
+/** The relay ends with the fleet, long before this. */
+const RELAY_MS = 3_600_000;
 
 interface Machine {
   readonly id: string;
@@ -57,20 +59,10 @@ export class MotoFleet {
     let isReady = false;
     const program = fileURLToPath(new URL("relay.ts", import.meta.url));
     const onOutput = (): void => void (isReady = true);
-    void fleet.start([process.execPath, program, String(PORT), socket], { onOutput });
+    void fleet.start([process.execPath, program, String(PORT), socket], { onOutput, timeoutMs: RELAY_MS });
     const made = new MotoFleet({ fleet, moto, proxy });
     await waitFor("AWS in the fleet's network", () => isReady);
     return made;
-  }
-
-  /** Variables with which our programs use this AWS. */
-  env(): Readonly<Record<string, string>> {
-    return {
-      AWS_ENDPOINT_URL: this.url,
-      AWS_REGION: "us-east-1",
-      AWS_ACCESS_KEY_ID: "test",
-      AWS_SECRET_ACCESS_KEY: "test",
-    };
   }
 
   /** The host of an instance, once it is there. */
@@ -79,6 +71,16 @@ export class MotoFleet {
     await machine?.work;
     if (machine?.host === undefined) throw new Error(`The instance ${id} has no host.`);
     return machine.host;
+  }
+
+  /** Takes a spot instance away, without a word before. */
+  async reclaim(id: string): Promise<void> {
+    const entry = this.proxy.world.ledger.get(id);
+    if (entry !== undefined) Object.assign(entry, { state: "terminated", changedMs: Date.now() });
+    this.proxy.world.reasons.set(id, "Server.SpotInstanceTermination");
+    await this.moto.ec2().send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+    this.#remove(id);
+    await this.settle();
   }
 
   /** Resolves when nothing is being done to any machine. */
@@ -182,6 +184,7 @@ export class MotoFleet {
 
   async #reportPowerOff(machine: Machine): Promise<void> {
     const input = { InstanceIds: [machine.id] };
+    this.proxy.world.reasons.set(machine.id, "Client.InstanceInitiatedShutdown");
     const entry = this.proxy.world.ledger.get(machine.id);
     if (entry !== undefined) {
       entry.state = machine.isTerminatedByPowerOff ? "terminated" : "stopped";

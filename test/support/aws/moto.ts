@@ -51,7 +51,7 @@ export function findMoto(): string | undefined {
 type MotoState = Readonly<Record<string, Readonly<Record<string, readonly unknown[]>>>>;
 
 export interface MotoOptions {
-  /** Whether it has the images that nodes run, and no others. */
+  /** Whether it has the images that nodes run, and no others; then it has none of the policies that AWS manages. */
   readonly withNodeImages?: boolean;
 }
 
@@ -74,8 +74,10 @@ export class Moto {
       stdio: "ignore",
       env: {
         ...process.env,
-        MOTO_IAM_LOAD_MANAGED_POLICIES: "true",
-        ...(options.withNodeImages === true ? { MOTO_AMIS_PATH: NODE_IMAGES } : {}),
+        // They are a thousand, and are made anew at each reset.
+        ...(options.withNodeImages === true
+          ? { MOTO_AMIS_PATH: NODE_IMAGES }
+          : { MOTO_IAM_LOAD_MANAGED_POLICIES: "true" }),
       },
     });
     const moto = new Moto(`http://127.0.0.1:${port}`, server);

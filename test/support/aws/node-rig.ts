@@ -9,7 +9,11 @@ import { PLAIN_WISH } from "../../fakes/node-wish.ts";
 export const KEY_VARIABLES = { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" };
 
 /** The nodes of AWS against a server that plays AWS. */
-export function openNodes(url: string, keys: Readonly<Record<string, string>> = KEY_VARIABLES): AwsNodes {
+export function openNodes(
+  url: string,
+  keys: Readonly<Record<string, string>> = KEY_VARIABLES,
+  registry = "http://127.0.0.1:1/",
+): AwsNodes {
   const env = { AWS_ENDPOINT_URL: url, AWS_REGION: "us-east-1", ...keys };
   return createAwsNodes({
     auth: new AwsAuth({ home: "/nonexistent", env, clock: systemClock }),
@@ -17,7 +21,7 @@ export function openNodes(url: string, keys: Readonly<Record<string, string>> = 
     fetchText: () => Promise.resolve("203.0.113.7\n"),
     machine: { user: "alice", hostname: "laptop" },
     connections: new SshConnections({ controlDir: "/nonexistent", env: {}, clock: systemClock, random: Math.random }),
-    runtimes: new RuntimeSource({ cacheDir: "/nonexistent", registry: "http://127.0.0.1:1/" }),
+    runtimes: new RuntimeSource({ cacheDir: "/nonexistent", registry }),
   });
 }
 

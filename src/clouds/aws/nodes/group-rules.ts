@@ -8,6 +8,15 @@ export interface GroupRules {
   readonly ports: readonly string[];
 }
 
+/** Ports that the rules open to the world, SSH aside. */
+export function openPortsOf(present: readonly IpPermission[]): readonly string[] {
+  return present.flatMap(({ IpProtocol, FromPort, ToPort, IpRanges = [] }) => {
+    const isOpen = IpProtocol === "tcp" && IpRanges.some((range) => range.CidrIp === WORLD);
+    if (!isOpen || FromPort === undefined || (FromPort === SSH.from && ToPort === SSH.to)) return [];
+    return [ToPort === undefined || ToPort === FromPort ? String(FromPort) : `${FromPort}-${ToPort}`];
+  });
+}
+
 interface Span {
   readonly from: number;
   readonly to: number;

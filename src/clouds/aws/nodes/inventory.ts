@@ -3,6 +3,8 @@ import type { Instance, InstanceState } from "../../../core/ports/cloud.ts";
 import { CLUSTER_TAG, indicesOf, nodeFactsOf } from "./node-tags.ts";
 import { collect, withEc2, type Region } from "./region.ts";
 
+/** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html */
+const SELF_STOPPED = "Client.InstanceInitiatedShutdown";
 /** States in which an instance, or its disk, is still there. */
 const ALIVE = ["pending", "running", "stopping", "stopped"];
 /** AWS takes no more values in one filter. */
@@ -16,6 +18,40 @@ export async function findInstances(region: Region, names: readonly string[]): P
     { Name: "instance-state-name", Values: ALIVE },
   ]);
 }
+
+/** Every instance in the region that SkyPilot made. */
+export function findAllInstances(region: Region): Promise<readonly Ec2Instance[]> {
+  return describe(region, [
+    { Name: "tag-key", Values: [CLUSTER_TAG] },
+    { Name: "instance-state-name", Values: ALIVE },
+  ]);
+}
+
+/** What AWS says of instances of the cluster that ended within the last hour; the newest first. */
+export async function findEndReasons(region: Region, name: string): Promise<readonly string[]> {
+  const ended = await describe(region, [
+    { Name: `tag:${CLUSTER_TAG}`, Values: [name] },
+    { Name: "instance-state-name", Values: ["shutting-down", "terminated"] },
+  ]);
+  const newest = ended.toSorted((one, other) => (other.LaunchTime?.getTime() ?? 0) - (one.LaunchTime?.getTime() ?? 0));
+  return newest.flatMap(({ InstanceId = "", StateReason }) => {
+    const text = END_REASONS[StateReason?.Code ?? ""];
+    return text === undefined ? [] : [`AWS says of ${InstanceId}: ${text} (${StateReason?.Code}).`];
+  });
+}
+
+/** Only what the user did not ask for is told. */
+const END_REASONS: Readonly<Record<string, string>> = {
+  "Server.SpotInstanceTermination": "preempted, AWS took the spot instance back",
+  "Server.SpotInstanceShutdown": "preempted, AWS took the spot instance back",
+  "Server.InsufficientInstanceCapacity": "there was no capacity for it",
+  "Server.InternalError": "an internal error of AWS ended it",
+  "Server.ScheduledStop": "it was stopped by a scheduled retirement",
+  "Client.VolumeLimitExceeded": "the limit of volumes was reached",
+  "Client.InvalidSnapshot.NotFound": "the snapshot of its image was not found",
+  "Client.InternalError": "its disk could not be used (a KMS key without rights, or an image that is broken)",
+  "Client.InstanceInitiatedShutdown": "it powered itself off",
+};
 
 async function describe(region: Region, Filters: Filter[]): Promise<readonly Ec2Instance[]> {
   const reservations = await withEc2(region, (client, http) =>
@@ -44,12 +80,18 @@ function toNode(instance: Ec2Instance, node: { readonly nameOnCloud: string; rea
     externalIp: instance.PublicIpAddress ?? null,
     sshPort: 22,
     sshUser: user,
+    ...(instance.StateReason?.Code === SELF_STOPPED ? { isSelfStopped: true } : {}),
     ...(instance.LaunchTime === undefined ? {} : { startedAtMs: instance.LaunchTime.getTime() }),
     agentRoot: `${home}/.sky/clusters/${node.nameOnCloud}/node${node.index}`,
-    installDir: `${home}/.sky/agent`,
+    installDir: installDirOf(user),
     home,
     resources: facts?.resources ?? { cpus: cpusOf(instance), memoryGib: 0, accelerators: {} },
   };
+}
+
+/** Where a node keeps the agent's runtimes and programs. */
+export function installDirOf(user: string): string {
+  return `${homeOf(user)}/.sky/agent`;
 }
 
 /** Home of a user on Ubuntu's and Amazon's images. */

@@ -10,6 +10,8 @@ import type { ImageWish } from "./images.ts";
 import type { OpenRegion } from "./open-region.ts";
 import type { Places } from "./places.ts";
 import { startNodes } from "./power.ts";
+import { installDirOf } from "./inventory.ts";
+import { prefetchScript } from "./prefetch.ts";
 import { refuseSsm } from "./reach.ts";
 import type { NodeForm } from "./run-request.ts";
 import { readNodeSettings, type NodeSettings } from "./settings.ts";
@@ -19,6 +21,8 @@ export interface LaunchTools {
   readonly places: Places;
   readonly machine: Machine;
   readonly untagged: UntaggedVolumes;
+  /** From which new nodes fetch the agent's runtime by themselves. */
+  readonly registry: string;
 }
 
 interface Launch {
@@ -64,7 +68,7 @@ async function create(region: OpenRegion, request: Create, tools: LaunchTools): 
     places.groupsNamed(region, choice.name),
   ]);
   const subnets = chooseSubnets(network, settings, offer.zone);
-  const form = { ...formOf(spec, settings), image, profile: profile.profile, efaInterfaces: efa };
+  const form = { ...formOf(spec, settings, tools), image, profile: profile.profile, efaInterfaces: efa };
   const groupIn = async (subnet: NodeSubnet): Promise<string> => {
     const from = { region, places, network, vpcId: subnet.vpcId };
     const rules = await rulesFor(settings, choice.isOwn ? spec.ports : [], from);
@@ -88,13 +92,18 @@ function imageWish({ offer, perNode, node }: ClusterSpec): ImageWish {
 }
 
 /** What of the form needs no look at AWS. */
-function formOf(spec: ClusterSpec, settings: NodeSettings): Omit<NodeForm, "image" | "profile" | "efaInterfaces"> {
+function formOf(
+  spec: ClusterSpec,
+  settings: NodeSettings,
+  { registry }: LaunchTools,
+): Omit<NodeForm, "image" | "profile" | "efaInterfaces"> {
   const { node, offer } = spec;
   const { sshUser, runCommands } = settings;
+  const prefetch = prefetchScript(installDirOf(sshUser), registry);
   return {
     instanceType: offer.instanceType,
     disk: { sizeGib: node.diskGib, tier: diskTierOf(node.diskTier), isEncrypted: settings.isDiskEncrypted },
-    userData: renderUserData({ sshUser, publicKeys: node.publicKeys(), runCommands }),
+    userData: renderUserData({ sshUser, publicKeys: node.publicKeys(), runCommands, prefetch }),
     useSpot: offer.useSpot,
     isInternal: settings.isInternal,
     onPowerOff: node.onPowerOff,
@@ -111,6 +120,11 @@ function tagsOf(spec: ClusterSpec, settings: NodeSettings): NodeForm["tags"] {
     sshUser: settings.sshUser,
     perNode: spec.perNode,
     labels: { ...settings.labels, ...spec.labels },
-    origin: { user: node.userHash, workspace: node.workspace, nodes: String(spec.numNodes) },
+    origin: {
+      user: node.userHash,
+      workspace: node.workspace,
+      nodes: String(spec.numNodes),
+      hash: node.clusterHash,
+    },
   };
 }

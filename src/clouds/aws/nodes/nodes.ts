@@ -4,14 +4,15 @@ import type { Cloud, CloudContext, ClusterRef, ClusterSpec, InstanceId } from ".
 import type { Clock } from "../../../shared/clock.ts";
 import { toCoreError } from "./failures.ts";
 import { chooseGroup, defaultGroupName, ownGroupName, rulesFor, type Machine } from "./group-choice.ts";
-import { findInstances, toNodes } from "./inventory.ts";
+import { findEndReasons, findInstances, toNodes } from "./inventory.ts";
+import { findClusters } from "./all-clusters.ts";
 import { launch, type LaunchTools } from "./launch.ts";
 import type { SshConnections } from "../../../runners/ssh/connections.ts";
 import type { RuntimeSource } from "../../../runners/runtime/source.ts";
 import { reachNode } from "./reach.ts";
 import type { FetchText } from "./own-address.ts";
 import { Places } from "./places.ts";
-import { moveTo, stopNodes, terminateNodes, terminateWithGroup } from "./power.ts";
+import { changePowerOff, moveTo, NO_STOP_FOR_SPOT, stopNodes, terminateNodes, terminateWithGroup } from "./power.ts";
 import type { AwsAuth } from "../auth/auth-session.ts";
 import { Queries } from "./queries.ts";
 import { RegionOpener, type OpenRegion } from "./open-region.ts";
@@ -29,7 +30,18 @@ export interface AwsNodesOptions {
   readonly machine?: Machine;
 }
 
-type NodeMethods = "run" | "query" | "terminate" | "stop" | "openPorts" | "runner" | "consistencyMs";
+type NodeMethods =
+  | "run"
+  | "query"
+  | "terminate"
+  | "stop"
+  | "whyNoStop"
+  | "setPowerOff"
+  | "explainLoss"
+  | "findClusters"
+  | "openPorts"
+  | "runner"
+  | "consistencyMs";
 
 /** The part of the cloud's port that has to do with nodes. */
 export type AwsNodes = Required<Pick<Cloud, NodeMethods>>;
@@ -43,7 +55,7 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
   const opener = new RegionOpener(auth, clock, random);
   const places = new Places(clock, options.fetchText);
   const queries = new Queries(clock);
-  const tools: LaunchTools = { places, machine, untagged: new Set() };
+  const tools: LaunchTools = { places, machine, untagged: new Set(), registry: options.runtimes.registry };
   const open = (cluster: ClusterRef, context: CloudContext): Promise<OpenRegion> =>
     opener.open(cluster.region, context);
   return {
@@ -69,6 +81,25 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
       await named(region, `terminating ${cluster.nameOnCloud}`, () => terminate(region, cluster, { only, machine }));
     },
     runner: (instance, cluster, context) => Promise.resolve(reachNode({ instance, cluster, context }, options)),
+    whyNoStop: (offer) => (offer.useSpot ? NO_STOP_FOR_SPOT : undefined),
+    setPowerOff: async (cluster, onPowerOff, context) => {
+      const region = await open(cluster, context);
+      await named(region, `changing what happens when ${cluster.nameOnCloud} powers off`, async () =>
+        changePowerOff(region, await findInstances(region, [cluster.nameOnCloud]), onPowerOff),
+      );
+    },
+    findClusters: async (context) => {
+      const home = await opener.open(undefined, context);
+      return named(home, "looking for clusters in every region", () =>
+        findClusters(home, (name) => opener.open(name, context)),
+      );
+    },
+    explainLoss: async (cluster, context) => {
+      const region = await open(cluster, context);
+      return named(region, `looking why ${cluster.nameOnCloud} is gone`, async () =>
+        (await findEndReasons(region, cluster.nameOnCloud)).at(0),
+      );
+    },
     openPorts: async (cluster, ports, context) => {
       const region = await open(cluster, context);
       await named(region, `opening ports of ${cluster.nameOnCloud}`, () =>

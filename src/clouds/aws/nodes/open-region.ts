@@ -26,13 +26,13 @@ export class RegionOpener {
     this.#random = random;
   }
 
-  /** Throws AwsAuthError when the credentials cannot be used. */
-  async open(name: string, context: CloudContext): Promise<OpenRegion> {
+  /** Without a name: the region of the credentials. Throws AwsAuthError when the credentials cannot be used. */
+  async open(name: string | undefined, context: CloudContext): Promise<OpenRegion> {
     context.signal.throwIfAborted();
     const opened = this.#auth.open(context);
     const { account, arn } = await opened.identity();
     return {
-      name,
+      name: name ?? opened.session.region,
       account,
       principal: arn,
       clients: this.#clientsOf(context, () => openClients({ ...opened.session, maxAttempts: 1 })),

@@ -53,11 +53,13 @@ function stillStoppingError(ids: readonly string[], cause: unknown): OperationFa
   );
 }
 
+export const NO_STOP_FOR_SPOT = "Stopping spot instances is currently not supported on AWS.";
+
 /** Stops what runs; returns once AWS has taken the order. Throws NotSupportedError for spot instances. */
 export async function stopNodes(region: Region, nodes: readonly Ec2Instance[]): Promise<void> {
   const running = nodes.filter(({ State }) => State?.Name === "running" || State?.Name === "pending");
   if (running.some((node) => node.InstanceLifecycle === "spot")) {
-    throw new NotSupportedError("Stopping spot instances is currently not supported on AWS.", {
+    throw new NotSupportedError(NO_STOP_FOR_SPOT, {
       hint: "Remove the cluster instead: sky down",
     });
   }
@@ -74,6 +76,21 @@ export async function terminateNodes(region: Region, nodes: readonly Ec2Instance
 
 function idsOf(nodes: readonly Ec2Instance[]): readonly string[] {
   return nodes.flatMap(({ InstanceId }) => InstanceId ?? []);
+}
+
+/** Changes what happens to nodes that power themselves off. */
+export async function changePowerOff(
+  region: Region,
+  nodes: readonly Ec2Instance[],
+  onPowerOff: "stop" | "terminate",
+): Promise<void> {
+  const InstanceInitiatedShutdownBehavior = { Value: onPowerOff };
+  await Promise.all(
+    idsOf(nodes).map((InstanceId) => {
+      const input = { InstanceId, InstanceInitiatedShutdownBehavior };
+      return withEc2(region, (ec2, http) => ec2.send(new ModifyInstanceAttributeCommand(input), http));
+    }),
+  );
 }
 
 /** One unknown id makes EC2 refuse all of them, and an instance may vanish between the look and the order. */

@@ -36,6 +36,17 @@ export function findGroups(region: Region, names: readonly string[]): Promise<re
   );
 }
 
+/** Groups of the region that SkyPilot made for single clusters or for all. */
+export function findOwnGroups(region: Region): Promise<readonly SecurityGroup[]> {
+  const Filters = [
+    { Name: "tag:skypilot", Values: ["true"] },
+    { Name: "group-name", Values: ["sky-sg-*"] },
+  ];
+  return withEc2(region, (client, http) =>
+    collect(paginateDescribeSecurityGroups({ client }, { Filters }, http), (page) => page.SecurityGroups),
+  );
+}
+
 /** The id of the wished group, created and brought in line as needed. `known` are groups that were just seen. */
 export async function ensureGroup(region: Region, wish: GroupWish, known: readonly SecurityGroup[]): Promise<string> {
   const isWished = (group: SecurityGroup): boolean => group.VpcId === wish.vpcId && group.GroupName === wish.name;

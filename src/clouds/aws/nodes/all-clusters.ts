@@ -1,0 +1,65 @@
+import { DescribeRegionsCommand, type Instance as Ec2Instance, type SecurityGroup } from "@aws-sdk/client-ec2";
+import type { FoundCluster } from "../../../core/ports/cloud.ts";
+import { openPortsOf } from "./group-rules.ts";
+import { ownGroupName } from "./group-choice.ts";
+import { findAllInstances, toNodes } from "./inventory.ts";
+import { CLUSTER_TAG, originOf, tagOf } from "./node-tags.ts";
+import { withEc2, type Region } from "./region.ts";
+import { findOwnGroups } from "./security-groups.ts";
+
+/** A cluster's own group ends in the hash of its owner. */
+const OWN_GROUP = /^sky-sg-(.+-[0-9a-f]{8})$/u;
+
+/** Every cluster of every region that is enabled for the account. */
+export async function findClusters(
+  home: Region,
+  open: (region: string) => Promise<Region>,
+): Promise<readonly FoundCluster[]> {
+  const answer = await withEc2(home, (ec2, http) => ec2.send(new DescribeRegionsCommand({}), http));
+  const names = (answer.Regions ?? []).flatMap(({ RegionName }) => RegionName ?? []);
+  const found = await Promise.all(names.map(async (name) => findInRegion(await open(name))));
+  return found.flat();
+}
+
+async function findInRegion(region: Region): Promise<readonly FoundCluster[]> {
+  const [instances, groups] = await Promise.all([findAllInstances(region), findOwnGroups(region)]);
+  const byName = Map.groupBy(instances, (instance) => tagOf(instance, CLUSTER_TAG) ?? "");
+  const clusters = [...byName].map(([name, own]) => toCluster(region, { name, instances: own, groups }));
+  const leftOver = groups.flatMap(({ GroupName = "" }) => {
+    const name = OWN_GROUP.exec(GroupName)?.[1];
+    return name === undefined || byName.has(name) ? [] : [toCluster(region, { name, instances: [], groups })];
+  });
+  return [...clusters, ...leftOver];
+}
+
+interface Things {
+  readonly name: string;
+  readonly instances: readonly Ec2Instance[];
+  readonly groups: readonly SecurityGroup[];
+}
+
+function toCluster(region: Region, { name, instances, groups }: Things): FoundCluster {
+  const [first] = instances;
+  const tags = first === undefined ? {} : originOf(first);
+  const group = groups.find((each) => each.GroupName === ownGroupName(name));
+  return {
+    ref: {
+      clusterName: tags["cluster"] ?? name.replace(/-[0-9a-f]{8}$/u, ""),
+      nameOnCloud: name,
+      region: region.name,
+      zone: first?.Placement?.AvailabilityZone ?? null,
+    },
+    instances: toNodes(name, instances),
+    numNodes: Number(tags["nodes"] ?? instances.length),
+    instanceType: first?.InstanceType ?? "",
+    useSpot: first?.InstanceLifecycle === "spot",
+    ports: openPortsOf(group?.IpPermissions ?? []),
+    userName: first === undefined ? "" : (tagOf(first, "skypilot-user") ?? ""),
+    origin: readOrigin(tags),
+  };
+}
+
+function readOrigin({ user, workspace, hash }: Readonly<Record<string, string>>): FoundCluster["origin"] {
+  if (user === undefined || workspace === undefined || hash === undefined) return undefined;
+  return { userHash: user, workspace, clusterHash: hash };
+}

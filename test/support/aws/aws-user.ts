@@ -1,0 +1,54 @@
+import { expect } from "vitest";
+import type { RunResult } from "../../e2e/support/run-program.ts";
+import { Sandbox } from "../../e2e/support/sandbox.ts";
+import type { MotoFleet } from "./moto-fleet.ts";
+
+/** The world in which programs run and machines are reached; nothing leads out of it. */
+const CONFIG = "aws:\n  ssh_allowed_cidrs: [198.51.100.1/32]\n";
+
+/** Somebody with our CLI and server in the network of a fleet behind AWS. */
+export class AwsUser {
+  readonly sandbox: Sandbox;
+
+  private constructor(sandbox: Sandbox) {
+    this.sandbox = sandbox;
+  }
+
+  static async create(aws: MotoFleet, config = CONFIG): Promise<AwsUser> {
+    const { fleet } = aws;
+    const sandbox = await Sandbox.create({ root: fleet.root, start: (argv, options) => fleet.start(argv, options) });
+    sandbox.write("../home/.sky/config.yaml", config);
+    // In files, so that the server has them too when it acts by itself.
+    sandbox.write("../home/.aws/config", `[default]\nregion = us-east-1\nendpoint_url = ${aws.url}\n`);
+    sandbox.write("../home/.aws/credentials", "[default]\naws_access_key_id = test\naws_secret_access_key = test\n");
+    return new AwsUser(sandbox);
+  }
+
+  /** Runs a command that succeeds; gives everything that it printed. */
+  async sky(...args: readonly string[]): Promise<string> {
+    return this.#expectExit(args, 0);
+  }
+
+  /** Runs a command that fails with exit code 1. */
+  async fails(...args: readonly string[]): Promise<string> {
+    return this.#expectExit(args, 1);
+  }
+
+  async dispose(): Promise<void> {
+    await this.sandbox.dispose();
+  }
+
+  async #expectExit(args: readonly string[], exitCode: number): Promise<string> {
+    const { sandbox } = this;
+    const result = await sandbox.sky(args, { timeoutMs: 240_000 });
+    const text = transcript(args, result);
+    if (process.env["SHOW"] !== undefined) process.stdout.write(`${text}\n`);
+    expect(result.exitCode, text).toBe(exitCode);
+    return `${result.stdout}${result.stderr}`;
+  }
+}
+
+function transcript(args: readonly string[], result: RunResult): string {
+  const { exitCode, stdout, stderr, elapsedMs } = result;
+  return `$ sky ${args.join(" ")}\n${stdout}${stderr}(exit code ${exitCode}, ${Math.round(elapsedMs)} ms)`;
+}
