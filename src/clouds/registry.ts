@@ -33,6 +33,8 @@ export function createCloudRegistry(options: CloudOptions): CloudRegistry {
       if (loader === undefined) return Promise.reject(new Error(`No cloud is registered as ${name}.`));
       const cloud = loaded.get(name) ?? loader(options);
       loaded.set(name, cloud);
+      // What failed once, e.g. at an unreadable file, is tried again at the next use.
+      cloud.catch(() => loaded.delete(name));
       return cloud;
     },
   };

@@ -3,6 +3,7 @@ import type { IAMClient } from "@aws-sdk/client-iam";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { ServiceQuotasClient } from "@aws-sdk/client-service-quotas";
 import type { STSClient } from "@aws-sdk/client-sts";
+import type { HttpAgents } from "../../core/ports/cloud.ts";
 import type { ApiCall } from "./policy/api-actions.ts";
 import { explainFailure, type DecodeMessage } from "./policy/denied-error.ts";
 
@@ -21,6 +22,8 @@ export interface AwsSession {
   readonly region: string;
   /** URL of a service (`ec2`, `iam`, `s3`, `servicequotas`, `sts`) that is not AWS's own; undefined = AWS's own. */
   readonly endpoint: (service: string) => string | undefined;
+  /** Opens connections that go through the caller's proxy and trust the caller's certificates; absent = straight. */
+  readonly openAgents?: () => HttpAgents;
   /** How often a call that AWS could not answer is made; 4 when absent. */
   readonly maxAttempts?: number;
 }
@@ -115,11 +118,18 @@ interface ClientOptions {
   readonly credentials: CredentialSource;
   readonly maxAttempts: number;
   readonly endpoint?: string;
+  readonly requestHandler?: { readonly httpAgent: HttpAgents["http"]; readonly httpsAgent: HttpAgents["https"] };
 }
 
 function clientOptions(session: AwsSession, service: string, region: string): ClientOptions {
   const endpoint = session.endpoint(service);
-  const base = { region, credentials: session.credentials, maxAttempts: session.maxAttempts ?? 4 };
+  const agents = session.openAgents?.();
+  const base = {
+    region,
+    credentials: session.credentials,
+    maxAttempts: session.maxAttempts ?? 4,
+    ...(agents === undefined ? {} : { requestHandler: { httpAgent: agents.http, httpsAgent: agents.https } }),
+  };
   return endpoint === undefined ? base : { ...base, endpoint };
 }
 

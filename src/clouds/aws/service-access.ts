@@ -9,6 +9,7 @@ export function serviceAccess(session: AwsSession, service: string): ServiceAcce
     region: session.region,
     ...(endpoint === undefined ? {} : { endpoint }),
     credentials: session.credentials,
+    ...(session.openAgents === undefined ? {} : { openAgents: session.openAgents }),
     explain: (error, call) => explainFailure(error, { service, ...call }, { decode: (text) => decode(session, text) }),
   };
 }

@@ -1,3 +1,5 @@
+import type { Agent as HttpAgent } from "node:http";
+import type { Agent as HttpsAgent } from "node:https";
 import type { NodeResources } from "../../shared/agent/protocol.ts";
 import type { Runner } from "./runner.ts";
 
@@ -54,8 +56,16 @@ export interface ServiceAccess {
   readonly endpoint?: string;
   /** Asked before each call, so that refreshed keys count at once. */
   credentials(): Promise<ServiceCredentials>;
+  /** Opens connections that go through the caller's proxy and trust the caller's certificates; absent = straight. */
+  readonly openAgents?: () => HttpAgents;
   /** Turns a refusal of a call into an error that names the permission; gives other errors back as they are. */
   explain(error: unknown, call: ServiceCall): Promise<unknown>;
+}
+
+/** Connections of Node's HTTP clients; whoever opens them destroys them. */
+export interface HttpAgents {
+  readonly http: HttpAgent;
+  readonly https: HttpsAgent;
 }
 
 export interface ServiceCredentials {

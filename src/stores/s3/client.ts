@@ -4,6 +4,13 @@ import type { ServiceAccess, ServiceCall } from "../../core/ports/cloud.ts";
 /** Connections to one endpoint: enough to hide its latency with small objects. */
 const MAX_SOCKETS = 64;
 
+/** Destroying the client destroys the connections. */
+function handlerOf(access: ServiceAccess): NonNullable<S3ClientConfig["requestHandler"]> {
+  const agents = access.openAgents?.();
+  if (agents !== undefined) return { httpAgent: agents.http, httpsAgent: agents.https };
+  return { httpsAgent: { maxSockets: MAX_SOCKETS }, httpAgent: { maxSockets: MAX_SOCKETS } };
+}
+
 interface CallArgs {
   readonly input: object;
 }
@@ -24,7 +31,7 @@ export async function openS3(access: ServiceAccess, region: string): Promise<S3C
     maxAttempts: 5,
     // A bucket in another region than expected is found there, instead of failing with a redirect.
     followRegionRedirects: true,
-    requestHandler: { httpsAgent: { maxSockets: MAX_SOCKETS }, httpAgent: { maxSockets: MAX_SOCKETS } },
+    requestHandler: handlerOf(access),
     // Servers other than AWS's own seldom have a host name for each bucket.
     ...(access.endpoint === undefined ? {} : { endpoint: access.endpoint, forcePathStyle: true }),
   };

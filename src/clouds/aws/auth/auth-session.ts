@@ -18,6 +18,8 @@ import { describeSource, profileOf, type Credentials, type Source } from "./sour
 import { getCallerIdentity, type CallerIdentity } from "./sts.ts";
 import { explainStsError } from "./sts-errors.ts";
 
+/** Connections to one service at a time: enough to hide its latency with small objects. */
+const MAX_SOCKETS = 64;
 const DEFAULT_REGION = "us-east-1";
 const IDENTITY_TTL_MS = 5 * 60_000;
 /** Others may wait for the same load, so it has a limit of its own instead of one caller's signal. */
@@ -99,6 +101,7 @@ export class AwsAuth {
         region: region ?? DEFAULT_REGION,
         endpoint: (service) => configuredEndpoint(service, { environment, files, profile }),
         credentials: async () => toSdk(await credentials()),
+        openAgents: () => openAgents(environment, { keepAlive: true, maxSockets: MAX_SOCKETS }),
       },
       credentials,
       identity: (wish) => this.#identity(source, load, { credentials, isFresh: wish?.isFresh ?? false }),

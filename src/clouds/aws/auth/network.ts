@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { configUnreadable, noNetwork } from "../errors.ts";
+import type { HttpAgents } from "../../../core/ports/cloud.ts";
 import { expandPath, variable, type AwsEnvironment } from "./environment.ts";
 import type { ServerTime } from "./server-time.ts";
 
@@ -23,16 +24,19 @@ export interface HttpAnswer {
 }
 
 /** Connection agents that follow HTTPS_PROXY, NO_PROXY and AWS_CA_BUNDLE of the caller's variables. */
-export interface Agents {
-  readonly http: HttpAgent;
-  readonly https: HttpsAgent;
-}
+export type Agents = HttpAgents;
 
-/** Throws AwsAuthError when AWS_CA_BUNDLE names no readable file. */
-export function openAgents(environment: AwsEnvironment): Agents {
+/**
+ * Opens them, with `keepAlive` for many calls to one service: whoever asks for that destroys them. Throws AwsAuthError when AWS_CA_BUNDLE
+ * names no readable file.
+ */
+export function openAgents(
+  environment: AwsEnvironment,
+  { keepAlive = false, maxSockets = Infinity }: { readonly keepAlive?: boolean; readonly maxSockets?: number } = {},
+): Agents {
   const bundle = variable(environment, "AWS_CA_BUNDLE");
   const ca = bundle === undefined ? {} : { ca: readBundle(expandPath(bundle, environment)) };
-  const options = { keepAlive: false, proxyEnv: { ...environment.env } };
+  const options = { keepAlive, maxSockets, proxyEnv: { ...environment.env } };
   return { http: new HttpAgent(options), https: new HttpsAgent({ ...options, ...ca }) };
 }
 
