@@ -1,6 +1,10 @@
 import type { OptimizeBody } from "../clusters/bodies.ts";
 import { budgetOutlook } from "../budgets/outlook.ts";
 import type { Plan } from "../../shared/wire/plan.ts";
+import { cloudContext } from "../clusters/cluster.ts";
+import { recallRefusals, whatIsKnownOf } from "../provision/capacity-memory.ts";
+import { toPlaces } from "../provision/places.ts";
+import type { RankedOffer } from "./candidates.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import { parseTaskYaml } from "../task/parse.ts";
 import { catalogFacts } from "./catalog-facts.ts";
@@ -12,13 +16,37 @@ import { planLines } from "./plan-lines.ts";
 /** The plan as data, with what it does to the caller's budgets. */
 export async function describePlan(
   placement: DagPlacement,
-  options: Omit<PlanOptions, "budgets">,
+  options: Omit<PlanOptions, "budgets" | "memoryOf">,
   context: OperationContext,
 ): Promise<Plan> {
   const usdPerHour = hourlyUsd(placement);
   const labels = Object.assign({}, ...placement.tasks.map((placed) => labelsOf(placed))) as Record<string, string>;
   const budgets = await budgetOutlook({ labels, usdPerHour }, context);
-  return toPlan(placement, { ...options, budgets });
+  const memoryOf = options.explain ? await readMemory(placement, context) : undefined;
+  return toPlan(placement, { ...options, budgets, ...(memoryOf === undefined ? {} : { memoryOf }) });
+}
+
+const MINUTE_MS = 60_000;
+
+/** What earlier launches were told by the places of a plan; a launch tries those last. */
+async function readMemory(
+  placement: DagPlacement,
+  context: OperationContext,
+): Promise<(offer: RankedOffer) => string | undefined> {
+  const offers = placement.tasks.flatMap(({ ranking }) => ranking.offers);
+  const memory = await recallRefusals(offers, context, cloudContext(context));
+  const now = context.clock.now();
+  return (offer) => {
+    const refused = toPlaces(offer).flatMap((place) => {
+      const known = whatIsKnownOf(place, memory);
+      return known === undefined ? [] : [{ zone: place.offer.zone ?? place.offer.region, known }];
+    });
+    const [first] = refused;
+    if (first === undefined) return undefined;
+    const minutes = Math.round((now - first.known.refusedAt) / MINUTE_MS);
+    const ago = minutes < 1 ? "less than a minute ago" : `${minutes} min ago`;
+    return `${refused.map(({ zone }) => zone).join(", ")} refused ${ago} and is tried last: ${first.known.reason}`;
+  };
 }
 
 export function labelsOf({ answers, chosen }: PlacedTask): Readonly<Record<string, string>> {

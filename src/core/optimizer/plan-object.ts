@@ -14,6 +14,8 @@ export interface PlanOptions {
   readonly explain: boolean;
   readonly flags: AutostopFlags;
   readonly budgets: readonly BudgetOutlook[];
+  /** What is remembered of a place, as a user reads it; e.g. `east-a refused 4 min ago: no capacity`. */
+  readonly memoryOf?: (offer: RankedOffer) => string | undefined;
 }
 
 export function toPlan(placement: DagPlacement, options: PlanOptions): Plan {
@@ -35,7 +37,8 @@ export function hourlyUsd(placement: DagPlacement): number {
   );
 }
 
-function toPlanTask(placed: PlacedTask, { explain, flags }: PlanOptions): PlanTask {
+function toPlanTask(placed: PlacedTask, options: PlanOptions): PlanTask {
+  const { explain, flags } = options;
   const { chosen, answers } = placed;
   const { task } = answers;
   const resources = task.resources.candidates[chosen.candidate];
@@ -48,7 +51,7 @@ function toPlanTask(placed: PlacedTask, { explain, flags }: PlanOptions): PlanTa
     chosen: toPlanOffer(chosen, task.numNodes),
     cost: toPlanCost(chosen, task.numNodes),
     autostop: isOn ? { idle_minutes: autostop.idleMinutes, down: autostop.down } : null,
-    ...(explain ? explained(placed) : {}),
+    ...(explain ? explained(placed, options) : {}),
   };
 }
 
@@ -80,13 +83,13 @@ function toPlanCost({ offer }: RankedOffer, numNodes: number): PlanCost {
   };
 }
 
-function explained(placed: PlacedTask): Pick<PlanTask, "candidates" | "rejected"> {
+function explained(placed: PlacedTask, { memoryOf }: PlanOptions): Pick<PlanTask, "candidates" | "rejected"> {
   const { ranking, answers } = placed;
   const { numNodes } = answers.task;
   const candidates = ranking.offers.map((one, at) => ({
     ...toPlanOffer(one, numNodes),
     rank: at + 1,
-    note: noteOn(one, { placed, isFirst: at === 0 }),
+    note: joined(noteOn(one, { placed, isFirst: at === 0 }), memoryOf?.(one)),
   }));
   const rejected = ranking.rejected.map(({ displayName, what, reason }) => ({ infra: displayName, what, reason }));
   const others = answers.enabled.filter((cloud) => !mentions(placed, cloud.displayName));
@@ -96,6 +99,11 @@ function explained(placed: PlacedTask): Pick<PlanTask, "candidates" | "rejected"
     reason: "the task asks for another infra",
   }));
   return { candidates, rejected: [...rejected, ...unasked] };
+}
+
+function joined(...notes: readonly (string | null | undefined)[]): string | null {
+  const said = notes.filter((note) => note !== null && note !== undefined);
+  return said.length === 0 ? null : said.join("; ");
 }
 
 function mentions({ answers }: PlacedTask, displayName: string): boolean {
