@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import type { AwsCheck } from "./aws-check.ts";
+import type { CatalogFigures } from "./catalog.ts";
 import type { Figure } from "./cli-figures.ts";
 import { renderFigures } from "./cli-figures.ts";
 import type { FirstLines } from "./cli-first-line.ts";
@@ -95,6 +96,18 @@ function serverFigures(empty: Sides<Measured>, full: Sides<MeasuredFull>): Figur
   ];
 }
 
+function catalogFigures(catalog: CatalogFigures): Figure[] {
+  const original = undefined;
+  const atMost = (value: number): Figure["target"] => ({ kind: "at-most", value });
+  const rows = catalog.rows.toLocaleString("en-US");
+  return [
+    { what: `catalog, ${rows} rows: load, CPU`, unit: "ms", target: atMost(60), ours: catalog.loadMs, original },
+    { what: "the same: memory", unit: "MiB", target: atMost(60), ours: catalog.memoryMib, original },
+    { what: "the same: one request, warm, CPU", unit: "ms", target: atMost(3), ours: catalog.requestMs, original },
+    { what: "`sky gpus list --all`", unit: "ms", target: atMost(300), ours: catalog.gpusList.medianMs, original },
+  ];
+}
+
 function jobFigures(jobs: JobRun): Figure[] {
   const original = undefined;
   const { firstLines: first, jobsPerSecond, stream, followersP99Ms } = jobs;
@@ -167,6 +180,8 @@ export interface Run {
   readonly full: Sides<MeasuredFull>;
   readonly jobs: JobRun;
   readonly awsCheck: AwsCheck;
+  readonly placement: PlacementFigures;
+  readonly catalog: CatalogFigures;
 }
 
 /** Every figure of a run, in the order of the table. */
@@ -174,6 +189,8 @@ export function figuresOf(run: Run): Figure[] {
   return [
     ...commandFigures(run.empty, run.full),
     ...awsFigures(run.awsCheck),
+    ...placementFigures(run.placement),
+    ...catalogFigures(run.catalog),
     ...serverFigures(run.empty, run.full),
     ...jobFigures(run.jobs),
   ];
@@ -211,6 +228,10 @@ ${renderFigures(figuresOf(run))}
   of the status figures is \`POST /status\`, then \`GET /api/get\`; the database is the one that each product uses by default.
 * \`sky check aws\`: keys of a profile whose endpoint is a \`moto_server\` on the same machine, each side with its own. Left out
   where there is none (PATH, or \`SKYPILOT_MOTO_SERVER\`). By itself: \`npm run build && node bench/aws-check.ts\`.
+* \`sky launch --dryrun\`: from starting the command to its end, credentials of the same \`moto_server\`. By itself, with the
+  solver: \`npm run build && node bench/placement.ts\`.
+* Catalog: load and memory are medians of seven fresh processes (heap and buffers after a garbage collection); a request is the
+  dearest of six, 50 times after 30 to warm up, in CPU time. By itself: \`npm run build && node bench/catalog.ts\`.
 * 1,000 clusters: rows in the product's own database, listed in full. Ours are copies of a cluster that was really launched.
 * First output line: from starting the command until the job's first line is in its output, on a new cluster each time.
 * 500 followers: the latency of \`/api/health\`, asked every 5 ms meanwhile, bounds the lag of the server's event loop from above.

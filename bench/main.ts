@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { findReference, type Reference } from "../test/e2e/support/reference.ts";
+import { measureCatalog } from "./catalog.ts";
 import { measureAwsCheck } from "./aws-check.ts";
 import { measureFirstLines } from "./cli-first-line.ts";
 import { figuresOf, renderReport, type JobRun, type Run } from "./cli-report.ts";
@@ -111,6 +112,8 @@ const original = reference === undefined ? undefined : await measureOriginal(ref
 say("aws check");
 const run: Run = {
   awsCheck: await measureAwsCheck(reference, effort),
+  placement: await measurePlacement(effort),
+  catalog: await measureCatalog(effort),
   empty: { ours: ours.empty, original: original?.empty },
   full: { ours: ours.full, original: original?.full },
   jobs: ours.jobs,

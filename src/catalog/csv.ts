@@ -32,6 +32,10 @@ export function parseCatalogCsv(text: string, path: string): CatalogTable {
   const missing = REQUIRED.filter((column) => !header.includes(column));
   if (missing.length > 0) throw new InvalidCatalogError(path, `line 1 lacks the column ${missing.join(", ")}`);
   const columns = new Map(header.map((name, position) => [name, position]));
+  const at = (column: string): number => columns.get(column) ?? -1;
+  const [priceAt, spotAt, regionAt, zoneAt] = ["Price", "SpotPrice", "Region", "AvailabilityZone"].map(at);
+  // Every row is looked at, so that its columns are found once for all.
+  const typeColumns = TYPE_COLUMNS.map(at);
   const builder = new TableBuilder();
   const types = new Map<string, number>();
   let line = 1;
@@ -40,20 +44,21 @@ export function parseCatalogCsv(text: string, path: string): CatalogTable {
     if (row.length === 1 && row[0] === "") continue;
     if (row.length !== header.length)
       throw new InvalidCatalogError(path, `line ${line} has ${row.length} fields, the header has ${header.length}`);
-    const fields: Fields = (column) => row[columns.get(column) ?? -1] ?? "";
-    const amount = (column: string): number => readAmount(fields(column), column, { path, line });
-    const region = fields("Region");
+    const place = { path, line };
+    const field = (position: number | undefined): string => row[position ?? -1] ?? "";
+    const region = field(regionAt);
     if (region === "") continue;
-    const key = TYPE_COLUMNS.map(fields).join("\0");
+    let key = "";
+    for (const position of typeColumns) key += `${row[position] ?? ""}\0`;
     let type = types.get(key);
     if (type === undefined) {
-      type = builder.addType(readType(fields, amount));
+      const fields: Fields = (column) => field(at(column));
+      type = builder.addType(readType(fields, (column) => readAmount(fields(column), column, place)));
       types.set(key, type);
     }
-    const zone = fields("AvailabilityZone");
-    builder.addRow(type, builder.zone(region, zone === "" ? undefined : zone), {
-      onDemand: amount("Price"),
-      spot: amount("SpotPrice"),
+    builder.addRow(type, builder.zone(region, field(zoneAt) || undefined), {
+      onDemand: readAmount(field(priceAt), "Price", place),
+      spot: readAmount(field(spotAt), "SpotPrice", place),
     });
   }
   return builder.build();

@@ -6,7 +6,7 @@ import { InvalidValueError, UsageError } from "../../shared/errors.ts";
 import type { Context } from "../context.ts";
 import { waitFor } from "../follow.ts";
 import type { Input } from "../parser/spec.ts";
-import { renderCounts, renderOffers } from "../render/accelerators.ts";
+import { countsOf, renderCounts, renderOffers } from "../render/accelerators.ts";
 import { makeColors } from "../render/colors.ts";
 import { printJson } from "../render/json.ts";
 import { page } from "../pager.ts";
@@ -65,13 +65,14 @@ async function listAll(
   { client, filter, isFull }: Question & { readonly isFull: boolean },
   ctx: Context,
 ): Promise<void> {
-  const counts = await waitFor(ctx, client.gpus.counts(filter));
-  const tables = renderCounts(counts, { withOthers: isFull });
   if (!isFull) {
-    ctx.out.write(`${[...tables, HINT].join("\n\n")}\n`);
+    const counts = await waitFor(ctx, client.gpus.counts(filter));
+    ctx.out.write(`${[...renderCounts(counts, { withOthers: false }), HINT].join("\n\n")}\n`);
     return;
   }
+  // The counts are in the list already; a second request would only cost time.
   const offers = await waitFor(ctx, client.gpus.list(filter));
+  const tables = renderCounts(countsOf(offers), { withOthers: true });
   const details = Object.values(offers).map((rows) => renderOffers(rows, { withRegion: false }));
   await page(ctx, `${[...tables, ...details].join("\n\n")}\n`);
 }

@@ -21,6 +21,15 @@ const COMMON = [
 
 type Counts = Readonly<Record<string, readonly number[]>>;
 
+/** The counts in which each accelerator comes. */
+export function countsOf(offers: Readonly<Record<string, readonly GpuOffer[]>>): Counts {
+  const counts = Object.entries(offers).map(([name, rows]) => {
+    const sizes = new Set(rows.map((row) => row.accelerator_count));
+    return [name, [...sizes].sort((a, b) => a - b)] as const;
+  });
+  return Object.fromEntries(counts);
+}
+
 /** Tables of names and counts: the common ones, TPUs and, when asked for, all others. */
 export function renderCounts(counts: Counts, options: { readonly withOthers: boolean }): readonly string[] {
   const common: readonly string[] = COMMON;
