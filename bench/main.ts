@@ -11,6 +11,7 @@ import { renderFigures } from "./cli-figures.ts";
 import { measureEmpty, measureFull, type Effort, type Measured, type MeasuredFull } from "./cli-scenarios.ts";
 import { seedClusters } from "./cli-seed.ts";
 import { measureBigLog, measureFollowers, measureJobs } from "./cli-streams.ts";
+import { measurePlacement } from "./placement.ts";
 import { OurServer, startOriginalWorld } from "./cli-worlds.ts";
 
 const CLUSTERS = 1000;
