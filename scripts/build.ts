@@ -35,7 +35,7 @@ const cliGroups = [
   { name: "parser", test: /no-child-process|\/commander\/|src\/cli\/(parser|run-command|prompt|command-line)/ },
   {
     name: "client",
-    test: /src\/client\/(?!https-agent|local-server|login|upload|download|ssh-config)|src\/cli\/(render|open-client|client-config|follow|job-log)|src\/platform\/(atomic-file|user-hash|random|process-identity|server-pid-file)/,
+    test: /src\/client\/(?!https-agent|local-server|login|upload|download|ssh-config|ssh-tunnel)|src\/cli\/(render|open-client|client-config|follow|job-log)|src\/platform\/(atomic-file|user-hash|random|process-identity|server-pid-file)/,
   },
 ];
 

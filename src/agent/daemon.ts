@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../platform/atomic-file.ts";
 import { acquireFileLock } from "../platform/lock-file.ts";
 import { processStartTime } from "../platform/process-identity.ts";
+import type { NodeConfig } from "../shared/agent/protocol.ts";
 import { systemClock } from "../shared/clock.ts";
 import { OperationFailedError } from "../shared/errors.ts";
 import { renewHookClaim } from "./autostop/hooks.ts";
@@ -15,6 +16,7 @@ import { LocalNode } from "./node/local-node.ts";
 import { loadNodeConfig } from "./node/node-config.ts";
 import { agentPaths } from "./node/paths.ts";
 import { baseEnvironment } from "./tasks/prologue.ts";
+import { SshDoor } from "./ssh/ssh-door.ts";
 import { TaskCgroups } from "./tasks/cgroups.ts";
 import { TaskRunner } from "./tasks/task-runner.ts";
 import { AGENT_VERSION } from "./version.ts";
@@ -65,8 +67,18 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
     cgroups,
     container,
   });
+  const sshDoor = openSshDoor(config, { root, env: taskEnv, container });
   const { index, home, power } = config;
-  const node = new LocalNode({ index, home, power, env: taskEnv, runner, clock: systemClock, container });
+  const node = new LocalNode({
+    index,
+    home,
+    power,
+    env: taskEnv,
+    runner,
+    clock: systemClock,
+    container,
+    sshDoor,
+  });
   const leave = (): void => {
     log.info("agent ends");
     setTimeout(() => {
@@ -80,6 +92,18 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
   const workerGraceMs = Number(env["SKYPILOT_AGENT_WORKER_GRACE_MS"] ?? WORKER_GRACE_MS);
   const parts = { config, paths, node, runner, container, log, bootId, hasRebooted, workerGraceMs, exit: leave };
   await (config.index === 0 ? startHead(parts) : startWorker(parts));
+}
+
+function openSshDoor(
+  config: NodeConfig,
+  { root, env, container }: { root: string; env: Readonly<Record<string, string>>; container: NodeContainer },
+): SshDoor {
+  return new SshDoor({
+    directory: join(root, "sshd"),
+    keys: config.sshKeys ?? [],
+    env,
+    container: () => (container.isUsed ? container.enterCommand() : undefined),
+  });
 }
 
 /** Whether the machine was booted since an agent last ran here. */

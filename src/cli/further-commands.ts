@@ -105,6 +105,13 @@ export const furtherCommands: readonly CommandEntry[] = [
   planned("serve status", "Show services.", () => import("./specs/serve.ts").then((m) => m.serveStatusSpec)),
   planned("serve down", "Tear down services.", () => import("./specs/serve.ts").then((m) => m.serveDownSpec)),
   planned("serve logs", "Show the log of a service.", () => import("./specs/serve.ts").then((m) => m.serveLogsSpec)),
+  command(
+    "ssh-proxy",
+    "Carry an SSH connection to a node through the API server.",
+    () => import("./specs/infra.ts").then((m) => m.sshProxySpec),
+    () => import("./commands/ssh-proxy.ts").then((m) => m.runSshProxy),
+    HIDDEN,
+  ),
   group("local", "A Kubernetes cluster on this machine.", HIDDEN),
   planned("local up", "Create a Kubernetes cluster on this machine.", () =>
     import("./specs/infra.ts").then((m) => m.localUpSpec),

@@ -7,7 +7,6 @@ function outcomeOn(infra: string | undefined): LaunchOutcome {
   return {
     jobId: 1,
     cluster: { cluster_name: "c", ...(launched === undefined ? {} : { launched_resources: launched }) },
-    credentials: undefined,
   };
 }
 

@@ -114,6 +114,10 @@ describe("cluster names", () => {
 
 describe("ssh config", () => {
   const credentials = { ssh_user: "ubuntu", ssh_private_key_content: "KEY" };
+  const throughServer = {
+    isNeeded: false,
+    command: (cluster: string, node: number): string => `proxy 50% ${cluster} ${node}`,
+  };
 
   test("names head and workers, and goes through a proxy", () => {
     const handle = {
@@ -126,7 +130,7 @@ describe("ssh config", () => {
       stable_ssh_ports: [22, 2222],
     };
     const text = renderStanzas(
-      { name: "t1", handle, credentials: { ...credentials, ssh_proxy_command: "p %h" } },
+      { name: "t1", handle, credentials: { ...credentials, ssh_proxy_command: "p %h" }, throughServer },
       "~/k",
     );
     expect(text).toMatchInlineSnapshot(`
@@ -156,9 +160,16 @@ describe("ssh config", () => {
         ProxyCommand p %h
       "
     `);
-    const docker = renderStanzas({ name: "t1", handle, credentials: { ...credentials, docker_user: "root" } }, "~/k");
+    const docker = renderStanzas(
+      { name: "t1", handle, credentials: { ...credentials, docker_user: "root" }, throughServer },
+      "~/k",
+    );
     expect(docker).toContain("  HostName localhost\n  User root\n");
     expect(docker).toContain("-W %h:%p ubuntu@1.2.3.4");
+    const through = { ...credentials, ssh_through_server: true };
+    expect(
+      renderStanzas({ name: "t1", handle, credentials: through, throughServer }, "~/k").match(/ProxyCommand .*/g),
+    ).toEqual(["ProxyCommand proxy 50%% t1 0", "ProxyCommand proxy 50%% t1 1"]);
   });
 
   test("the include line is put before what the user has, once", () => {
@@ -166,8 +177,8 @@ describe("ssh config", () => {
     writeFileSync(join(home, ".ssh/real"), "Host mine\n  User me\n");
     symlinkSync("real", join(home, ".ssh/config"));
     const record = clusterRecord({ name: "c", credentials });
-    updateSshConfig(home, [record], { complete: true });
-    updateSshConfig(home, [record], { complete: true });
+    updateSshConfig(home, [record], { complete: true, throughServer });
+    updateSshConfig(home, [record], { complete: true, throughServer });
     expect(readFileSync(join(home, ".ssh/real"), "utf8")).toBe(
       "# Added by SkyPilot for ssh config of all clusters\nInclude ~/.sky/generated/ssh/*\n\nHost mine\n  User me\n",
     );
@@ -176,7 +187,7 @@ describe("ssh config", () => {
   test("files of others stay", () => {
     mkdirSync(join(home, ".sky/generated/ssh"), { recursive: true });
     writeFileSync(join(home, ".sky/generated/ssh/own"), "Host own\n");
-    updateSshConfig(home, [], { complete: true });
+    updateSshConfig(home, [], { complete: true, throughServer });
     expect(readFileSync(join(home, ".sky/generated/ssh/own"), "utf8")).toBe("Host own\n");
   });
 });

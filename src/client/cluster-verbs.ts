@@ -12,7 +12,6 @@ import type {
   OrphanRecord,
   JobRecord,
   LaunchResult,
-  SshCredentials,
 } from "./wire-types.ts";
 
 export type WaitFor = "jobs_and_ssh" | "jobs" | "none";
@@ -23,7 +22,6 @@ export interface LaunchOutcome {
   readonly jobId: number | null;
   /** null for a dry run. */
   readonly cluster: ClusterHandle | null;
-  readonly credentials: SshCredentials | undefined;
   /** Of a dry run for a new cluster; a server of the original gives none. */
   readonly plan?: Plan | undefined;
 }
@@ -140,8 +138,8 @@ export interface EnabledCloudsOptions extends WaitOptions {
 export type EnabledInfra = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
 
 function toOutcome(value: unknown): LaunchOutcome {
-  const { job_id: jobId, handle, credentials, plan } = value as LaunchResult;
-  return { jobId, cluster: plainHandle(handle), credentials: credentials ?? undefined, ...(plan ? { plan } : {}) };
+  const { job_id: jobId, handle, plan } = value as LaunchResult;
+  return { jobId, cluster: plainHandle(handle), ...(plan ? { plan } : {}) };
 }
 
 /** A handle as plain data; a server of the original sends a pickle instead, which is not read here. */

@@ -13,6 +13,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { errorOfAnswer } from "./remote-errors.ts";
 import { discard, readText, Transport, type Answer, type SendOptions } from "./transport.ts";
 import { API_VERSION, CLIENT_VERSION, MIN_COMPATIBLE_API_VERSION, MIN_COMPATIBLE_VERSION } from "./version.ts";
+import type { SshTunnelTarget } from "./ssh-tunnel.ts";
 import type { Health } from "./wire-types.ts";
 
 export interface SessionOptions {
@@ -110,6 +111,15 @@ export class Session {
         ? "another program listens on this port; choose one for sky with SKYPILOT_API_SERVER_LOCAL_PORT"
         : "check the address, or log in again: sky api login -e <endpoint>",
     });
+  }
+
+  /** Carries an SSH connection to a node of a cluster; resolves when it is over. */
+  async tunnelSsh(target: SshTunnelTarget): Promise<void> {
+    const { runSshTunnel } = await import("./ssh-tunnel.ts");
+    // Starts the local server where that is needed, and says what is wrong with a remote one.
+    discard(await this.call("GET", "/api/health", { repeatable: true }));
+    const agent = await this.transport.agent();
+    await runSshTunnel({ ...target, url: this.endpoint.url, headers: this.#headers(), agent });
   }
 
   async close(): Promise<void> {

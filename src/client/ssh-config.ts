@@ -8,8 +8,16 @@ const INCLUDE_COMMENT = "# Added by SkyPilot for ssh config of all clusters";
 const INCLUDE = "Include ~/.sky/generated/ssh/*";
 
 export interface UpdateOptions {
+  readonly throughServer: ThroughServer;
   /** Whether the records are all clusters of the user: the files of others are removed then. */
   readonly complete: boolean;
+}
+
+/** How ssh reaches nodes through the API server. */
+export interface ThroughServer {
+  /** Whether this machine has no other way to them. */
+  readonly isNeeded: boolean;
+  command(cluster: string, node: number): string;
 }
 
 /** What an SSH stanza is made of. */
@@ -17,6 +25,7 @@ export interface SshTarget {
   readonly name: string;
   readonly handle: ClusterHandle;
   readonly credentials: SshCredentials;
+  readonly throughServer: ThroughServer;
 }
 
 /** Makes `ssh <cluster>` work for the clusters that are up, and takes away the others. */
@@ -24,7 +33,7 @@ export function updateSshConfig(home: string, records: readonly ClusterRecord[],
   const paths = skyPaths(home);
   const kept = new Set<string>();
   for (const record of records) {
-    const target = targetOf(record);
+    const target = targetOf(record, options.throughServer);
     if (target === undefined) continue;
     kept.add(record.name);
     writeSshTarget(home, target);
@@ -35,7 +44,7 @@ export function updateSshConfig(home: string, records: readonly ClusterRecord[],
   for (const name of gone) removeSshTarget(home, name);
 }
 
-function targetOf(record: ClusterRecord): SshTarget | undefined {
+function targetOf(record: ClusterRecord, throughServer: ThroughServer): SshTarget | undefined {
   const { handle, credentials } = record;
   if (typeof handle !== "object" || handle === null || credentials === null || credentials === undefined) {
     return undefined;
@@ -43,7 +52,7 @@ function targetOf(record: ClusterRecord): SshTarget | undefined {
   if (record.status === "STOPPED") return undefined;
   return (handle.stable_internal_external_ips ?? []).length === 0
     ? undefined
-    : { name: record.name, handle, credentials };
+    : { name: record.name, handle, credentials, throughServer };
 }
 
 /** Writes the stanzas and the key of one cluster. Files that are right already are not touched. */
@@ -56,6 +65,11 @@ export function writeSshTarget(home: string, target: SshTarget): void {
     typeof key === "string" ? `~/.sky/generated/ssh-keys/${target.name}.key` : target.credentials.ssh_private_key;
   writeWhenChanged(join(paths.generatedSsh, target.name), renderStanzas(target, identity ?? undefined), 0o644);
   ensureInclude(paths);
+}
+
+/** Whether `ssh <cluster>` is there. */
+export function hasSshTarget(home: string, name: string): boolean {
+  return existsSync(join(skyPaths(home).generatedSsh, name));
 }
 
 /** Takes `ssh <cluster>` away. Files that we did not write stay. */
@@ -75,7 +89,7 @@ export function renderStanzas(target: SshTarget, identity: string | undefined): 
   const docker = credentials.docker_user ?? handle.docker_user;
   const blocks = (handle.stable_internal_external_ips ?? []).map(([internal, external], index) => {
     const address = external || internal;
-    const proxy = proxyCommand(target, { address, user, identity, docker: docker ?? undefined });
+    const proxy = proxyCommand(target, { index, address, user, identity, docker: docker ?? undefined });
     const lines = [
       `Host ${index === 0 ? name : `${name}-worker${index}`}`,
       `  HostName ${docker ? "localhost" : address}`,
@@ -96,8 +110,12 @@ export function renderStanzas(target: SshTarget, identity: string | undefined): 
 
 function proxyCommand(
   target: SshTarget,
-  host: { address: string; user: string; identity: string | undefined; docker: string | undefined },
+  host: { index: number; address: string; user: string; identity: string | undefined; docker: string | undefined },
 ): string | undefined {
+  if (target.credentials.ssh_through_server === true || target.throughServer.isNeeded) {
+    // ssh takes a percent sign for one of its own words.
+    return target.throughServer.command(target.name, host.index).replaceAll("%", "%%");
+  }
   const given = target.credentials.ssh_proxy_command;
   if (host.docker === undefined || host.docker === "") return given ?? undefined;
   const key = host.identity === undefined ? "" : `-i ${host.identity} `;

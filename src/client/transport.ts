@@ -52,7 +52,7 @@ export class Transport {
 
   /** Sends a request and resolves with the head of the answer. Rejects with the socket's error, or with `TimeoutError`. */
   async send(method: "GET" | "POST", path: string, options: SendOptions = {}): Promise<Answer> {
-    const agent = await (this.#agent ??= this.#openAgent());
+    const agent = await this.agent();
     const request = http.request({
       protocol: this.#base.protocol,
       hostname: this.#base.hostname.replace(/^\[|\]$/g, ""),
@@ -64,6 +64,11 @@ export class Transport {
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     });
     return await exchange(request, options);
+  }
+
+  /** Makes the connections; knows the user's proxies and certificates. */
+  agent(): Promise<http.Agent> {
+    return (this.#agent ??= this.#openAgent());
   }
 
   /** Closes the kept connections. */

@@ -51,6 +51,8 @@ export interface SshCredentials {
   readonly ssh_control_name?: string;
   readonly ssh_proxy_command?: string | null;
   readonly docker_user?: string | null;
+  /** Only the way through the API server leads into the container; a server of the original does not know of it. */
+  readonly ssh_through_server?: boolean;
 }
 
 export type ClusterStatus = "INIT" | "UP" | "STOPPED" | "AUTOSTOPPING" | "PENDING";
@@ -107,7 +109,6 @@ export interface JobRecord {
 export interface LaunchResult {
   readonly job_id: number | null;
   readonly handle: ClusterHandle | string | null;
-  readonly credentials?: SshCredentials | null;
   readonly plan?: Plan | null;
 }
 

@@ -26,6 +26,7 @@ import { RequestEvents } from "./requests/request-events.ts";
 import { RequestQueue } from "./requests/request-queue.ts";
 import type { Sealer } from "./requests/sealer.ts";
 import type { AnyOperation, RequestCaller, RunInfo, Submission } from "./requests/types.ts";
+import { createUpgrades, type Upgrades } from "./ssh-proxy/upgrades.ts";
 import { serverOperations } from "./server-operations.ts";
 import { UserDirectory } from "./users.ts";
 
@@ -52,6 +53,7 @@ export interface ServerParts {
 
 export interface RunningServer {
   readonly handler: NodeHandler;
+  readonly upgrades: Upgrades;
   close(options: { readonly graceMs: number }): Promise<void>;
 }
 
@@ -95,15 +97,18 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
     onInternalError,
     stopping: stopping.signal,
   });
+  const upgrades = createUpgrades({ ...parts, db: database.db, agents, onInternalError });
   await queue.start();
   await agents.resume();
   const submit = (request: BudgetRequest): Promise<void> => queue.submit(ownSubmission(request));
   const daemons = startDaemons({ ...parts, db: database.db, config, clouds, agents, locks, submit });
   return {
     handler: getRequestListener(app.fetch, { overrideGlobalObjects: false }),
+    upgrades,
     close: async (options) => {
       await queue.close(options);
       stopping.abort();
+      upgrades.close();
       await daemons.close();
       await agents.close();
       await closeLocks();

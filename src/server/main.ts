@@ -42,6 +42,7 @@ async function main(): Promise<void> {
   writeServerPidFile(paths.pidFile, port);
   const running = await compose({ paths, database, policy });
   handler.resolve(running.handler);
+  server.on("upgrade", (request, socket, head) => running.upgrades.handle(request, socket, head));
   const stop = stopOnce({ running, database, paths, lock, close: () => server.closeAllConnections() });
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);

@@ -16,7 +16,7 @@ export const rooms = {
   // js-yaml only in shared/yaml.ts, the one reader of YAML.
   shared: { rooms: [], packages: ["zod", "js-yaml"], node: false },
   platform: { rooms: ["shared"], packages: ["pino"], node: true },
-  client: { rooms: adapter, packages: [], node: true },
+  client: { rooms: adapter, packages: ["ws"], node: true },
   runners: { rooms: adapter, packages: [], node: true },
   stores: { rooms: adapter, packages: ["@aws-sdk/client-s3", "@aws-sdk/s3-request-presigner"], node: true },
   catalog: { rooms: adapter, packages: [], node: true },

@@ -86,6 +86,11 @@ export class World {
     return ["nsenter", "-t", String(this.#pid), "-m", "-n", "-p", `--wdns=${cwd}`, "--", ...argv];
   }
 
+  /** The command that runs a program with the world's network and this machine's own files. */
+  enterNetwork(argv: readonly string[]): string[] {
+    return ["nsenter", "-t", String(this.#pid), "-n", "--", ...argv];
+  }
+
   /** Starts a program in the world, with exactly the given environment. Signals reach the program itself. */
   start(argv: readonly string[], options: Partial<RunOptions> = {}): RunningProgram {
     const cwd = options.cwd ?? this.root;

@@ -3,7 +3,7 @@ import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { ContainerSpec, FetchFile, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { nodeName } from "../jobs/job-text.ts";
-import type { ClusterNode, NodeExec, NodeSync } from "../node/cluster-node.ts";
+import type { ClusterNode, NodeConnection, NodeExec, NodeSync } from "../node/cluster-node.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 import type { Member, MemberFacts } from "./members.ts";
 import type { StopNode, WorkerMethods, WorkerStreams } from "./worker-protocol.ts";
@@ -135,6 +135,18 @@ export class RemoteNode implements ClusterNode, Member {
     const stream = (await this.#connected()).open("exec", params, { signal });
     for await (const chunk of stream.chunks) await onOutput(chunk);
     return (await stream.end).exitCode;
+  }
+
+  async openSsh(signal: AbortSignal): Promise<NodeConnection> {
+    const stream = (await this.#connected()).open("ssh", {}, { signal });
+    await stream.start;
+    stream.end.catch(() => undefined);
+    return {
+      chunks: stream.chunks,
+      write: (bytes) => stream.send(bytes),
+      endWrite: () => stream.endSend(),
+      close: () => stream.cancel(),
+    };
   }
 
   async prepareContainer(spec: ContainerSpec): Promise<void> {

@@ -1,6 +1,7 @@
 import type { MethodHandlers, StreamHandlers } from "../../shared/agent/peer-types.ts";
 import { hasTerminal } from "../autostop/terminals.ts";
 import type { LocalNode } from "../node/local-node.ts";
+import { bridge } from "../ssh/ssh-door.ts";
 import type { StopNode, WorkerMethods, WorkerStreams } from "./worker-protocol.ts";
 
 export interface WorkerHandlerOptions {
@@ -61,6 +62,12 @@ export function createWorkerStreams({ node }: WorkerHandlerOptions): StreamHandl
         signal: stream.signal,
       });
       return { exitCode };
+    },
+    ssh: async (_, stream) => {
+      const connection = await node.openSsh(stream.signal);
+      stream.start({});
+      await bridge(connection, stream);
+      return {};
     },
     sync: async ({ dest, entries }, stream) => {
       const receiver = await node.sync(dest, entries, stream.signal);

@@ -78,6 +78,11 @@ export interface WorkerStreams {
     readonly start: Record<string, never>;
     readonly end: { readonly exitCode: number };
   };
+  readonly ssh: {
+    readonly params: Record<string, never>;
+    readonly start: Record<string, never>;
+    readonly end: Record<string, never>;
+  };
   readonly sync: {
     readonly params: { readonly dest: string; readonly entries: readonly SyncEntry[] };
     readonly start: { readonly need: readonly number[] };

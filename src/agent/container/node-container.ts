@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../platform/atomic-file.ts";
+import type { EnteredContainer } from "../ssh/sshd-files.ts";
 import { engineEnvironment, removeContainer, type ContainerRecord } from "../../platform/container-record.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { ContainerSpec, NodeConfig } from "../../shared/agent/protocol.ts";
@@ -91,6 +92,14 @@ export class NodeContainer {
   /** A bash inside that takes its script from stdin. The variables can be seen by everybody on the machine. */
   shellCommand(variables: Readonly<Record<string, string>>): InsideCommand {
     return this.#exec(variables, ["bash", "-s"], ["--interactive"]);
+  }
+
+  /** How whoever logs in to the node gets inside. */
+  enterCommand(): EnteredContainer {
+    const { name, engine, user, home } = this.#require();
+    const as = user === undefined ? [] : ["--user", user];
+    const before = [...engine, "exec", "--interactive", ...as, "--workdir", home];
+    return { before, after: [name], env: this.#env };
   }
 
   /** Ends everything inside that carries a marker. Resolves when none of it is left, or the container itself is gone. */
@@ -201,7 +210,11 @@ export class NodeContainer {
     more: readonly string[],
   ): Promise<{ readonly uid: string; readonly home: string }> {
     const args = ["run", "--rm", "--net=host", ...more, "--entrypoint", "bash", image, "-c", WHO];
-    const answer = await this.#call(engine.command, args);
+    let answer = await this.#call(engine.command, args);
+    // podman has been seen to lose the output of a program that ends at once.
+    for (let tries = 1; tries < PROBES && answer.code === 0 && answer.stdout.trim() === ""; tries += 1) {
+      answer = await this.#call(engine.command, args);
+    }
     const [uid, home] = answer.stdout.trim().split("\n");
     if (answer.code === 0 && uid !== undefined && home !== undefined)
       return { uid, home: home === "/" ? "/root" : home };
@@ -274,6 +287,7 @@ export class NodeContainer {
   }
 }
 
+const PROBES = 4;
 const NEEDS_COREUTILS = "file_mounts outside of ~/sky_workdir need mkdir, ln and cp in the image.";
 
 function failed(message: string, hint?: string): AgentPeerError {

@@ -20,6 +20,16 @@ export interface NodeSync {
   abort(): void;
 }
 
+/** A connection to an SSH server on a node. */
+export interface NodeConnection {
+  /** What the server sends, until it ends. Ends without an error when it breaks off. */
+  readonly chunks: AsyncIterable<Uint8Array>;
+  /** Resolves when more may be written. */
+  write(bytes: Uint8Array): Promise<void>;
+  endWrite(): void;
+  close(): void;
+}
+
 /** What the head asks of a node, itself or a worker. All calls may be repeated. A worker that stays away makes them reject with NODE_UNREACHABLE. */
 export interface ClusterNode {
   readonly index: number;
@@ -38,6 +48,8 @@ export interface ClusterNode {
   listLogFiles(jobs: readonly { readonly jobId: number; readonly logDir: string }[]): Promise<readonly LogFile[]>;
   readFile(path: string, offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
   exec(request: NodeExec): Promise<number>;
+  /** Starts an SSH server for one connection. */
+  openSsh(signal: AbortSignal): Promise<NodeConnection>;
   /** Makes the container that tasks run in, or starts it again. */
   prepareContainer(spec: ContainerSpec): Promise<void>;
   fetch(dest: string, files: readonly FetchFile[], signal: AbortSignal): Promise<FetchResult>;

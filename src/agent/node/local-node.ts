@@ -6,10 +6,11 @@ import { readChunk, tailFile } from "../logs/tail-file.ts";
 import { containerDestination } from "../container/links.ts";
 import type { NodeContainer } from "../container/node-container.ts";
 import { fetchFiles } from "../sync/fetch-files.ts";
+import type { SshDoor } from "../ssh/ssh-door.ts";
 import { beginSync } from "../sync/receive-files.ts";
 import type { TaskRunner } from "../tasks/task-runner.ts";
 import { jobOfTask, type TaskExit, type TaskSpec } from "../tasks/task-types.ts";
-import type { ClusterNode, NodeExec, NodeSync } from "./cluster-node.ts";
+import type { ClusterNode, NodeConnection, NodeExec, NodeSync } from "./cluster-node.ts";
 import { execScript } from "./exec-script.ts";
 import { listJobLogFiles, readToEnd, resolveInside } from "./log-files.ts";
 import { expandHome } from "./paths.ts";
@@ -22,6 +23,7 @@ export interface LocalNodeOptions {
   readonly runner: TaskRunner;
   readonly clock: Clock;
   readonly container: NodeContainer;
+  readonly sshDoor: SshDoor;
 }
 
 /** The node on which this agent runs. */
@@ -96,6 +98,12 @@ export class LocalNode implements ClusterNode {
     const { container, ...options } = this.#options;
     const isInside = request.isForTasks === true && container.isUsed;
     return execScript(request, isInside ? { ...options, container } : options);
+  }
+
+  async openSsh(signal: AbortSignal): Promise<NodeConnection> {
+    const { container, sshDoor } = this.#options;
+    if (container.isUsed) await container.ensureRunning();
+    return sshDoor.connect(signal);
   }
 
   prepareContainer(spec: ContainerSpec): Promise<void> {

@@ -36,6 +36,7 @@ const checks: Readonly<Record<string, Check>> = {
   resources: isResources,
   home: (value) => typeof value === "string" && isAbsolute(value),
   head: (value) => value === undefined || (isObject(value) && isHead(value as Record<string, unknown>)),
+  sshKeys: (value) => value === undefined || (Array.isArray(value) && value.every(isText)),
   power: (value) => value === "leave" || value === "poweroff",
   clusterInfo: isText,
 };

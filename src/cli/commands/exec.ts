@@ -32,7 +32,7 @@ export async function runExec({ args, options }: Input<typeof execSpec>, ctx: Co
     return 0;
   }
   const outcome = await followWithReason(ctx, client, request, id);
-  await saveSshAccess(ctx, client, outcome);
+  await saveSshAccess(ctx, client, outcome, { isKnown: true });
   const { jobId } = outcome;
   if (jobId !== null && !options.detachRun) {
     return await printJobLog(ctx, client.logs(cluster, jobId, { signal: ctx.signal }));

@@ -18,6 +18,7 @@ import { makeColors } from "../render/colors.ts";
 import { printJson } from "../render/json.ts";
 import { renderManagedJobs, renderServices, type Row } from "../render/managed.ts";
 import type { statusSpec } from "../specs/clusters.ts";
+import { updateSshAccess } from "../ssh-access.ts";
 import { missingNames, notFound, quoteNames } from "./cluster-names.ts";
 
 type Options = Input<typeof statusSpec>["options"];
@@ -45,7 +46,7 @@ export async function runStatus({ args, options }: Input<typeof statusSpec>, ctx
     sessionsOf(infras, client, ctx),
     ...sections,
   ]);
-  await updateSsh(list, ctx, { complete: !hasNames });
+  await updateSshAccess(ctx, client, list, { complete: !hasNames });
   const colors = makeColors(ctx.env, ctx.out.isTTY);
   const title = (text: string): string => (colors.enabled ? `\u001B[1;36m${text}\u001B[0m` : text);
   const lines = [
@@ -230,15 +231,6 @@ async function attempt<T>(request: PromiseLike<T>): Promise<{ value?: T; problem
     if (error instanceof SkyError && !(error instanceof ApiServerConnectionError)) return { problem: error.message };
     throw error;
   }
-}
-
-async function updateSsh(
-  records: readonly ClusterRecord[],
-  ctx: Context,
-  options: { readonly complete: boolean },
-): Promise<void> {
-  const { updateSshConfig } = await import("../../client/ssh-config.ts");
-  updateSshConfig(ctx.home, records, options);
 }
 
 async function printAddress(

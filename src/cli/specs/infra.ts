@@ -1,4 +1,5 @@
 import {
+  argument,
   choice,
   commandSpec,
   flag,
@@ -7,6 +8,7 @@ import {
   integer,
   integers,
   optionalArgument,
+  optionalInteger,
   text,
   texts,
   triFlag,
@@ -31,6 +33,12 @@ export const statusKubernetesSpec = commandSpec({
     config: configOption,
     verbose: verboseOption,
   },
+});
+
+export const sshProxySpec = commandSpec({
+  help: "Carry an SSH connection to a node through the API server, on standard input and output. ~/.ssh/config names it as ProxyCommand.",
+  args: { cluster: argument("CLUSTER"), node: optionalInteger("NODE") },
+  options: { endpoint: text("--endpoint -e", "URL of the API server that has the cluster.") },
 });
 
 const hiddenAsyncOption = flag("--async", "Return as soon as the request is sent.", { hidden: true });

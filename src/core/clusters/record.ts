@@ -81,7 +81,7 @@ export function toHandle(cluster: Cluster, wireInfra: string): Handle {
         ? null
         : instances.map((instance) => [instance.internalIp, instance.externalIp ?? instance.internalIp]),
     stable_ssh_ports: instances.length === 0 ? null : instances.map((instance) => instance.sshPort),
-    ssh_user: null,
+    ssh_user: instances[0]?.sshUser ?? null,
     docker_user: null,
     is_grpc_enabled: true,
     provision_runtime_metadata: null,

@@ -12,6 +12,8 @@ export interface SshCredentials {
   readonly ssh_private_key_content: string;
   readonly ssh_control_name: string;
   readonly ssh_proxy_command: string | null;
+  /** Ours: only the way through the API server leads into the container that tasks run in. */
+  readonly ssh_through_server?: boolean;
 }
 
 /** Undefined where there is no SSH, or none yet. */
@@ -32,6 +34,7 @@ export async function sshCredentials(
       ssh_private_key_content: readFileSync(keyFile, "utf8"),
       ssh_control_name: row.name,
       ssh_proxy_command: (await cloud?.sshProxyCommand?.(ref, cloudContext(context))) ?? null,
+      ...(cluster.offer.container === undefined ? {} : { ssh_through_server: true }),
     };
   } catch (error) {
     // A key that was lost must not hide the cluster.

@@ -8,6 +8,7 @@ import type { AgentConnections } from "../operation.ts";
 import type { Cloud, CloudContext, Instance } from "../ports/cloud.ts";
 import { AGENT_OUTPUT, type Runner } from "../ports/runner.ts";
 import { readBundle, type AgentBundle } from "../../platform/agent-bundle.ts";
+import { clusterSsh, ensureClusterKey } from "./cluster-key.ts";
 import { greet, isOutdated, retire, retireOutdatedWorker } from "./renew.ts";
 
 /** How long a started agent may take to answer, and workers to dial in. */
@@ -131,6 +132,9 @@ function nodeConfig(
     ...(instance.deviceIndices === undefined ? {} : { deviceIndices: instance.deviceIndices }),
     home: instance.home,
     ...(head === undefined ? {} : { head }),
+    ...(instance.sshUser === undefined || row.secret_path === null
+      ? {}
+      : { sshKeys: [ensureClusterKey(clusterSsh(row.secret_path), row.name_on_cloud)] }),
     power: start.cloud.power,
     clusterInfo: clusterInfo(start),
   };

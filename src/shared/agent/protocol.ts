@@ -60,6 +60,8 @@ export interface NodeConfig {
   readonly home: string;
   /** Where workers dial in; absent on the head, which listens on `ip` and keeps its port across restarts. */
   readonly head?: { readonly host: string; readonly port: number };
+  /** Who may log in by the stream `ssh`, as lines of `authorized_keys`. */
+  readonly sshKeys?: readonly string[];
   /** What "stop" and "down" of this machine mean: leave (a directory on a shared machine) or power the OS off. */
   readonly power: "leave" | "poweroff";
   /** `{"cluster_name": …, "cloud": …, "region": …, "zone": …}` as SKYPILOT_CLUSTER_INFO shows it. */
@@ -353,6 +355,12 @@ export interface AgentStreams {
   readonly logs: { readonly params: LogsParams; readonly start: LogsStart; readonly end: LogsEnd };
   readonly sync: { readonly params: SyncParams; readonly start: SyncNeed; readonly end: Record<string, never> };
   readonly exec: { readonly params: ExecParams; readonly start: Record<string, never>; readonly end: ExecResult };
+  /** A connection to an SSH server of the node, for this connection alone. */
+  readonly ssh: {
+    readonly params: { readonly node: number };
+    readonly start: Record<string, never>;
+    readonly end: Record<string, never>;
+  };
   readonly read_log_file: {
     readonly params: ReadLogFileParams;
     readonly start: { readonly size: number };
