@@ -8,6 +8,7 @@ import type { FirstLines } from "./cli-first-line.ts";
 import type { Measured, MeasuredFull } from "./cli-scenarios.ts";
 import type { PlacementFigures } from "./placement.ts";
 import type { StreamFigures } from "./cli-streams.ts";
+import { sshFigures, type SshFigures } from "./ssh-pools.ts";
 
 export interface Sides<T> {
   readonly ours: T | undefined;
@@ -198,6 +199,8 @@ export interface Run {
   readonly awsCheck: AwsCheck;
   readonly placement: PlacementFigures;
   readonly catalog: CatalogFigures;
+  /** Undefined where no fleet can be made. */
+  readonly sshPools: SshFigures | undefined;
 }
 
 /** Every figure of a run, in the order of the table. */
@@ -209,6 +212,7 @@ export function figuresOf(run: Run): Figure[] {
     ...catalogFigures(run.catalog),
     ...serverFigures(run.empty, run.full),
     ...jobFigures(run.jobs),
+    ...sshFigures(run.sshPools),
   ];
 }
 
@@ -251,6 +255,8 @@ ${renderFigures(figuresOf(run))}
 * 1,000 clusters: rows in the product's own database, listed in full. Ours are copies of a cluster that was really launched.
 * First output line: from starting the command until the job's first line is in its output, on a new cluster each time.
 * 500 followers: the latency of \`/api/health\`, asked every 5 ms meanwhile, bounds the lag of the server's event loop from above.
+* SSH hosts: little hosts with real sshd in a network of their own on the same machine (\`test/fleet\`), so that their CPU time counts too.
+  By itself: \`npm run build && node bench/ssh-pools.ts\`.
 * The original runs in a network and process namespace of its own, as do the clients that measure it.
 
 ## Repeat it

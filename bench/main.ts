@@ -13,6 +13,7 @@ import { seedClusters } from "./cli-seed.ts";
 import { measureBigLog, measureFollowers, measureJobs } from "./cli-streams.ts";
 import { measurePlacement } from "./placement.ts";
 import { OurServer, startOriginalWorld } from "./cli-worlds.ts";
+import { measureSshPools } from "./ssh-pools.ts";
 
 const CLUSTERS = 1000;
 
@@ -111,10 +112,12 @@ const effort: Effort = {
 const ours = await measureOurs(effort);
 const original = reference === undefined ? undefined : await measureOriginal(reference, effort);
 say("aws check");
+const awsCheck = await measureAwsCheck(reference, effort);
 const run: Run = {
-  awsCheck: await measureAwsCheck(reference, effort),
+  awsCheck,
   placement: await measurePlacement(effort),
   catalog: await measureCatalog(effort),
+  sshPools: await measureSshPools(say),
   empty: { ours: ours.empty, original: original?.empty },
   full: { ours: ours.full, original: original?.full },
   jobs: ours.jobs,

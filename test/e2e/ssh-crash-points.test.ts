@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, it } from "vitest";
+import { describeWithFleet } from "../fleet/requirements.ts";
+import { createSshPool, type SshPool } from "../fleet/ssh-pool.ts";
+import { CrashPoints, type CrashScenario } from "./support/crash-points.ts";
+import { announceSeed } from "./support/random.ts";
+
+const LEDGER = "/var/tmp/ledger";
+const LAUNCH = ["launch", "-y", "-c", "c", "--infra", "ssh/rack", "--num-nodes", "2"];
+
+describeWithFleet("kill -9 of the server at every failpoint, on machines that are reached by SSH", () => {
+  const seed = announceSeed("SKY_CRASH_SEED");
+  let pool: SshPool;
+  let crashes: CrashPoints;
+
+  const job = (mark: string): string => `echo ${mark} >> ${LEDGER}; echo ran ${mark}`;
+  const scenarios: readonly CrashScenario[] = [
+    {
+      operation: "launch",
+      before: [],
+      command: (mark) => [...LAUNCH, job(mark)],
+      after: { status: "UP", nodes: 2 },
+      ranks: 2,
+    },
+    {
+      operation: "exec",
+      before: [LAUNCH],
+      command: (mark) => ["exec", "c", job(mark)],
+      after: { status: "UP" },
+      ranks: 1,
+    },
+    { operation: "down", before: [LAUNCH], command: () => ["down", "-y", "c"], after: undefined, ranks: 0 },
+  ];
+
+  beforeAll(async () => {
+    pool = await createSshPool([{ name: "n0" }, { name: "n1" }]);
+    const { sandbox, hosts } = pool;
+    await sandbox.startServer();
+    await sandbox.sky(["ssh", "up"]);
+    const clusters = (): string[] =>
+      hosts.flatMap((host) => host.list("/home/dev/.sky/nodes").filter((name) => !name.startsWith(".")));
+    const agents = (): string[] =>
+      hosts.flatMap((host) => {
+        const running = host.processes().map(({ argv }) => argv.join(" "));
+        return running.filter((words) => words.includes("agent.cjs")).map((words) => `${host.name}: ${words}`);
+      });
+    crashes = new CrashPoints(
+      {
+        sandbox,
+        starts: (mark) => {
+          const marks = hosts.map((host) => (host.exists(LEDGER) ? host.readFile(LEDGER).split("\n") : []));
+          return marks.flat().filter((line) => line === mark).length;
+        },
+        clusters: () => new Set(clusters()).size,
+        leftovers: () => [...clusters(), ...agents()],
+      },
+      { seed, sample: 3 },
+    );
+  });
+
+  afterAll(async () => {
+    await pool?.dispose();
+  });
+
+  it.each(scenarios)("$operation", { timeout: 900_000 }, (scenario) => crashes.run(scenario));
+
+  it("nothing is left of it all", () => crashes.finish());
+});
