@@ -80,6 +80,13 @@ test("JSON and uploads have their types", () => {
   expect(checkRequest(head({}, { method: "POST", path: "/check" }), local)).toBeUndefined();
 });
 
+test("a key for SSH pools comes as form data, with a header that no form can send", () => {
+  const form = { "content-type": "multipart/form-data; boundary=x", "content-length": "2" };
+  const keys = { method: "POST", path: "/ssh_node_pools/keys" };
+  expect(checkRequest(head(form, keys), local)?.status).toBe(415);
+  expect(checkRequest(head({ ...form, "x-skypilot-api-version": "62" }, keys), local)).toBeUndefined();
+});
+
 test("a client that is too old is told how to upgrade; a probe without versions is let in", () => {
   const version = { "x-skypilot-version": "0.9.0" };
   expect(checkRequest(head({ ...version, "x-skypilot-api-version": "23" }), local)).toMatchObject({

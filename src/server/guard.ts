@@ -82,9 +82,15 @@ function checkContentType(request: RequestHead): Refusal | undefined {
     (request.header("content-length") ?? "0") !== "0" || request.header("transfer-encoding") !== undefined;
   const type = (request.header("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
   if (!hasBody && type === "") return undefined;
+  if (type === "multipart/form-data" && isPoolKey(request)) return undefined;
   const expected = request.path === "/upload_v2" ? "application/octet-stream" : "application/json";
   if (type === expected) return undefined;
   return { status: 415, body: { detail: `The body must be ${expected}.`, hint: null, code: "UNSUPPORTED_MEDIA_TYPE" } };
+}
+
+/** A form of a foreign page cannot name the version of the API. */
+function isPoolKey(request: RequestHead): boolean {
+  return request.path === "/ssh_node_pools/keys" && request.header(HEADER.apiVersion) !== undefined;
 }
 
 function checkVersion(request: RequestHead): Refusal | undefined {
