@@ -29,7 +29,7 @@ describeWithFleet("the machines behind moto", () => {
       const host = await aws.hostOf(node?.id ?? "");
       await waitFor(
         "the runtime",
-        () => host.list("/home/ubuntu/.sky/agent").some((name) => name.startsWith("node-")),
+        () => host.list("/home/ubuntu/.sky/agent").some((name) => name.startsWith("runtime-")),
         {
           timeoutMs: 60_000,
         },

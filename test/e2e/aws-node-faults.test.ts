@@ -114,6 +114,23 @@ describe.skipIf(findMoto() === undefined)("nodes on EC2 on a bad day", () => {
     expect(proxy.counts()["ec2:DescribeInstances"]).toBe(2);
   });
 
+  it("launches with ten calls in a region that it never saw, six of them at once", async () => {
+    await moto.createRole("skypilot-v1");
+    await nodes.run(clusterSpec("mine", 1), "token", contextWith().context);
+    expect(proxy.counts()).toEqual({
+      "sts:GetCallerIdentity": 1,
+      "iam:GetInstanceProfile": 1,
+      "ec2:DescribeVpcs": 1,
+      "ec2:DescribeSubnets": 1,
+      "ec2:DescribeRouteTables": 1,
+      "ec2:DescribeSecurityGroups": 1,
+      "ec2:DescribeImages": 1,
+      "ec2:CreateSecurityGroup": 1,
+      "ec2:AuthorizeSecurityGroupIngress": 1,
+      "ec2:RunInstances": 1,
+    });
+  });
+
   it("keeps what it knows of a region, so that the second launch is one call", async () => {
     const { context } = contextWith();
     await nodes.run(clusterSpec("one", 1), "t1", context);

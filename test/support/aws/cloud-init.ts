@@ -1,3 +1,4 @@
+import { waitFor } from "../../e2e/support/wait-for.ts";
 import type { HostUser } from "../../fleet/host-options.ts";
 import type { Host } from "../../fleet/host.ts";
 
@@ -53,7 +54,8 @@ printf '%s\\n' "$*" >/run/sudo-requests
 const SUDO_ROOT = `rm -f /run/sudo-requests; mkfifo -m 622 /run/sudo-requests; while read -r line </run/sudo-requests; do sh -c "$line"; done`;
 
 /** Lets every account of the host do what it asks as root, as the images on AWS do; without the answer. */
-export function installSudo(host: Host): void {
+export async function installSudo(host: Host): Promise<void> {
   host.writeFile("/usr/bin/sudo", SUDO, { mode: 0o755 });
   void host.start(["sh", "-c", SUDO_ROOT]);
+  await waitFor(`sudo on ${host.name}`, () => host.list("/run").includes("sudo-requests"));
 }

@@ -127,7 +127,7 @@ export class MotoFleet {
       if (machine.host === undefined) await this.#build(machine);
       else if (!machine.host.isOn) await machine.host.boot();
       await this.#route(machine);
-      if (machine.host !== undefined) installSudo(machine.host);
+      if (machine.host !== undefined) await installSudo(machine.host);
       machine.isOn = true;
     });
   }

@@ -74,6 +74,6 @@ function startPrefetch(user: string): readonly string[] {
     "--unit=skypilot-prefetch",
     "/bin/sh",
     "-c",
-    `${wait}; exec runuser -u ${user} -- /bin/sh ${PREFETCH_PATH}`,
+    `${wait}; exec setpriv --reuid=${user} --regid="$(id -g ${user})" --init-groups /bin/sh ${PREFETCH_PATH}`,
   ];
 }
