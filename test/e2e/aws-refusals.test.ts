@@ -62,6 +62,7 @@ const calls: Readonly<Record<string, Call>> = {
   "ec2:CreateTags": onEc2(new ec2.CreateTagsCommand(TAG)),
   "ec2:CreateSecurityGroup": onEc2(new ec2.CreateSecurityGroupCommand({ GroupName: "g", Description: "d" })),
   "ec2:AuthorizeSecurityGroupIngress": onEc2(new ec2.AuthorizeSecurityGroupIngressCommand(GROUP)),
+  "ec2:RevokeSecurityGroupIngress": onEc2(new ec2.RevokeSecurityGroupIngressCommand(GROUP)),
   "ec2:AuthorizeSecurityGroupEgress": onEc2(new ec2.AuthorizeSecurityGroupEgressCommand(GROUP)),
   "ec2:DeleteSecurityGroup": onEc2(new ec2.DeleteSecurityGroupCommand(GROUP)),
   "ec2:ModifyInstanceAttribute": onEc2(
@@ -108,6 +109,12 @@ const calls: Readonly<Record<string, Call>> = {
   "s3:ListAllMyBuckets": onS3(new s3.ListBucketsCommand({})),
   "s3:CreateBucket": onS3(new s3.CreateBucketCommand(BUCKET)),
   "s3:DeleteBucket": onS3(new s3.DeleteBucketCommand(BUCKET)),
+  "s3:PutBucketPublicAccessBlock": onS3(
+    new s3.PutPublicAccessBlockCommand({ ...BUCKET, PublicAccessBlockConfiguration: {} }),
+  ),
+  "s3:ListBucketVersions": onS3(new s3.ListObjectVersionsCommand(BUCKET)),
+  "s3:ListBucketMultipartUploads": onS3(new s3.ListMultipartUploadsCommand(BUCKET)),
+  "s3:DeleteObjectVersion": onS3(new s3.DeleteObjectCommand({ ...OBJECT, VersionId: "v" })),
   "s3:PutBucketTagging": onS3(new s3.PutBucketTaggingCommand({ ...BUCKET, Tagging: { TagSet: [] } })),
 };
 

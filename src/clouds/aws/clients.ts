@@ -148,9 +148,11 @@ function explainRefusals(client: Stack, place: { service: string; region: string
 
 function callOf(input: object, commandName: string, place: { service: string; region: string }): ApiCall {
   const [bucket, key]: unknown[] = [Reflect.get(input, "Bucket"), Reflect.get(input, "Key")];
+  // Old versions have an action of their own.
+  const suffix = Reflect.get(input, "VersionId") === undefined ? "" : "Version";
   return {
     ...place,
-    operation: commandName.replace(/Command$/u, ""),
+    operation: `${commandName.replace(/Command$/u, "")}${commandName === "DeleteObjectCommand" ? suffix : ""}`,
     ...(typeof bucket === "string" ? { bucket } : {}),
     ...(typeof key === "string" ? { key } : {}),
   };

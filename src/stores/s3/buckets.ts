@@ -1,4 +1,4 @@
-import type { BucketLocationConstraint, S3Client } from "@aws-sdk/client-s3";
+import type { BucketLocationConstraint, S3Client, _Error as S3Failure } from "@aws-sdk/client-s3";
 import type { BucketState } from "../../core/ports/object-store.ts";
 import { PermissionDeniedError } from "../../shared/errors.ts";
 import { nameOf, statusOf } from "./errors.ts";
@@ -91,8 +91,18 @@ async function emptyBucket(client: S3Client, bucket: string): Promise<void> {
       new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: [...page], Quiet: true } }),
     );
     const [failed] = answer.Errors ?? [];
-    if (failed !== undefined) throw new Error(`${failed.Key}: ${failed.Code} ${failed.Message}`);
+    if (failed !== undefined) throw deletionRefused(bucket, failed);
   }
+}
+
+/** Refusals of single objects come in the answer of a call that went well. */
+function deletionRefused(bucket: string, { Key, VersionId, Code, Message }: S3Failure): Error {
+  const what = `${Key ?? ""} of bucket ${bucket}`;
+  if (Code !== "AccessDenied") return new Error(`${what}: ${Code ?? ""} ${Message ?? ""}`);
+  const action = VersionId === undefined ? "s3:DeleteObject" : "s3:DeleteObjectVersion";
+  return new PermissionDeniedError(`AWS refused ${action} on ${what}.`, {
+    hint: "sky aws policy --features bucket-care prints a policy that allows it.",
+  });
 }
 
 /** Pages of at most 1,000 names, as many as one delete call takes. Every version where the caller may list them, else what is current. */

@@ -175,12 +175,20 @@ function readS3(method: string, url: URL): { readonly action: string; readonly p
     if (path === "") return "ListBuckets";
     if (query.has("location")) return "GetBucketLocation";
     if (query.has("tagging")) return "PutBucketTagging";
-    if (method === "DELETE")
-      return isObject ? (query.has("uploadId") ? "AbortMultipartUpload" : "DeleteObject") : "DeleteBucket";
+    if (query.has("publicAccessBlock")) return "PutPublicAccessBlock";
+    if (query.has("versions")) return "ListObjectVersions";
+    if (query.has("uploads")) return "ListMultipartUploads";
+    if (method === "DELETE" && !isObject) return "DeleteBucket";
+    if (method === "DELETE") return deletionOf(query);
     if (method === "PUT") return isObject ? "PutObject" : "CreateBucket";
     return isObject ? "GetObject" : "ListObjectsV2";
   })();
   return { action: actionOf({ service: "s3", operation }), path };
+}
+
+function deletionOf(query: URLSearchParams): string {
+  if (query.has("uploadId")) return "AbortMultipartUpload";
+  return query.has("versionId") ? "DeleteObjectVersion" : "DeleteObject";
 }
 
 function callerIdentity(arn: string): string {
