@@ -4,6 +4,7 @@ import type { ObjectStore } from "../../core/ports/object-store.ts";
 import { createBucket, deleteBucket, findBucket } from "./buckets.ts";
 import { openS3 } from "./client.ts";
 import { listObjects } from "./list.ts";
+import { signReads } from "./sign.ts";
 import { uploadFiles } from "./upload.ts";
 
 const HOME_REGION = "us-east-1";
@@ -56,21 +57,4 @@ export function createS3Store(access: (context: CloudContext) => Promise<Service
     signReads: (place, keys, { expiresSeconds, context }) =>
       withClient(context, place.region, (client) => signReads(client, place.bucket, { keys, expiresSeconds })),
   };
-}
-
-async function signReads(
-  client: S3Client,
-  bucket: string,
-  wish: { readonly keys: readonly string[]; readonly expiresSeconds: number },
-): Promise<readonly string[]> {
-  const [{ GetObjectCommand }, { getSignedUrl }] = await Promise.all([
-    import("@aws-sdk/client-s3"),
-    import("@aws-sdk/s3-request-presigner"),
-  ]);
-  const urls: string[] = [];
-  for (const key of wish.keys) {
-    const command = new GetObjectCommand({ Bucket: bucket, Key: key });
-    urls.push(await getSignedUrl(client, command, { expiresIn: wish.expiresSeconds }));
-  }
-  return urls;
 }
