@@ -98,11 +98,14 @@ describe.skipIf(findMoto() === undefined)("sky check aws", () => {
   it("renews an SSO session once for 50 that ask at its end", async () => {
     const profile = `[profile many]\nsso_session = corp\n${SSO_ROLE}${SSO_SESSION}`;
     world.write(".aws/config", profile);
-    world.write(".sky/config.yaml", "aws:\n  capabilities: [storage]\n");
     const renewable = { refreshToken: "r", clientId: "client", clientSecret: "s" };
     const times = { expiresAt: "2020-01-01T00:00:00Z", registrationExpiresAt: "2099-01-01T00:00:00Z" };
     world.writeSsoToken("corp", { accessToken: "at-its-end", ...renewable, ...times });
-    await using client = new SkyClient({ env: world.sandbox.env({ ...world.env, AWS_PROFILE: "many" }) });
+    await using client = new SkyClient({
+      env: world.sandbox.env({ ...world.env, AWS_PROFILE: "many" }),
+      // Not by the config file, which the official client's shell would remember.
+      config: { value: { aws: { capabilities: ["storage"] } }, paths: [null, null] },
+    });
     const calls = (): readonly string[] => world.signIn.calls.filter((call) => /token|federation/u.test(call));
     const before = calls().length;
     const answers = await Promise.all(Array.from({ length: 50 }, () => client.check({ infra: ["aws"] })));
