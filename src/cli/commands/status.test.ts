@@ -247,7 +247,12 @@ describe("ssh access", () => {
       server.routes["POST /status"] = gives([clusterRecord({ name: "c", credentials })]);
       await sky(["status"], { server, home });
       const stanza = join(home, ".sky/generated/ssh/c");
-      expect(readFileSync(stanza, "utf8")).toMatchInlineSnapshot(`
+      // This server stands for one on another machine, through which SSH then goes.
+      const text = readFileSync(stanza, "utf8").replace(
+        /ProxyCommand \S+ \S+ (.*:)\d+ /u,
+        "ProxyCommand NODE SKY $1PORT ",
+      );
+      expect(text).toMatchInlineSnapshot(`
         "# Added by sky (use \`sky stop/down c\` to remove)
         Host c
           HostName 203.0.113.5
@@ -259,6 +264,7 @@ describe("ssh access", () => {
           GlobalKnownHostsFile=/dev/null
           Port 22
           SetEnv SKY_CLUSTER_NAME=c-abcd1234
+          ProxyCommand NODE SKY ssh-proxy --endpoint http://127.0.0.1:PORT c 0
         "
       `);
       expect(statSync(join(home, ".sky/generated/ssh-keys/c.key")).mode & 0o777).toBe(0o600);
