@@ -7,8 +7,8 @@ export type Config = Readonly<Record<string, unknown>>;
 /** Keys beside those of 0.14.1 that only the server's own file decides: they say who may do what. */
 const SERVER_ONLY = ["auth", "rbac"];
 
-/** A busy server looks at the file no more often than this. */
-const LOOK_MS = 100;
+/** A busy server looks at the file no more often than this: less than a command takes to start, so that it finds what was written before. */
+const LOOK_MS = 10;
 
 /** Reads the server's config file and reads it again when it changed. A missing file is an empty config. */
 export class ServerConfig {
