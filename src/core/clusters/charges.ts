@@ -1,7 +1,7 @@
 /** What a cluster costs over time: periods with constant rates, written when the cluster changes, so that they survive restarts. */
 
 import type { Kysely } from "kysely";
-import { findOpenCharge, replaceOpenCharge, type ClusterChargeRow } from "../../db/queries/cluster-charges.ts";
+import { findOpenCharge, listCharges, replaceOpenCharge, type ClusterChargeRow } from "../../db/queries/cluster-charges.ts";
 import type { ClusterRow } from "../../db/queries/clusters.ts";
 import type { Database } from "../../db/schema.ts";
 import { shownRate } from "../optimizer/rates.ts";
@@ -63,6 +63,16 @@ function isSame(open: ClusterChargeRow, rates: HourlyRates): boolean {
     open.disks_usd_per_hour === rates.disks &&
     open.ips_usd_per_hour === rates.ips
   );
+}
+
+/** Periods by the hash of their cluster. */
+export type ChargesByCluster = ReadonlyMap<string, readonly ClusterChargeRow[]>;
+
+export async function chargesByCluster(
+  db: Kysely<Database>,
+  filter: Parameters<typeof listCharges>[1],
+): Promise<ChargesByCluster> {
+  return Map.groupBy(await listCharges(db, filter), (charge) => charge.cluster_hash);
 }
 
 /** USD in a window of time. */

@@ -1,11 +1,11 @@
 import { listClusterHistory, type ClusterHistoryRow } from "../../db/queries/clusters-history.ts";
-import { listCharges, type ClusterChargeRow } from "../../db/queries/cluster-charges.ts";
+import type { ClusterChargeRow } from "../../db/queries/cluster-charges.ts";
 import { listClusters } from "../../db/queries/clusters.ts";
 import { formatAmount } from "../optimizer/ruled-table.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { Offer } from "../ports/cloud.ts";
 import type { CostReportBody } from "./bodies.ts";
-import { costOf, ratesOf, totalRate, type Cost } from "./charges.ts";
+import { chargesByCluster, costOf, ratesOf, totalRate, type Cost } from "./charges.ts";
 import { acceleratorsText, launchedResources, resourcesText } from "./record.ts";
 import type { UsageInterval } from "./transition.ts";
 
@@ -72,7 +72,7 @@ async function runCostReport(body: CostReportBody, context: OperationContext): P
     excludeManaged: body.exclude_managed_clusters ?? false,
   });
   const live = new Map((await listClusters(context.db)).map((row) => [row.cluster_hash, row]));
-  const charges = await chargesByCluster(context, since);
+  const charges = await chargesByCluster(context.db, { since });
   const names = new Map<string, { readonly displayName: string; readonly infra: string }>();
   for (const { cloud, region, zone } of history) {
     if (names.has(cloud)) continue;
@@ -87,14 +87,6 @@ async function runCostReport(body: CostReportBody, context: OperationContext): P
       const usage = { charges: charges.get(row.cluster_hash), from: since, to: now };
       return toCostRecord(row, { usage, displayName, infra, status: current?.status, lastEvent: current?.last_event });
     });
-}
-
-async function chargesByCluster(
-  context: OperationContext,
-  since: number,
-): Promise<ReadonlyMap<string, readonly ClusterChargeRow[]>> {
-  const charges = await listCharges(context.db, { since });
-  return Map.groupBy(charges, (charge) => charge.cluster_hash);
 }
 
 interface Usage {

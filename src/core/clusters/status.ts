@@ -1,10 +1,9 @@
-import { listCharges, type ClusterChargeRow } from "../../db/queries/cluster-charges.ts";
 import { listClusters, type ClusterRow } from "../../db/queries/clusters.ts";
 import { SkyError } from "../../shared/errors.ts";
 import { matchesGlob } from "../../shared/glob.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { StatusBody } from "./bodies.ts";
-import { costOf } from "./charges.ts";
+import { chargesByCluster, costOf, type ChargesByCluster } from "./charges.ts";
 import { cloudContext, toCluster, type Cluster } from "./cluster.ts";
 import { hourlyCost } from "./cost-report.ts";
 import { yellow } from "./messages.ts";
@@ -63,7 +62,9 @@ async function renderAll(
     await Promise.all([...names].map(async (name) => [name, await context.clouds.load(name)] as const)),
   );
   const charges =
-    body.include_costs === true ? await listCharges(context.db, { clusterHashes: hashesOf(rows) }) : undefined;
+    body.include_costs === true
+      ? await chargesByCluster(context.db, { clusterHashes: rows.map((row) => row.cluster_hash) })
+      : undefined;
   const render = async (row: ClusterRow): Promise<StatusRecord> => {
     const cloud = clouds.get(row.cloud);
     const cluster = toCluster(row);
@@ -80,12 +81,8 @@ async function renderAll(
   return Promise.all(rows.map(render));
 }
 
-function hashesOf(rows: readonly ClusterRow[]): readonly string[] {
-  return rows.map((row) => row.cluster_hash);
-}
-
-function costsOf({ row, offer }: Cluster, charges: readonly ClusterChargeRow[], now: number) {
-  const own = charges.filter((charge) => charge.cluster_hash === row.cluster_hash);
+function costsOf({ row, offer }: Cluster, charges: ChargesByCluster, now: number) {
+  const own = charges.get(row.cluster_hash) ?? [];
   return {
     cost_per_hour: hourlyCost(offer, row.num_nodes, row.status),
     total_cost: costOf(own, { from: 0, to: now }).totalUsd,
