@@ -68,8 +68,8 @@ export function openClients(session: AwsSession): AwsClients {
     const answer = await (await clients.sts()).send(new DecodeAuthorizationMessageCommand({ EncodedMessage: encoded }));
     return answer.DecodedMessage ?? "";
   };
-  const ready = <T>(client: T, service: string, region: string): T => {
-    explainRefusals(client as T & Stack, { service, region }, decode);
+  const ready = <T extends object>(client: T, service: string, region: string): T => {
+    explainRefusals(client, { service, region }, decode);
     return client;
   };
   const options = (service: string, region: string): ClientOptions => clientOptions(session, service, region);
@@ -133,8 +133,13 @@ function clientOptions(session: AwsSession, service: string, region: string): Cl
   return endpoint === undefined ? base : { ...base, endpoint };
 }
 
-function explainRefusals(client: Stack, place: { service: string; region: string }, decode: DecodeMessage): void {
-  client.middlewareStack.add(
+/** Makes every refusal of the client's calls an AwsDeniedError. `client`: any client of the SDK. */
+export function explainRefusals(
+  client: object,
+  place: { readonly service: string; readonly region: string },
+  decode: DecodeMessage,
+): void {
+  (client as Stack).middlewareStack.add(
     (next, context) => async (args) => {
       try {
         return await next(args);

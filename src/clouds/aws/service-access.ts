@@ -1,6 +1,5 @@
 import type { ServiceAccess } from "../../core/ports/cloud.ts";
-import { openClients, type AwsSession } from "./clients.ts";
-import { explainFailure } from "./policy/denied-error.ts";
+import { explainRefusals, openClients, type AwsSession } from "./clients.ts";
 
 /** What an adapter of another AWS service, such as an object store, needs of a session. */
 export function serviceAccess(session: AwsSession, service: string): ServiceAccess {
@@ -10,7 +9,7 @@ export function serviceAccess(session: AwsSession, service: string): ServiceAcce
     ...(endpoint === undefined ? {} : { endpoint }),
     credentials: session.credentials,
     ...(session.openAgents === undefined ? {} : { openAgents: session.openAgents }),
-    explain: (error, call) => explainFailure(error, { service, ...call }, { decode: (text) => decode(session, text) }),
+    explainRefusals: (client, region) => explainRefusals(client, { service, region }, (text) => decode(session, text)),
   };
 }
 

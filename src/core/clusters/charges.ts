@@ -1,7 +1,12 @@
 /** What a cluster costs over time: periods with constant rates, written when the cluster changes, so that they survive restarts. */
 
 import type { Kysely } from "kysely";
-import { findOpenCharge, listCharges, replaceOpenCharge, type ClusterChargeRow } from "../../db/queries/cluster-charges.ts";
+import {
+  findOpenCharge,
+  listCharges,
+  replaceOpenCharge,
+  type ClusterChargeRow,
+} from "../../db/queries/cluster-charges.ts";
 import type { ClusterRow } from "../../db/queries/clusters.ts";
 import type { Database } from "../../db/schema.ts";
 import { shownRate } from "../optimizer/rates.ts";

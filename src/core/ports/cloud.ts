@@ -58,8 +58,8 @@ export interface ServiceAccess {
   credentials(): Promise<ServiceCredentials>;
   /** Opens connections that go through the caller's proxy and trust the caller's certificates; absent = straight. */
   readonly openAgents?: () => HttpAgents;
-  /** Turns a refusal of a call into an error that names the permission; gives other errors back as they are. */
-  explain(error: unknown, call: ServiceCall): Promise<unknown>;
+  /** Makes refusals of the calls of a client of the provider's SDK into errors that name the permission. */
+  explainRefusals(client: object, region: string): void;
 }
 
 /** Connections of Node's HTTP clients; whoever opens them destroys them. */
@@ -73,14 +73,6 @@ export interface ServiceCredentials {
   readonly secretAccessKey: string;
   readonly sessionToken?: string;
   readonly expiration?: Date;
-}
-
-export interface ServiceCall {
-  /** As the provider names it, e.g. `CreateBucket`. */
-  readonly operation: string;
-  readonly region: string;
-  readonly bucket?: string;
-  readonly key?: string;
 }
 
 /** What a cloud's own command may use besides the cloud's context. */
