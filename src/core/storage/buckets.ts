@@ -2,6 +2,7 @@ import { deleteStorage, findStorage, insertStorage, updateStorage } from "../../
 import { SkyError, StorageBucketCreateError, StorageBucketGetError, StorageSpecError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import { openStore, type OpenStore } from "./access.ts";
+import { storageFailure } from "./failed.ts";
 import { toHandleJson } from "./handle.ts";
 import type { BucketMount } from "./mounts.ts";
 
@@ -126,16 +127,9 @@ function notOurs(name: string): StorageSpecError {
 }
 
 function creationFailed(bucket: string, error: unknown): Error {
-  if (error instanceof SkyError) {
-    const hint = error.hint === undefined ? {} : { hint: error.hint };
-    return new StorageBucketCreateError(`Attempted to create S3 bucket ${bucket} but failed. ${error.message}`, {
-      cause: error,
-      ...hint,
-    });
-  }
-  const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return new StorageBucketCreateError(`Attempted to create S3 bucket ${bucket} but failed. ${reason}`, {
-    cause: error,
+  return storageFailure(StorageBucketCreateError, error, {
+    what: `Attempted to create S3 bucket ${bucket} but failed.`,
     hint: "If it was made all the same, `sky storage ls` shows it; launch again to go on.",
+    reason: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
   });
 }

@@ -3,6 +3,7 @@ import { SkyError, StorageBucketDeleteError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import type { StoreType } from "../ports/object-store.ts";
 import { openStore } from "./access.ts";
+import { storageFailure } from "./failed.ts";
 
 /** Removes a bucket with everything in it, and its row. Throws StorageBucketDeleteError. May be repeated. */
 export async function removeStorage(row: StorageRow, context: OperationContext): Promise<void> {
@@ -36,16 +37,8 @@ export async function removeClusterStorage(clusterHash: string, context: Operati
 }
 
 function deletionFailed(row: StorageRow, error: unknown): Error {
-  if (error instanceof SkyError && !(error instanceof StorageBucketDeleteError)) {
-    const hint = error.hint === undefined ? {} : { hint: error.hint };
-    return new StorageBucketDeleteError(`Failed to delete ${row.store} bucket ${row.name}. ${error.message}`, {
-      cause: error,
-      ...hint,
-    });
-  }
-  const reason = error instanceof Error ? error.message : String(error);
-  return new StorageBucketDeleteError(`Failed to delete ${row.store} bucket ${row.name}. ${reason}`, {
-    cause: error,
+  return storageFailure(StorageBucketDeleteError, error, {
+    what: `Failed to delete ${row.store} bucket ${row.name}.`,
     hint: `Repeat the command: sky storage delete ${row.name}`,
   });
 }

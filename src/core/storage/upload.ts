@@ -1,12 +1,13 @@
 import { lstat, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { updateStorage } from "../../db/queries/storage.ts";
-import { SkyError, StorageUploadError } from "../../shared/errors.ts";
+import { StorageUploadError } from "../../shared/errors.ts";
 import { spinner } from "../clusters/messages.ts";
 import { unreadable, walkTree } from "../files/walk.ts";
 import type { OperationContext } from "../operation.ts";
 import type { UploadFile, UploadProgress } from "../ports/object-store.ts";
 import { openStore } from "./access.ts";
+import { storageFailure } from "./failed.ts";
 import { formatBytes } from "./format-bytes.ts";
 import type { BucketMount, LocalSource } from "./mounts.ts";
 
@@ -86,17 +87,8 @@ function teller(
 }
 
 function uploadFailed(mount: BucketMount, error: unknown): Error {
-  if (error instanceof SkyError) {
-    const hint = error.hint === undefined ? {} : { hint: error.hint };
-    return new StorageUploadError(`Upload to bucket failed for store ${mount.bucket}. ${error.message}`, {
-      cause: error,
-      ...hint,
-    });
-  }
-  // What is no refusal is the network's, the provider's or a bug; its stack goes to the log with the cause.
-  const reason = error instanceof Error ? error.message : String(error);
-  return new StorageUploadError(`Upload to bucket failed for store ${mount.bucket}. ${reason}`, {
-    cause: error,
+  return storageFailure(StorageUploadError, error, {
+    what: `Upload to bucket failed for store ${mount.bucket}.`,
     hint: "Repeat the command: it goes on where it stopped.",
   });
 }
