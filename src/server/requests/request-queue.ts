@@ -19,7 +19,7 @@ import { toDisplayBody } from "./display-body.ts";
 import { FinishedCache, type FinishedEntry } from "./finished-cache.ts";
 import { InsertBatch, type PendingInsert } from "./insert-batch.ts";
 import type { LiveRequest } from "./live-request.ts";
-import { orAborted } from "./or-aborted.ts";
+import { orAborted } from "../../shared/or-aborted.ts";
 import { dataDirectoryOf } from "../server-identity.ts";
 import { cancelled, failed, interruptedByRestart, LeaseLostError } from "./outcome.ts";
 import { toFinishedEntry } from "./payload.ts";

@@ -1,5 +1,6 @@
 import type { CloudContext, CredentialSummary } from "../../../core/ports/cloud.ts";
 import type { Clock } from "../../../shared/clock.ts";
+import { orAborted } from "../../../shared/or-aborted.ts";
 import type { AwsSession } from "../clients.ts";
 import { AwsAuthError } from "../errors.ts";
 import { CredentialCache } from "./credential-cache.ts";
@@ -90,7 +91,7 @@ export class AwsAuth {
     const profile = configuredProfile ?? profileVariable(environment) ?? "default";
     const region = configuredRegion(environment, files, profile);
     const load = this.loadContext(environment, { files, profile, region, signal: context.signal, ...options });
-    const credentials = (): Promise<Credentials> => abortable(this.#load(source, input, load), context.signal);
+    const credentials = (): Promise<Credentials> => orAborted(this.#load(source, input, load), context.signal);
     return {
       source,
       files,
@@ -213,18 +214,4 @@ function summarize(
     ...(from.region === undefined ? {} : { region: from.region }),
     ...(credentials.expiresAtMs === undefined ? {} : { expiresAtMs: credentials.expiresAtMs }),
   };
-}
-
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(signal.reason as Error);
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (stop !== undefined) signal.removeEventListener("abort", stop);
-  }
 }

@@ -1,3 +1,4 @@
+import { orAborted } from "../../../shared/or-aborted.ts";
 import type { SecurityGroup } from "@aws-sdk/client-ec2";
 import type { Clock } from "../../../shared/clock.ts";
 import type { NetworkFacts } from "../preflight/network.ts";
@@ -78,7 +79,7 @@ export class Places {
   async #look<T>(kept: Kept<T>, key: string, region: Region, look: (shared: Region) => Promise<T>): Promise<T> {
     region.signal.throwIfAborted();
     const shared = { ...region, signal: AbortSignal.timeout(LOOK_MS) };
-    return raceAbort(
+    return orAborted(
       kept.get(key, () => look(shared)),
       region.signal,
     );
@@ -91,17 +92,4 @@ function prefixOf({ account, name }: Pick<Region, "account" | "name">): string {
 
 function keyOf(region: Pick<Region, "account" | "name">, wish: object): string {
   return prefixOf(region) + JSON.stringify(wish);
-}
-
-async function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop: (() => void) | undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(signal.reason as Error);
-    signal.addEventListener("abort", stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    if (stop !== undefined) signal.removeEventListener("abort", stop);
-  }
 }
