@@ -97,6 +97,8 @@ describe("sky status", () => {
       clusterRecord({ name: "mycluster", last_event: "Instances launched on aws in us-east-1" }),
     ]);
     const { out } = await sky(["status", "-v", "--no-show-services", "--no-show-managed-jobs"], { server, now: NOW });
+    const older = await sky(["status", "-a", "--no-show-services", "--no-show-managed-jobs"], { server, now: NOW });
+    expect(older.out).toBe(out);
     expect(out).toMatchInlineSnapshot(`
       "Enabled Infra: aws
 

@@ -20,6 +20,7 @@ import {
   refreshOption,
   syncDownOption,
   verboseOption,
+  wholeListOption,
   yesOption,
 } from "./shared-options.ts";
 
@@ -28,7 +29,7 @@ export const statusSpec = commandSpec({
   args: { clusters: variadic("CLUSTERS", "cluster_name") },
   options: {
     config: configOption,
-    verbose: verboseOption,
+    verbose: wholeListOption,
     refresh: refreshOption,
     ip: flag("--ip", "Print only the IP address of the head node."),
     endpoints: flag("--endpoints", "Print the URLs of all ports that are open."),

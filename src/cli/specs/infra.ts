@@ -23,6 +23,7 @@ import {
   purgeOption,
   refreshOption,
   verboseOption,
+  wholeListOption,
   yesOption,
 } from "./shared-options.ts";
 
@@ -83,7 +84,7 @@ export const storageLsSpec = commandSpec({
   args: {},
   options: {
     config: configOption,
-    verbose: verboseOption,
+    verbose: wholeListOption,
     outputFormat: outputOption,
   },
 });

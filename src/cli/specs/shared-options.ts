@@ -21,6 +21,8 @@ export const asyncOption = flag("--async / --no-async", "Return as soon as the r
 
 export const yesOption = flag("--yes -y", "Do not ask.");
 
+/** In lists; `-a` is what SkyPilot called it before. */
+export const wholeListOption = flag("--verbose -v --all -a", "Show everything.");
 export const verboseOption = flag("--verbose -v", "Show everything.");
 
 export const outputOption = choiceOr("--output -o", ["table", "json"], "Print a table, or JSON for programs.", "table");
