@@ -26,7 +26,7 @@ export interface HeadDoorOptions {
 /** Lets workers in. Answers with the port, the same as before when that is free. */
 export async function openHeadDoor(options: HeadDoorOptions): Promise<number> {
   const { config, portPath, log } = options;
-  const server = createPskServer(config, (socket) => welcome(duplexOverStream(socket), options));
+  const server = await createPskServer(config, (socket) => welcome(duplexOverStream(socket), options));
   server.on("tlsClientError", (error) => log.error("worker refused", describeError(error)));
   const port = await listen(server, config.ip, readPort(portPath));
   server.on("error", (error) => log.error("listening for workers failed", describeError(error)));

@@ -1,4 +1,4 @@
-import { connect, createServer, type TLSSocket, type Server } from "node:tls";
+import type { TLSSocket, Server } from "node:tls";
 import type { NodeConfig } from "../../shared/agent/protocol.ts";
 
 /**
@@ -11,10 +11,13 @@ const PSK_OPTIONS = {
   ciphers: "ECDHE-PSK-CHACHA20-POLY1305",
 } as const;
 const HANDSHAKE_MS = 10_000;
+// It takes as long to load as all of the agent, of which most commands, and nodes that are alone, never need it.
+const loadTls = () => import("node:tls");
 
 type Identity = Pick<NodeConfig, "clusterNameOnCloud" | "clusterToken">;
 
-export function createPskServer(config: Identity, onSocket: (socket: TLSSocket) => void): Server {
+export async function createPskServer(config: Identity, onSocket: (socket: TLSSocket) => void): Promise<Server> {
+  const { createServer } = await loadTls();
   const key = Buffer.from(config.clusterToken, "hex");
   return createServer(
     {
@@ -27,10 +30,11 @@ export function createPskServer(config: Identity, onSocket: (socket: TLSSocket) 
 }
 
 /** Dials the head. Rejects when it cannot be reached or does not know the token. */
-export function connectPsk(
+export async function connectPsk(
   config: Identity,
   address: { readonly host: string; readonly port: number },
 ): Promise<TLSSocket> {
+  const { connect } = await loadTls();
   return new Promise((resolve, reject) => {
     const socket = connect({
       ...PSK_OPTIONS,

@@ -40,7 +40,7 @@ export async function fetchFiles(
   if (destination.link !== undefined) assertLinkable(destination.link);
   const tree = new FileTree(destination.path);
   if (entries.length === 0) tree.makeDirectory({ ...emptyEntry, kind: "dir" });
-  const connections = openConnections();
+  const connections = await openConnections();
   const result = { files: files.length, bytes: 0, unchanged: 0 };
   try {
     await forEachParallel(files, PARALLEL_FILES, async (file, index) => {

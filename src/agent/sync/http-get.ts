@@ -1,5 +1,4 @@
-import { get as getPlain, Agent as PlainAgent, type IncomingMessage } from "node:http";
-import { get as getSecure, Agent as SecureAgent } from "node:https";
+import type { IncomingMessage } from "node:http";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 
 const MAX_REDIRECTS = 5;
@@ -19,18 +18,20 @@ export interface HttpConnections {
   close(): void;
 }
 
-export function openConnections(): HttpConnections {
+export async function openConnections(): Promise<HttpConnections> {
+  // They take as long to load as all of the agent, and most agents never download.
+  const [http, https] = await Promise.all([import("node:http"), import("node:https")]);
   const settings = { keepAlive: true, maxSockets: 64 };
-  const plain = new PlainAgent(settings);
-  const secure = new SecureAgent(settings);
+  const plain = new http.Agent(settings);
+  const secure = new https.Agent(settings);
   const once = (url: URL, options: { readonly range?: string; readonly signal: AbortSignal }) =>
     new Promise<IncomingMessage>((resolve, reject) => {
       const headers = options.range === undefined ? {} : { range: options.range };
       const wish = { headers, signal: options.signal };
       const request =
         url.protocol === "https:"
-          ? getSecure(url, { ...wish, agent: secure }, resolve)
-          : getPlain(url, { ...wish, agent: plain }, resolve);
+          ? https.get(url, { ...wish, agent: secure }, resolve)
+          : http.get(url, { ...wish, agent: plain }, resolve);
       request.setTimeout(IDLE_MS, () => request.destroy(new Error(`${placeOf(url)} sent nothing for a minute`)));
       request.on("error", reject);
     });
