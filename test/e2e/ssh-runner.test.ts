@@ -327,6 +327,19 @@ describe("startAgent", () => {
     await again.stop();
   });
 
+  test("is followed by connections that outlive the requests that opened them", async () => {
+    const base = join(sshd.home, "shared");
+    const by = runner();
+    const { stop } = await startAgent(by, base);
+    const request = new AbortController();
+    const stream = await by.connectAgent(join(base, "node"), { signal: request.signal });
+    const agent = new AgentPeer(duplexOverStream(stream), { role: "dialer" });
+    request.abort(new Error("cancelled"));
+    expect(await agent.call("hello", { protocol: AGENT_PROTOCOL_VERSION })).toMatchObject({ clusterName: "c" });
+    agent.close();
+    await stop();
+  });
+
   test("lets the host fetch the runtime itself, and takes nothing that is not what it should be", async () => {
     const asked: string[] = [];
     const tampered = createServer((request, response) => {

@@ -82,19 +82,35 @@ function programScript(argv: readonly string[], { env = {}, cwd }: RunOptions): 
   ].join("\n");
 }
 
+/** The signal ends the wait for the agent; the connection outlives whoever asked for it, because others share it. */
 async function connectAgent(
   root: string,
-  { target, connections }: SshRunnerOptions,
-  options: { readonly waitMs?: number; readonly signal?: AbortSignal },
+  options: SshRunnerOptions,
+  { waitMs = 0, signal }: { readonly waitMs?: number; readonly signal?: AbortSignal },
 ): Promise<Duplex> {
-  const { waitMs = 0, signal } = options;
+  signal?.throwIfAborted();
+  const wait = new AbortController();
+  const giveUp = (): void => wait.abort(signal?.reason);
+  signal?.addEventListener("abort", giveUp, { once: true });
+  try {
+    return await reachAgent(root, options, { waitMs, signal: wait.signal });
+  } finally {
+    signal?.removeEventListener("abort", giveUp);
+  }
+}
+
+async function reachAgent(
+  root: string,
+  { target, connections }: Host,
+  { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
+): Promise<Duplex> {
   const ready = `READY-${randomBytes(12).toString("hex")}`;
   const file = quotePath(`${root}/connect`);
   const script = `[ -f ${file} ] || exit 3\nexec /bin/sh ${file} --ready ${ready} --wait ${Math.ceil(waitMs)}`;
   const session = await connections.open(target, script, { signal });
   if (await readUntilMarker(session.child.stdout, ready)) return duplexOfChild(session.child);
   const code = await session.exited.catch(() => 255);
-  signal?.throwIfAborted();
+  signal.throwIfAborted();
   if (code === 255) throw new AgentError(`The SSH connection to ${target.host} was lost.`);
   const said = session.scriptErrors().trim();
   throw new AgentNotRunningError(`No agent listens in ${root} on ${target.host}.`, {
