@@ -18,9 +18,14 @@ import { misfitOfSpec } from "./offers.ts";
 import { findPool, type PoolHost } from "./pools.ts";
 import type { ClusterRecord, NodeRecord } from "./records.ts";
 
+/** How long what the hosts have said of a cluster's nodes need not be asked again, in milliseconds. */
+const FRESH_MS = 5000;
+
 /** The nodes of clusters on the machines of pools. */
 export class Nodes {
   readonly #parts: SshParts;
+  /** When all hosts of a cluster have given their nodes (`performance.now()`), until the first query after that. */
+  readonly #givenAt = new Map<string, number>();
   /** Open connections to the heads of clusters: while there is one, the cluster has not gone away by itself. */
   readonly #connected = new Map<string, number>();
 
@@ -46,15 +51,17 @@ export class Nodes {
     });
     const nodes = given.map(({ host, claim }, index) => ({ index, known: withoutEntry(host), given: givenOf(claim) }));
     parts.records.write(spec.nameOnCloud, { pool: spec.offer.region, perNode: spec.perNode, nodes });
+    this.#givenAt.set(spec.nameOnCloud, performance.now());
   }
 
   async query(cluster: ClusterRef, context: CloudContext): Promise<readonly Instance[]> {
     const record = this.#parts.records.read(cluster.nameOnCloud);
     if (record === undefined) return [];
     const isConnected = (this.#connected.get(cluster.nameOnCloud) ?? 0) > 0;
-    const states = isConnected
-      ? record.nodes.map((): InstanceState => "running")
-      : await Promise.all(record.nodes.map((node) => this.#stateOf(node, record, cluster, context)));
+    const states =
+      this.#takeFreshness(cluster.nameOnCloud) || isConnected
+        ? record.nodes.map((): InstanceState => "running")
+        : await Promise.all(record.nodes.map((node) => this.#stateOf(node, record, cluster, context)));
     // The head decides about the cluster; its agent ends the workers before itself.
     const head = states[0] === "terminated" ? "terminated" : undefined;
     return record.nodes.flatMap((node, index) => {
@@ -67,6 +74,7 @@ export class Nodes {
   async terminate(cluster: ClusterRef, context: CloudContext, only?: readonly InstanceId[]): Promise<void> {
     const { records } = this.#parts;
     const { nameOnCloud } = cluster;
+    this.#givenAt.delete(nameOnCloud);
     const record = records.read(nameOnCloud);
     if (record === undefined) return;
     const isMeant = (node: NodeRecord): boolean => only?.includes(node.known.host) ?? true;
@@ -92,6 +100,13 @@ export class Nodes {
 
   proxyCommand(cluster: ClusterRef): string | null {
     return this.#parts.records.read(cluster.nameOnCloud)?.nodes[0]?.known.address.proxyCommand ?? null;
+  }
+
+  /** Whether the hosts gave the nodes a moment ago: the query that follows a `run` needs no second look at each of them. */
+  #takeFreshness(nameOnCloud: string): boolean {
+    const givenAt = this.#givenAt.get(nameOnCloud) ?? Number.NEGATIVE_INFINITY;
+    this.#givenAt.delete(nameOnCloud);
+    return performance.now() - givenAt < FRESH_MS;
   }
 
   #require(cluster: ClusterRef): ClusterRecord {

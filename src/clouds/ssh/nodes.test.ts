@@ -1,0 +1,130 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import type { CloudContext, ClusterSpec } from "../../core/ports/cloud.ts";
+import { pinnedRuntimes, runtimeFolder } from "../../runners/runtime/pinned.ts";
+import { RuntimeSource } from "../../runners/runtime/source.ts";
+import { SshConnections } from "../../runners/ssh/connections.ts";
+import type { HostFacts } from "../../shared/agent/host.ts";
+import { PLAIN_WISH } from "../../../test/fakes/node-wish.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { entryOf, FactsStore } from "./facts-store.ts";
+import { createSshCloud } from "./index.ts";
+import { readPools } from "./pools.ts";
+
+/** Stands in for OpenSSH: runs what the host is to run on this machine, with the host's name in a variable. */
+const SSH = `#!/bin/sh
+for word; do host=$last last=$word; done
+FAKE_HOST=$host exec /bin/sh -c "$last"
+`;
+
+/** Stands in for the agent's program on a host: notes what it is asked, and gives whatever is wanted. */
+const PROGRAM = `const fs = require("node:fs");
+const [verb, , base] = process.argv.slice(3);
+fs.appendFileSync(base + "/asked", process.env.FAKE_HOST + " " + verb + "\\n");
+const params = JSON.parse(fs.readFileSync(0, "utf8"));
+const facts = { cpus: 4, memoryGib: 8, gpus: [], addresses: ["10.0.0.1"] };
+const made = { ...params, gpus: [], home: base + "/home", agentRoot: base + "/agent" };
+const file = base + "/" + process.env.FAKE_HOST;
+if (verb === "claim") fs.writeFileSync(file, JSON.stringify(made));
+const claims = fs.existsSync(file) ? [JSON.parse(fs.readFileSync(file, "utf8"))] : [];
+console.log(JSON.stringify(verb === "look" ? { facts, claims } : { ok: true, claim: made }));
+`;
+
+let home: string;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "ssh-nodes-"));
+});
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+function asked(): readonly string[] {
+  const file = join(home, "base/asked");
+  const lines = existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
+  rmSync(file, { force: true });
+  return lines.sort();
+}
+
+function writeFiles(): void {
+  const runtime = join(home, "base/agent", runtimeFolder(pinnedRuntimes[process.arch === "arm64" ? "arm64" : "x64"]));
+  const node = join(runtime, "bin/node");
+  for (const path of [node, join(home, ".sky/x")]) mkdirSync(dirname(path), { recursive: true });
+  symlinkSync(process.execPath, node);
+  writeFileSync(join(home, "ssh"), SSH);
+  chmodSync(join(home, "ssh"), 0o700);
+  writeFileSync(join(home, "agent.cjs"), PROGRAM);
+  writeFileSync(join(home, ".sky/ssh_node_pools.yaml"), "rack:\n  hosts: [h0, h1]\n");
+}
+
+function openCloud(): ReturnType<typeof createSshCloud> {
+  const [pool] = readPools(home);
+  if (pool === undefined) throw new Error("no pool");
+  const facts = { cpus: 4, memoryGib: 8, gpus: [], addresses: ["10.0.0.1"] } as Partial<HostFacts> as HostFacts;
+  const address = { hostName: "10.0.0.1", port: 22, user: "me", proxyCommand: null };
+  new FactsStore(join(home, ".sky/ts/ssh")).write(
+    pool,
+    pool.hosts.map((host) => ({ host: host.host, entry: entryOf(host), base: join(home, "base"), facts, address })),
+  );
+  const connections = new SshConnections({
+    controlDir: join(home, "c"),
+    env: process.env,
+    clock: systemClock,
+    random: Math.random,
+    program: join(home, "ssh"),
+  });
+  const runtimes = new RuntimeSource({ cacheDir: join(home, "cache"), registry: "http://127.0.0.1:9/" });
+  return createSshCloud({ home, env: {}, agentBundle: join(home, "agent.cjs"), tools: { connections, runtimes } });
+}
+
+const perNode = { cpus: 1, memoryGib: 1, accelerators: {} };
+const cluster = { clusterName: "c", nameOnCloud: "c-1", region: "rack", zone: null };
+const spec: ClusterSpec = {
+  clusterName: "c",
+  nameOnCloud: "c-1",
+  numNodes: 2,
+  offer: {
+    cloud: "ssh",
+    region: "rack",
+    zone: null,
+    instanceType: "1CPU--1GB",
+    resources: perNode,
+    useSpot: false,
+    priceUsdPerHour: 0,
+  },
+  create: [0, 1],
+  start: [],
+  perNode,
+  ports: [],
+  labels: {},
+  node: PLAIN_WISH,
+};
+
+test("the query after a launch believes what the hosts just said; the next one asks them", async () => {
+  writeFiles();
+  const cloud = openCloud();
+  const context: CloudContext = { workspace: "default", config: {}, env: {}, signal: new AbortController().signal };
+  expect(await cloud.query(cluster, context)).toEqual([]);
+  await cloud.run(spec, "token", context);
+  expect(asked()).toEqual(["h0 claim", "h0 look", "h1 claim", "h1 look"]);
+  const states = async (): Promise<unknown> =>
+    (await cloud.query(cluster, context)).map(({ id, index, state }) => [id, index, state]);
+  const running = [
+    ["h0", 0, "running"],
+    ["h1", 1, "running"],
+  ];
+  expect(await states()).toEqual(running);
+  expect(asked()).toEqual([]);
+  expect(await states()).toEqual(running);
+  expect(asked()).toEqual(["h0 look", "h1 look"]);
+  rmSync(join(home, "base/h1"));
+  expect(await states()).toEqual([["h0", 0, "running"]]);
+});
