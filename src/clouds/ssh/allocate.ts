@@ -10,8 +10,8 @@ export interface HostAccess {
   look(host: KnownHost): Promise<HostLook>;
   claim(host: KnownHost, index: number): Promise<ClaimResult>;
   release(host: KnownHost): Promise<void>;
-  /** Told before a host is asked to give something. */
-  note(picked: readonly KnownHost[]): void;
+  /** Told before hosts are asked to give something, and again when it came to nothing: which ones may hold something for the cluster. */
+  note(holders: readonly KnownHost[]): void;
 }
 
 export interface Given {
@@ -57,28 +57,43 @@ async function tryOnce(
   if (picked.length < spec.numNodes) return undefined;
   access.note(picked);
   const answers = await Promise.all(picked.map((host, index) => ask(host, index, { access, refusals })));
-  const given = answers.filter((one) => one !== undefined);
+  const given = answers.filter((one) => typeof one === "object");
   if (given.length === picked.length) return given;
   // What the cluster had before this attempt is not given back.
-  const fresh = given.filter(({ host }) => !kept.includes(host));
-  await Promise.allSettled(fresh.map(({ host }) => access.release(host)));
+  const holders = await Promise.all(
+    picked.map(async (host, index) => kept.includes(host) || (await isHeld(host, answers[index], access))),
+  );
+  access.note(picked.filter((_host, index) => holders[index]));
   return undefined;
 }
+
+/** What came of asking a host: what it gave, that it refused, or that nobody knows because it failed. */
+type Answer = Given | "refused" | "failed";
 
 async function ask(
   host: KnownHost,
   index: number,
   { access, refusals }: { readonly access: HostAccess; readonly refusals: Map<string, string> },
-): Promise<Given | undefined> {
+): Promise<Answer> {
   try {
     const answer = await access.claim(host, index);
     if (answer.ok) return { host, claim: answer.claim };
     refusals.set(host.host, RACE);
+    return "refused";
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
     refusals.set(host.host, error.message);
+    return "failed";
   }
-  return undefined;
+}
+
+/** Gives back what a host gave. Answers whether it may hold something all the same. */
+async function isHeld(host: KnownHost, answer: Answer | undefined, access: HostAccess): Promise<boolean> {
+  if (typeof answer !== "object") return answer === "failed";
+  return access.release(host).then(
+    () => false,
+    () => true,
+  );
 }
 
 /** Hosts with room at this moment: those with the fewest clusters first, so that each has as much of a machine as there is. */

@@ -19,6 +19,13 @@ export interface HostsOptions {
   readonly stateDir: string;
 }
 
+/** A host that is set up: how it is reached, and where our things are on it. */
+export interface HostPlace {
+  readonly poolName: string;
+  readonly host: PoolHost;
+  readonly base: string;
+}
+
 /** Talks to the machines of pools. */
 export class Hosts {
   readonly #options: HostsOptions;
@@ -61,7 +68,7 @@ export class Hosts {
 
   /** Asks a host that is set up. Throws AgentError when it cannot be reached or refuses. */
   async ask<V extends HostVerb>(
-    at: { readonly poolName: string; readonly host: PoolHost; readonly base: string },
+    at: HostPlace,
     verb: V,
     request: { readonly params: HostVerbs[V]["params"]; readonly signal: AbortSignal },
   ): Promise<HostVerbs[V]["result"]> {
@@ -81,10 +88,7 @@ export class Hosts {
   }
 
   /** Removes everything of ours from a host. */
-  async clear(
-    at: { readonly poolName: string; readonly host: PoolHost; readonly base: string },
-    signal: AbortSignal,
-  ): Promise<void> {
+  async clear(at: HostPlace, signal: AbortSignal): Promise<void> {
     const target = await this.target(at.poolName, at.host);
     const session = await this.#options.tools.connections.open(target, clearScript(at.base), { signal });
     session.child.stdin.end();

@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { CloudContext, ClusterSpec } from "../../core/ports/cloud.ts";
+import type { Cloud, CloudContext, ClusterSpec } from "../../core/ports/cloud.ts";
 import { pinnedRuntimes, runtimeFolder } from "../../runners/runtime/pinned.ts";
 import { RuntimeSource } from "../../runners/runtime/source.ts";
 import { SshConnections } from "../../runners/ssh/connections.ts";
@@ -28,7 +28,7 @@ for word; do host=$last last=$word; done
 FAKE_HOST=$host exec /bin/sh -c "$last"
 `;
 
-/** Stands in for the agent's program on a host: notes what it is asked, and gives whatever is wanted. */
+/** Stands in for the agent's program on a host: notes what it is asked, and gives whatever is wanted unless it is to fail. */
 const PROGRAM = `const fs = require("node:fs");
 const [verb, , base] = process.argv.slice(3);
 fs.appendFileSync(base + "/asked", process.env.FAKE_HOST + " " + verb + "\\n");
@@ -36,7 +36,9 @@ const params = JSON.parse(fs.readFileSync(0, "utf8"));
 const facts = { cpus: 4, memoryGib: 8, gpus: [], addresses: ["10.0.0.1"] };
 const made = { ...params, gpus: [], home: base + "/home", agentRoot: base + "/agent" };
 const file = base + "/" + process.env.FAKE_HOST;
+if (verb === "claim" && fs.existsSync(file + ".fails")) throw new Error("It fails.");
 if (verb === "claim") fs.writeFileSync(file, JSON.stringify(made));
+if (verb === "release") fs.rmSync(file, { force: true });
 const claims = fs.existsSync(file) ? [JSON.parse(fs.readFileSync(file, "utf8"))] : [];
 console.log(JSON.stringify(verb === "look" ? { facts, claims } : { ok: true, claim: made }));
 `;
@@ -62,10 +64,11 @@ function writeFiles(): void {
   writeFileSync(join(home, "ssh"), SSH);
   chmodSync(join(home, "ssh"), 0o700);
   writeFileSync(join(home, "agent.cjs"), PROGRAM);
-  writeFileSync(join(home, ".sky/ssh_node_pools.yaml"), "rack:\n  hosts: [h0, h1]\n");
+  writeFileSync(join(home, ".sky/ssh_node_pools.yaml"), "rack:\n  hosts: [h0, h1, h2]\n");
 }
 
-function openCloud(): ReturnType<typeof createSshCloud> {
+function openCloud(): Cloud {
+  writeFiles();
   const [pool] = readPools(home);
   if (pool === undefined) throw new Error("no pool");
   const facts = { cpus: 4, memoryGib: 8, gpus: [], addresses: ["10.0.0.1"] } as Partial<HostFacts> as HostFacts;
@@ -108,23 +111,44 @@ const spec: ClusterSpec = {
   node: PLAIN_WISH,
 };
 
+const context: CloudContext = { workspace: "default", config: {}, env: {}, signal: new AbortController().signal };
+const running = [
+  ["h0", 0, "running"],
+  ["h1", 1, "running"],
+];
+
+async function statesOf(cloud: Cloud): Promise<unknown> {
+  return (await cloud.query(cluster, context)).map(({ id, index, state }) => [id, index, state]);
+}
+
 test("the query after a launch believes what the hosts just said; the next one asks them", async () => {
-  writeFiles();
   const cloud = openCloud();
-  const context: CloudContext = { workspace: "default", config: {}, env: {}, signal: new AbortController().signal };
   expect(await cloud.query(cluster, context)).toEqual([]);
   await cloud.run(spec, "token", context);
-  expect(asked()).toEqual(["h0 claim", "h0 look", "h1 claim", "h1 look"]);
-  const states = async (): Promise<unknown> =>
-    (await cloud.query(cluster, context)).map(({ id, index, state }) => [id, index, state]);
-  const running = [
-    ["h0", 0, "running"],
-    ["h1", 1, "running"],
-  ];
-  expect(await states()).toEqual(running);
+  expect(asked()).toEqual(["h0 claim", "h0 look", "h1 claim", "h1 look", "h2 look"]);
+  expect(await statesOf(cloud)).toEqual(running);
   expect(asked()).toEqual([]);
-  expect(await states()).toEqual(running);
+  expect(await statesOf(cloud)).toEqual(running);
   expect(asked()).toEqual(["h0 look", "h1 look"]);
   rmSync(join(home, "base/h1"));
-  expect(await states()).toEqual([["h0", 0, "running"]]);
+  expect(await statesOf(cloud)).toEqual([["h0", 0, "running"]]);
+});
+
+test("a cluster that cannot grow goes on as it was", async () => {
+  const cloud = openCloud();
+  await cloud.run(spec, "token", context);
+  expect(await statesOf(cloud)).toEqual(running);
+  writeFileSync(join(home, "base/h2.fails"), "");
+  await expect(cloud.run({ ...spec, numNodes: 3, create: [2] }, "other", context)).rejects.toThrow("It fails.");
+  expect(await statesOf(cloud)).toEqual(running);
+});
+
+test("hosts that gave something back are not the cluster's any more", async () => {
+  const cloud = openCloud();
+  writeFileSync(join(home, "base/h1.fails"), "");
+  await expect(cloud.run(spec, "token", context)).rejects.toThrow("It fails.");
+  expect(asked()).toContain("h0 release");
+  await cloud.terminate(cluster, context);
+  // The one that failed may have set something aside all the same.
+  expect(asked()).toEqual(["h1 release"]);
 });

@@ -13,9 +13,10 @@ import type { Runner } from "../../core/ports/runner.ts";
 import { createSshRunner } from "../../runners/ssh/runner.ts";
 import { allocate, type HostAccess } from "./allocate.ts";
 import type { KnownHost } from "./facts-store.ts";
+import type { HostPlace } from "./hosts.ts";
 import type { SshParts } from "./index.ts";
 import { misfitOfSpec } from "./offers.ts";
-import { findPool, type PoolHost } from "./pools.ts";
+import { findPool, type Pool, type PoolHost } from "./pools.ts";
 import type { ClusterRecord, NodeRecord } from "./records.ts";
 
 /** How long what the hosts have said of a cluster's nodes need not be asked again, in milliseconds. */
@@ -44,7 +45,7 @@ export class Nodes {
       isMeant: (node) => node.index >= spec.numNodes,
       signal: context.signal,
     });
-    const access = this.#access(spec, context);
+    const access = this.#access(spec, { pool, before }, context);
     const given = await allocate(spec, { pool: fitting, kept }, access, {
       signal: context.signal,
       random: Math.random,
@@ -61,7 +62,7 @@ export class Nodes {
     const states =
       this.#takeFreshness(cluster.nameOnCloud) || isConnected
         ? record.nodes.map((): InstanceState => "running")
-        : await Promise.all(record.nodes.map((node) => this.#stateOf(node, record, cluster, context)));
+        : await this.#statesOf(record, cluster, context);
     // The head decides about the cluster; its agent ends the workers before itself.
     const head = states[0] === "terminated" ? "terminated" : undefined;
     return record.nodes.flatMap((node, index) => {
@@ -93,7 +94,8 @@ export class Nodes {
     const record = this.#require(cluster);
     const node = record.nodes.find((one) => one.index === instance.index);
     if (node === undefined) throw new AgentError(`${cluster.clusterName} has no node ${instance.index}.`);
-    const target = await parts.hosts.target(record.pool, this.#entry(record, node));
+    const place = this.#placesOf(record)(node);
+    const target = await parts.hosts.target(place.poolName, place.host);
     const runner = createSshRunner({ ...parts.tools, target });
     return instance.index === 0 ? this.#counted(runner, cluster.nameOnCloud) : runner;
   }
@@ -115,15 +117,15 @@ export class Nodes {
     throw new AgentError(`It is not known on which hosts ${cluster.clusterName} runs.`);
   }
 
-  #access(spec: ClusterSpec, context: CloudContext): HostAccess {
+  #access(
+    spec: ClusterSpec,
+    { pool, before }: { readonly pool: Pool; readonly before: ClusterRecord | undefined },
+    context: CloudContext,
+  ): HostAccess {
     const { hosts, records } = this.#parts;
     const { nameOnCloud, clusterName, perNode, offer } = spec;
     const reserved = offer.reserved ?? perNode;
-    const at = (host: KnownHost) => ({
-      poolName: offer.region,
-      host: this.#poolHost(offer.region, host),
-      base: host.base,
-    });
+    const at = (host: KnownHost) => ({ poolName: pool.name, host: entryOf(host, pool), base: host.base });
     const { signal } = context;
     return {
       look: (host) => hosts.ask(at(host), "look", { params: {}, signal }),
@@ -135,37 +137,39 @@ export class Nodes {
       release: async (host) => {
         await hosts.ask(at(host), "release", { params: { nameOnCloud }, signal });
       },
-      note: (picked) =>
-        records.write(nameOnCloud, {
-          pool: offer.region,
-          perNode,
-          nodes: picked.map((host, index) => ({ index, known: withoutEntry(host) })),
-        }),
+      note: (holders) => {
+        // What nodes gave before is theirs still: a cluster that could not grow goes on as it was.
+        const nodes = holders.map((host, index): NodeRecord => {
+          const had = before?.nodes.find((one) => one.known.host === host.host)?.given;
+          return { index, known: withoutEntry(host), ...(had === undefined ? {} : { given: had }) };
+        });
+        if (nodes.length === 0) records.remove(nameOnCloud);
+        else records.write(nameOnCloud, { pool: pool.name, perNode, nodes });
+      },
     };
   }
 
-  /** The user's entry for a host; one that is gone from the file is reached as the SSH configuration says. */
-  #poolHost(poolName: string, known: { readonly host: string }): PoolHost {
-    const pool = this.#parts.pools().find((one) => one.name === poolName);
-    return pool?.hosts.find((one) => one.host === known.host) ?? { host: known.host, hasDefaults: true };
+  /** Where to ask about each of the nodes. */
+  #placesOf(record: ClusterRecord): (node: NodeRecord) => HostPlace {
+    const pool = this.#parts.pools().find((one) => one.name === record.pool);
+    return ({ known }) => ({ poolName: record.pool, host: entryOf(known, pool), base: known.base });
   }
 
-  #entry(record: ClusterRecord, node: NodeRecord): PoolHost {
-    return this.#poolHost(record.pool, node.known);
-  }
-
-  async #stateOf(
-    node: NodeRecord,
+  #statesOf(
     record: ClusterRecord,
-    cluster: ClusterRef,
-    context: CloudContext,
-  ): Promise<InstanceState | undefined> {
-    if (node.given === undefined) return undefined;
-    const at = { poolName: record.pool, host: this.#entry(record, node), base: node.known.base };
-    const look = await this.#parts.hosts.ask(at, "look", { params: {}, signal: context.signal });
-    const claim = look.claims.find((one) => one.nameOnCloud === cluster.nameOnCloud);
-    if (claim === undefined) return undefined;
-    return claim.ended === undefined ? "running" : "terminated";
+    { nameOnCloud }: ClusterRef,
+    { signal }: CloudContext,
+  ): Promise<readonly (InstanceState | undefined)[]> {
+    const placeOf = this.#placesOf(record);
+    return Promise.all(
+      record.nodes.map(async (node) => {
+        if (node.given === undefined) return undefined;
+        const { claims } = await this.#parts.hosts.ask(placeOf(node), "look", { params: {}, signal });
+        const claim = claims.find((one) => one.nameOnCloud === nameOnCloud);
+        if (claim === undefined) return undefined;
+        return claim.ended === undefined ? "running" : "terminated";
+      }),
+    );
   }
 
   /** Gives nodes back. A host that cannot be reached keeps its node, so this is an error. */
@@ -176,11 +180,9 @@ export class Nodes {
   ): Promise<void> {
     const surplus = record?.nodes.filter(isMeant) ?? [];
     if (record === undefined || surplus.length === 0) return;
+    const placeOf = this.#placesOf(record);
     const outcomes = await Promise.allSettled(
-      surplus.map((node) => {
-        const at = { poolName: record.pool, host: this.#entry(record, node), base: node.known.base };
-        return this.#parts.hosts.ask(at, "release", { params: { nameOnCloud }, signal });
-      }),
+      surplus.map((node) => this.#parts.hosts.ask(placeOf(node), "release", { params: { nameOnCloud }, signal })),
     );
     signal.throwIfAborted();
     const failures = outcomes.flatMap((one) => (one.status === "rejected" ? [one.reason as Error] : []));
@@ -211,6 +213,11 @@ export class Nodes {
       },
     };
   }
+}
+
+/** The user's entry for a host; one that is gone from the file is reached as the SSH configuration says. */
+function entryOf({ host }: { readonly host: string }, pool: Pool | undefined): PoolHost {
+  return pool?.hosts.find((one) => one.host === host) ?? { host, hasDefaults: true };
 }
 
 function withoutEntry({ host, base, facts, address }: KnownHost): NodeRecord["known"] {
