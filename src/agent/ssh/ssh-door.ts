@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import type { Writable } from "node:stream";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { NodeConnection } from "../node/cluster-node.ts";
 import { findSshd, writeSshdFiles, type EnteredContainer } from "./sshd-files.ts";
@@ -39,11 +40,12 @@ export class SshDoor {
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],
     });
-    return open(child, signal);
+    return openConnection(child, signal);
   }
 }
 
-async function open(child: ChildProcess, signal: AbortSignal): Promise<NodeConnection> {
+/** The connection that a program's input and output are. */
+export async function openConnection(child: ChildProcess, signal: AbortSignal): Promise<NodeConnection> {
   const { stdin, stdout, stderr } = child;
   if (stdin === null || stdout === null || stderr === null) throw new AgentPeerError("INTERNAL", "No pipes to sshd.");
   await once(child, "spawn", { signal });
@@ -60,11 +62,24 @@ async function open(child: ChildProcess, signal: AbortSignal): Promise<NodeConne
   return {
     chunks: chunksOf(stdout),
     write: async (bytes) => {
-      if (!stdin.write(bytes)) await Promise.race([once(stdin, "drain"), once(stdin, "close")]);
+      if (!stdin.write(bytes)) await untilRoom(stdin);
     },
     endWrite: () => void stdin.end(),
     close,
   };
+}
+
+/** Resolves when more may be written, or nothing is taken any more. */
+function untilRoom(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off("drain", done);
+      stream.off("close", done);
+      resolve();
+    };
+    if (stream.closed) done();
+    else stream.once("drain", done).once("close", done);
+  });
 }
 
 async function* chunksOf(source: AsyncIterable<unknown>): AsyncGenerator<Uint8Array, void> {
