@@ -113,8 +113,9 @@ export class NodeContainer {
 
   /** Makes synced files appear at their places inside, also in containers that are made later. */
   async link(link: ContainerLink): Promise<void> {
+    await this.#makeLink(this.#require(), link);
+    // Looked at now: other links may have been made meanwhile.
     const stored = this.#require();
-    await this.#makeLink(stored, link);
     const others = stored.links.filter((one) => one.place !== link.place);
     this.#save({ ...stored, links: [...others, link] });
   }
