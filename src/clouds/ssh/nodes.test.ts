@@ -36,7 +36,10 @@ const params = JSON.parse(fs.readFileSync(0, "utf8"));
 const facts = { cpus: 4, memoryGib: 8, gpus: [], addresses: ["10.0.0.1"] };
 const made = { ...params, gpus: [], home: base + "/home", agentRoot: base + "/agent" };
 const file = base + "/" + process.env.FAKE_HOST;
-if (verb === "claim" && fs.existsSync(file + ".fails")) throw new Error("It fails.");
+if (verb === "claim" && fs.existsSync(file + ".fails")) {
+  console.error("It fails.");
+  process.exit(1);
+}
 if (verb === "claim") fs.writeFileSync(file, JSON.stringify(made));
 if (verb === "release") fs.rmSync(file, { force: true });
 const claims = fs.existsSync(file) ? [JSON.parse(fs.readFileSync(file, "utf8"))] : [];
