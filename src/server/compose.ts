@@ -20,13 +20,13 @@ import { cachedStatus } from "./cached-status.ts";
 import { startDaemons } from "./daemons/daemons.ts";
 import { ServerConfig } from "./server-config.ts";
 import type { AccessPolicy } from "./guard.ts";
-import type { NodeHandler } from "./listener.ts";
+import type { NodeHandler, UpgradeHandler } from "./listener.ts";
 import { createOperationContext } from "./operation-context.ts";
 import { RequestEvents } from "./requests/request-events.ts";
 import { RequestQueue } from "./requests/request-queue.ts";
 import type { Sealer } from "./requests/sealer.ts";
 import type { AnyOperation, RequestCaller, RunInfo, Submission } from "./requests/types.ts";
-import { createUpgrades, type Upgrades } from "./ssh-proxy/upgrades.ts";
+import { createUpgrades } from "./ssh-proxy/upgrades.ts";
 import { serverOperations } from "./server-operations.ts";
 import { UserDirectory } from "./users.ts";
 
@@ -53,7 +53,7 @@ export interface ServerParts {
 
 export interface RunningServer {
   readonly handler: NodeHandler;
-  readonly upgrades: Upgrades;
+  readonly upgrade: UpgradeHandler;
   close(options: { readonly graceMs: number }): Promise<void>;
 }
 
@@ -104,7 +104,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   const daemons = startDaemons({ ...parts, db: database.db, config, clouds, agents, locks, submit });
   return {
     handler: getRequestListener(app.fetch, { overrideGlobalObjects: false }),
-    upgrades,
+    upgrade: upgrades.handle,
     close: async (options) => {
       await queue.close(options);
       stopping.abort();

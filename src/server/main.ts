@@ -13,7 +13,7 @@ import { OperationFailedError, SkyError } from "../shared/errors.ts";
 import { isLoopbackHost, parseServerArgs, type ServerArgs } from "./args.ts";
 import type { RunningServer } from "./compose.ts";
 import type { AccessPolicy } from "./guard.ts";
-import { listen, type NodeHandler } from "./listener.ts";
+import { listen } from "./listener.ts";
 import { createServerIdentity } from "./server-identity.ts";
 import { loadToken } from "./token.ts";
 
@@ -36,13 +36,18 @@ async function main(): Promise<void> {
     allowedHosts: listOf(env["SKYPILOT_SERVER_ALLOWED_HOSTS"]),
     token: isLoopback ? undefined : loadToken(paths.tokenFile, env["SKYPILOT_SERVER_TOKEN"]),
   };
-  const handler = Promise.withResolvers<NodeHandler>();
-  const { server, port } = await listen({ host: args.host, port: args.port, policy, handler: handler.promise });
+  const composed = Promise.withResolvers<RunningServer>();
+  const { server, port } = await listen({
+    host: args.host,
+    port: args.port,
+    policy,
+    handler: composed.promise.then((running) => running.handler),
+    upgrade: composed.promise.then((running) => running.upgrade),
+  });
   nameProcess(port);
   writeServerPidFile(paths.pidFile, port);
   const running = await compose({ paths, database, policy });
-  handler.resolve(running.handler);
-  server.on("upgrade", (request, socket, head) => running.upgrades.handle(request, socket, head));
+  composed.resolve(running);
   const stop = stopOnce({ running, database, paths, lock, close: () => server.closeAllConnections() });
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);

@@ -4,6 +4,7 @@ import type { WebSocketServer } from "ws";
 import { SSH_PROXY_HEAD_PATH, SSH_PROXY_NODE_PATH } from "../../shared/wire/ssh-proxy.ts";
 import { checkRequest, isAuthorized, UNAUTHORIZED, type AccessPolicy, type Refusal } from "../guard.ts";
 import { nodeHead } from "../health.ts";
+import type { UpgradeHandler } from "../listener.ts";
 import { serveSshProxy, type SshProxyOptions } from "./tunnel.ts";
 
 export interface UpgradeOptions extends SshProxyOptions {
@@ -11,7 +12,7 @@ export interface UpgradeOptions extends SshProxyOptions {
 }
 
 export interface Upgrades {
-  handle(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  readonly handle: UpgradeHandler;
   /** Ends every connection. */
   close(): void;
 }
@@ -28,10 +29,10 @@ export function createUpgrades(options: UpgradeOptions): Upgrades {
       (ws) => new ws.WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false }),
     ));
   const accept = async (request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> => {
-    const url = new URL(request.url ?? "/", "http://server");
-    const refusal = refuse(request, url.pathname, options.policy);
-    if (refusal !== undefined) {
-      answer(socket, refusal);
+    const url = URL.parse(request.url ?? "/", "http://server");
+    const refusal = refuse(request, url?.pathname ?? "", options.policy);
+    if (refusal !== undefined || url === null) {
+      answer(socket, refusal ?? NOT_FOUND);
       return;
     }
     const sockets = await load();
@@ -39,7 +40,6 @@ export function createUpgrades(options: UpgradeOptions): Upgrades {
   };
   return {
     handle: (request, socket, head) => {
-      socket.on("error", () => socket.destroy());
       accept(request, socket, head).catch((error: unknown) => {
         options.onInternalError(error, "websocket");
         socket.destroy();
@@ -58,12 +58,13 @@ interface Answer {
   readonly body: Refusal["body"];
 }
 
+const NOT_FOUND: Answer = { status: 404, body: { detail: "Not Found" } };
+
 function refuse(request: IncomingMessage, path: string, policy: AccessPolicy): Answer | undefined {
   const head = nodeHead(request, path);
   const refusal = checkRequest(head, policy) ?? (isAuthorized(head, policy) ? undefined : UNAUTHORIZED);
   if (refusal !== undefined) return refusal;
-  if (PATHS.has(path)) return undefined;
-  return { status: 404, body: { detail: "Not Found" } };
+  return PATHS.has(path) ? undefined : NOT_FOUND;
 }
 
 function answer(socket: Duplex, { status, body }: Answer): void {
