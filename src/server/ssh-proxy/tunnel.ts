@@ -49,22 +49,20 @@ async function openConnection(query: URLSearchParams, options: SshProxyOptions, 
   if (instance === undefined) throw new InvalidValueError(`Cluster '${name}' has no node ${query.get("worker")}.`);
   const agent: AgentPeer = await options.agents.connect(name, { signal });
   const stream = agent.open("ssh", { node }, { signal });
-  stream.end.catch(() => undefined);
   await stream.start;
   return stream;
 }
 
-/** Takes messages one after the other: the socket waits while the node does not take more. */
+/** Takes messages one after the other: the socket waits while the node does not take more, or the client no answer to its pings. */
 function receive(socket: WebSocket, connection: Connection, isTyped: boolean): void {
   socket.on("message", (message: Buffer) => {
     const type = isTyped ? message[0] : SSH_PROXY.data;
-    if (type === SSH_PROXY.ping) void send(socket, message);
-    if (type !== SSH_PROXY.data) return;
+    if (type !== SSH_PROXY.ping && type !== SSH_PROXY.data) return;
     socket.pause();
-    connection.send(isTyped ? message.subarray(1) : message).then(
-      () => socket.resume(),
-      () => socket.terminate(),
-    );
+    const taken =
+      type === SSH_PROXY.ping ? send(socket, message) : connection.send(isTyped ? message.subarray(1) : message);
+    // Who takes no more has ended, which the other direction tells, after the last bytes.
+    void taken.catch(() => undefined).then(() => socket.resume());
   });
   socket.resume();
 }
