@@ -1,18 +1,11 @@
 import type { JobStatus } from "../shared/agent/protocol.ts";
+import type { OrphanRecord } from "../shared/wire/orphans.ts";
 import type { Plan } from "../shared/wire/plan.ts";
 import { submit, type WaitOptions } from "./operations.ts";
 import type { Request } from "./request.ts";
 import type { SkyClient } from "./sky-client.ts";
 import { prepareTask, type TaskInput } from "./task-document.ts";
-import type {
-  CloudSession,
-  ClusterHandle,
-  ClusterRecord,
-  CostRecord,
-  OrphanRecord,
-  JobRecord,
-  LaunchResult,
-} from "./wire-types.ts";
+import type { CloudSession, ClusterHandle, ClusterRecord, CostRecord, JobRecord, LaunchResult } from "./wire-types.ts";
 
 export type WaitFor = "jobs_and_ssh" | "jobs" | "none";
 

@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { processEnv, readVariable, type Env } from "../platform/env.ts";
 import { homeOf } from "../platform/paths.ts";
+import type { OrphanRecord } from "../shared/wire/orphans.ts";
 import type { Plan } from "../shared/wire/plan.ts";
 import type { JobStatus } from "../shared/agent/protocol.ts";
 import { systemClock, type Clock } from "../shared/clock.ts";
@@ -19,7 +20,7 @@ import { commonBody } from "./request-body.ts";
 import { Session } from "./session.ts";
 import { StorageNamespace } from "./storage-namespace.ts";
 import type { TaskInput } from "./task-document.ts";
-import type { CloudSession, ClusterHandle, ClusterRecord, CostRecord, JobRecord, OrphanRecord } from "./wire-types.ts";
+import type { CloudSession, ClusterHandle, ClusterRecord, CostRecord, JobRecord } from "./wire-types.ts";
 
 /** The client's merged config, and the files that it came from. */
 export interface ClientConfig {

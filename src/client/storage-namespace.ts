@@ -1,7 +1,7 @@
+import type { StorageRecord } from "../shared/wire/storage.ts";
 import { submit, type WaitOptions } from "./operations.ts";
 import type { Request } from "./request.ts";
 import type { SkyClient } from "./sky-client.ts";
-import type { StorageRecord } from "./wire-types.ts";
 
 /** Buckets that SkyPilot made. */
 export class StorageNamespace {

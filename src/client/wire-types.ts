@@ -1,5 +1,4 @@
 import type { JobStatus } from "../shared/agent/protocol.ts";
-
 import type { Plan } from "../shared/wire/plan.ts";
 
 /** What the server answers, as far as the client reads it. Fields are named as on the wire. */
@@ -138,21 +137,6 @@ export interface CostRecord {
   readonly [field: string]: unknown;
 }
 
-/** One row of `/orphans`. */
-export interface OrphanRecord {
-  readonly name: string;
-  readonly name_on_cloud: string;
-  readonly infra: string;
-  readonly nodes: number;
-  readonly instance_type: string;
-  readonly states: readonly string[];
-  readonly user_name: string;
-  readonly launched_at: number | null;
-  readonly outcome: "removed" | "adopted" | "failed" | null;
-  readonly problem: string | null;
-  readonly [field: string]: unknown;
-}
-
 /** Cloud credentials in use that end. */
 export interface CloudSession {
   /** As tables show it. */
@@ -161,15 +145,4 @@ export interface CloudSession {
   readonly profile: string | null;
   /** Seconds since the epoch. */
   readonly expires_at: number;
-}
-
-/** A bucket that SkyPilot made. */
-export interface StorageRecord {
-  readonly name: string;
-  /** Epoch seconds. */
-  readonly launched_at: number;
-  readonly store: readonly string[];
-  /** The command that used it last; empty when it is not known. */
-  readonly last_use: string;
-  readonly status: string;
 }

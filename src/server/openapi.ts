@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ApiCancelResult } from "../shared/wire/api-cancel.ts";
+import { BudgetRecord } from "../shared/wire/budgets.ts";
 import { CatalogInfo } from "../shared/wire/catalog.ts";
 import { CheckResult } from "../shared/wire/check.ts";
 import { SKYPILOT_VERSION } from "../shared/wire/api-version.ts";
@@ -13,11 +14,13 @@ import { HealthResult } from "../shared/wire/health.ts";
 import { JobStatusResult } from "../shared/wire/job-status.ts";
 import { JobsQueueResult } from "../shared/wire/jobs.ts";
 import { LogsBody } from "../shared/wire/logs.ts";
+import { Plan } from "../shared/wire/plan.ts";
 import { ProvisionLogsBody } from "../shared/wire/provision-logs.ts";
 import { OrphanRecord } from "../shared/wire/orphans.ts";
 import { ClusterJobRecord } from "../shared/wire/queue.ts";
 import { RequestPayload } from "../shared/wire/request-payload.ts";
 import { StatusRecord } from "../shared/wire/status.ts";
+import { StorageRecord } from "../shared/wire/storage.ts";
 import { BlobQuery, UploadQuery, UploadResult } from "../shared/wire/upload.ts";
 import { MyWorkspace, UserRecord, UserRole } from "../shared/wire/users.ts";
 import { ValidateBody } from "../shared/wire/validate.ts";
@@ -29,6 +32,8 @@ type Json = Readonly<Record<string, unknown>>;
 /** What `return_value` holds once the request of an operation has succeeded. */
 const results: Readonly<Record<string, z.ZodType>> = {
   api_cancel: ApiCancelResult,
+  budget_list: z.array(BudgetRecord),
+  budget_set: BudgetRecord,
   catalog_info: z.array(CatalogInfo),
   catalog_update: z.array(CatalogInfo),
   check: CheckResult,
@@ -41,10 +46,12 @@ const results: Readonly<Record<string, z.ZodType>> = {
   job_status: JobStatusResult,
   "jobs.queue_v2": JobsQueueResult,
   launch: LaunchResult,
+  optimize: Plan,
   orphans: z.array(OrphanRecord),
   queue: z.array(ClusterJobRecord),
   start: WireHandle,
   status: z.array(StatusRecord),
+  storage_ls: z.array(StorageRecord),
   "workspaces.get": WorkspacesResult,
 };
 

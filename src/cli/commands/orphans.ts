@@ -1,4 +1,4 @@
-import type { OrphanRecord } from "../../client/wire-types.ts";
+import type { OrphanRecord } from "../../shared/wire/orphans.ts";
 import { UsageError } from "../../shared/errors.ts";
 import type { Context } from "../context.ts";
 import { waitFor } from "../follow.ts";

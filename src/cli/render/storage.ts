@@ -1,4 +1,4 @@
-import type { StorageRecord } from "../../client/wire-types.ts";
+import type { StorageRecord } from "../../shared/wire/storage.ts";
 import { renderTable } from "./table.ts";
 import { renderAgo } from "./time.ts";
 

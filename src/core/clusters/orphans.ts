@@ -1,5 +1,6 @@
 import { insertCluster, listClusters, findCluster } from "../../db/queries/clusters.ts";
 import { InvalidValueError, SkyError } from "../../shared/errors.ts";
+import type { OrphanRecord } from "../../shared/wire/orphans.ts";
 import { enabledClouds } from "../check/clouds.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { Cloud, FoundCluster } from "../ports/cloud.ts";
@@ -8,22 +9,6 @@ import type { OrphansBody } from "./bodies.ts";
 import { cloudContext } from "./cluster.ts";
 import { refreshCluster } from "./refresh.ts";
 import { rememberCluster } from "./transition.ts";
-
-/** A cluster on a cloud of which the database knows nothing. Times are seconds. */
-export interface OrphanRecord {
-  readonly name: string;
-  readonly name_on_cloud: string;
-  readonly cloud: string;
-  readonly infra: string;
-  readonly nodes: number;
-  readonly instance_type: string;
-  readonly states: readonly string[];
-  readonly user_name: string;
-  readonly user_hash: string | null;
-  readonly launched_at: number | null;
-  readonly outcome: "removed" | "adopted" | "failed" | null;
-  readonly problem: string | null;
-}
 
 interface Orphan {
   readonly cloud: Cloud;

@@ -1,17 +1,8 @@
 import { findStorage, listStorage } from "../../db/queries/storage.ts";
 import { InvalidValueError } from "../../shared/errors.ts";
+import type { StorageRecord } from "../../shared/wire/storage.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import { removeStorage } from "./remove.ts";
-
-/** A line of `sky storage ls` as the wire has it. */
-export interface StorageRecord {
-  readonly name: string;
-  /** Seconds. */
-  readonly launched_at: number;
-  readonly store: readonly string[];
-  readonly last_use: string;
-  readonly status: string;
-}
 
 export interface StorageDeleteBody {
   readonly name: string;

@@ -26,7 +26,7 @@ import { ServeStatusBody } from "../../shared/wire/serve.ts";
 import { StartBody } from "../../shared/wire/start.ts";
 import { StatusBody } from "../../shared/wire/status.ts";
 import { StopBody } from "../../shared/wire/stop.ts";
-import { StorageDeleteBody } from "../../shared/wire/storage-delete.ts";
+import { StorageDeleteBody } from "../../shared/wire/storage.ts";
 import { OptimizeBody } from "../../shared/wire/validate.ts";
 
 /** An endpoint that stores a request and answers with its id. */
