@@ -341,6 +341,19 @@ test("the OpenAPI document covers every route of the application", async () => {
   }
 });
 
+test("a key for SSH pools whose form is too long, or does not say how long it is, is not read", async () => {
+  const form = { "content-type": "multipart/form-data; boundary=x", "x-skypilot-api-version": "62" };
+  const answer = async (headers: Readonly<Record<string, string>>): Promise<unknown> => {
+    const init = { method: "POST", headers: { host: "127.0.0.1:46580", ...form, ...headers }, body: "x" };
+    const response = await server.app.request("/ssh_node_pools/keys", init);
+    return [response.status, ((await response.json()) as { detail: string }).detail];
+  };
+  expect(await answer({ "content-length": "200000" })).toEqual([400, "The key is too large."]);
+  expect(await answer({ "content-length": "endless" })).toEqual([400, "The key is too large."]);
+  const chunked = { "transfer-encoding": "chunked" };
+  expect(await answer(chunked)).toEqual([400, "The form must say its Content-Length."]);
+});
+
 test("the log of a hook is the log of its request, and its exit code the result", async () => {
   const body = { cluster_name: "c1", event: "stop", tail: 5 };
   const id = requestIdOf(await server.post("/hook_logs", body));

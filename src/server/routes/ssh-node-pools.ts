@@ -45,8 +45,10 @@ async function takeKey(
   c: Context<AppEnv>,
   home: string,
 ): Promise<{ readonly status: string; readonly key_path: string }> {
-  if (!(Number(c.req.header("content-length") ?? 0) <= 2 * MAX_KEY_BYTES))
-    throw new InvalidValueError("The key is too large.");
+  // The form is read as a whole: one that does not say how long it is might have no end.
+  const length = c.req.header("content-length");
+  if (length === undefined) throw new InvalidValueError("The form must say its Content-Length.");
+  if (!(Number(length) <= 2 * MAX_KEY_BYTES)) throw new InvalidValueError("The key is too large.");
   const form = await c.req.formData();
   const [name, file] = [form.get("key_name"), form.get("key_file")];
   if (typeof name !== "string" || file === null) throw new InvalidValueError("Missing key_name or key_file");
