@@ -39,9 +39,7 @@ export async function sendPools(client: SkyClient, options: SendPools): Promise<
   const pools = await readPoolFile(path, options.infra);
   const sent: Record<string, unknown> = {};
   for (const [name, pool] of Object.entries(pools)) {
-    sent[name] = await withKeys(pool, async (key) =>
-      sendKey(client, { pool: name, file: resolveKey(key, options), signal: options.signal }),
-    );
+    sent[name] = await withKeys(pool, keySender(client, name, options));
   }
   await client.session.call("POST", "/ssh_node_pools", { json: sent, repeatable: true, signal: options.signal });
 }
@@ -82,18 +80,32 @@ async function withKeys(value: unknown, send: (key: string) => Promise<string>):
   return Object.fromEntries(await Promise.all(entries));
 }
 
-function resolveKey(key: string, { home, cwd }: SendPools): string {
-  return resolve(cwd, expandHome(key, home));
+/** Sends each key file of a pool once, however many hosts use it, and tells where the server keeps it. */
+function keySender(
+  client: SkyClient,
+  pool: string,
+  { home, cwd, signal }: SendPools,
+): (key: string) => Promise<string> {
+  const sent = new Map<string, Promise<string>>();
+  return (key) => {
+    const file = resolve(cwd, expandHome(key, home));
+    const known = sent.get(file);
+    if (known !== undefined) return known;
+    // Files of two directories may have one name.
+    const prefix = sent.size === 0 ? pool : `${pool}-${sent.size + 1}`;
+    const sending = sendKey(client, { name: `${prefix}-${basename(file)}`, file, signal });
+    sent.set(file, sending);
+    return sending;
+  };
 }
 
 /** A server on this machine reads the key where it is. */
 async function sendKey(
   client: SkyClient,
-  key: { readonly pool: string; readonly file: string; readonly signal: AbortSignal | undefined },
+  key: { readonly name: string; readonly file: string; readonly signal: AbortSignal | undefined },
 ): Promise<string> {
   if (client.endpoint.local) return key.file;
   const boundary = `sky-${loadCrypto().randomUUID()}`;
-  const name = `${key.pool}-${basename(key.file)}`;
   let content: string;
   try {
     content = readFileSync(key.file, "utf8");
@@ -101,8 +113,8 @@ async function sendKey(
     throw new MissingFileError(`SSH key file not found: ${key.file}`, { cause: error });
   }
   const body = [
-    `--${boundary}\r\nContent-Disposition: form-data; name="key_name"\r\n\r\n${name}\r\n`,
-    `--${boundary}\r\nContent-Disposition: form-data; name="key_file"; filename="${name}"\r\n`,
+    `--${boundary}\r\nContent-Disposition: form-data; name="key_name"\r\n\r\n${key.name}\r\n`,
+    `--${boundary}\r\nContent-Disposition: form-data; name="key_file"; filename="${key.name}"\r\n`,
     `Content-Type: application/octet-stream\r\n\r\n${content}\r\n--${boundary}--\r\n`,
   ].join("");
   const answer = await client.session.json<{ readonly key_path: string }>("POST", "/ssh_node_pools/keys", {
