@@ -114,6 +114,16 @@ describe("sky gpus list", () => {
     expect(code).toBe(1);
   });
 
+  it.each([
+    ["ssh/lab", "SSH node pools are not listed here yet. To see what their hosts have, run: sky check ssh -v\n"],
+    ["k8s", "Kubernetes is not enabled. To fix, run: sky check kubernetes\n"],
+  ])("says that %s is not listed, and keeps JSON alone on stdout", async (infra, text) => {
+    const table = await sky(["gpus", "list", "--infra", infra], { server });
+    expect([table.code, table.out, table.err]).toEqual([0, text, ""]);
+    const json = await sky(["gpus", "list", "--infra", infra, "-o", "json"], { server });
+    expect([json.code, JSON.parse(json.out), json.err]).toEqual([0, {}, text]);
+  });
+
   it("has an old name, which says so on stderr", async () => {
     const old = await sky(["show-gpus", "H100", "--infra", "aws"], { server });
     const { out } = await sky(["gpus", "list", "H100", "--infra", "aws"], { server });

@@ -14,11 +14,11 @@ import type { gpusListSpec, showGpusSpec } from "../specs/infra.ts";
 
 const HINT = "Hint: use -a/--all to see all accelerators (including non-common ones) and pricing.";
 
-/** Infra whose GPUs are counted on the spot, which this version cannot use; the texts are the original's. */
+/** Infra whose GPUs are counted on the spot, which this version does not do; of those that it cannot use at all the texts are the original's. */
 const LIVE: Readonly<Record<string, string>> = {
   kubernetes: "Kubernetes is not enabled. To fix, run: sky check kubernetes",
   k8s: "Kubernetes is not enabled. To fix, run: sky check kubernetes",
-  ssh: "SSH Node Pools are not enabled. To fix, run: sky check ssh",
+  ssh: "SSH node pools are not listed here yet. To see what their hosts have, run: sky check ssh -v",
   slurm: "Slurm is not enabled. To fix, run: sky check slurm",
 };
 
@@ -36,7 +36,9 @@ export async function runGpusList({ args, options }: ListInput, ctx: Context): P
   refuseContradictions({ options, hasName: wanted !== undefined, region: place.region });
   const live = LIVE[place.cloud ?? ""];
   if (live !== undefined) {
-    ctx.out.write(`${live}\n`);
+    const isJson = options.outputFormat === "json";
+    (isJson ? ctx.err : ctx.out).write(`${live}\n`);
+    if (isJson) printJson(ctx.out, {});
     return;
   }
   const client = await ctx.openClient({ config: options.config });
