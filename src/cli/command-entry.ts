@@ -17,10 +17,7 @@ export interface CommandEntry {
   readonly run?: () => Promise<Handler>;
 }
 
-interface Traits {
-  readonly hidden?: boolean;
-  readonly replacedBy?: string;
-}
+type Traits = Pick<CommandEntry, "hidden" | "replacedBy">;
 
 export function group(path: string, summary: string, traits: Traits = {}): CommandEntry {
   return { path, summary, ...traits };

@@ -1,6 +1,4 @@
-import { command, group, planned, type CommandEntry } from "./command-entry.ts";
-
-const HIDDEN = { hidden: true } as const;
+import { command, group, HIDDEN, planned, type CommandEntry } from "./command-entry.ts";
 
 /** The commands that stand after those of clusters in the help text: accelerators, storage, jobs, services, accounts, the API server. */
 export const furtherCommands: readonly CommandEntry[] = [
@@ -10,6 +8,9 @@ export const furtherCommands: readonly CommandEntry[] = [
     "Show the accelerators on offer.",
     () => import("./specs/infra.ts").then((m) => m.gpusListSpec),
     () => import("./commands/gpus-list.ts").then((m) => m.runGpusList),
+  ),
+  planned("gpus label", "Label the GPU nodes of a Kubernetes cluster.", () =>
+    import("./specs/infra.ts").then((m) => m.gpusLabelSpec),
   ),
   group("catalog", "Price lists: which are in use, and making them new."),
   command(
@@ -23,9 +24,6 @@ export const furtherCommands: readonly CommandEntry[] = [
     "Make price lists new.",
     () => import("./specs/catalog.ts").then((m) => m.catalogUpdateSpec),
     () => import("./commands/catalog.ts").then((m) => m.runCatalogUpdate),
-  ),
-  planned("gpus label", "Label the GPU nodes of a Kubernetes cluster.", () =>
-    import("./specs/infra.ts").then((m) => m.gpusLabelSpec),
   ),
   group("storage", "Buckets that tasks use."),
   command(

@@ -7,6 +7,7 @@ import type { Input } from "../parser/spec.ts";
 import { printJson } from "../render/json.ts";
 import { dollars, hourly } from "../../shared/money.ts";
 import { renderTable } from "../render/table.ts";
+import { renderUtc } from "../render/time.ts";
 import type { budgetDeleteSpec, budgetLsSpec, budgetSetSpec } from "../specs/budget.ts";
 
 /** `sky budget set`: makes or changes a budget. */
@@ -84,5 +85,5 @@ function renderBudgets(records: readonly BudgetRecord[]): string {
 
 function reachedText({ spent_usd, limit_usd, reached_at }: BudgetRecord): string {
   if (spent_usd >= limit_usd) return "yes";
-  return reached_at === null ? "-" : `${new Date(reached_at * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  return reached_at === null ? "-" : renderUtc(reached_at);
 }

@@ -6,6 +6,7 @@ import { followUnlessAsync, waitFor } from "../follow.ts";
 import type { Input } from "../parser/spec.ts";
 import { renderStorage } from "../render/storage.ts";
 import { printJson } from "../render/json.ts";
+import { isGlob } from "./cluster-names.ts";
 import type { storageDeleteSpec, storageLsSpec } from "../specs/infra.ts";
 
 /** `sky storage ls`: the buckets that SkyPilot made. */
@@ -43,11 +44,12 @@ export async function runStorageDelete(
 
 /** All of them without `patterns`. A name that does not exist is an error before anything is deleted. */
 async function selectStorage(patterns: readonly string[], client: SkyClient, ctx: Context): Promise<readonly string[]> {
-  const there = (await client.storage.ls({ signal: ctx.signal })).map((record) => record.name);
+  const records = await waitFor(ctx, client.storage.ls({ signal: ctx.signal }));
+  const there = records.map((record) => record.name);
   if (patterns.length === 0) return there;
   const chosen = there.filter((name) => patterns.some((pattern) => matchesGlob(pattern, name)));
   const missing = patterns.filter((pattern) => !there.some((name) => matchesGlob(pattern, name)));
-  const names = missing.filter((pattern) => !/[*?[]/u.test(pattern));
+  const names = missing.filter((pattern) => !isGlob(pattern));
   if (names.length > 0)
     throw new InvalidValueError(`Storage ${names.join(", ")} not found.`, { hint: "sky storage ls" });
   for (const pattern of missing) ctx.err.write(`No storage matches ${pattern}.\n`);

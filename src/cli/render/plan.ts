@@ -3,6 +3,7 @@
 import type { BudgetOutlook, Plan, PlanTask } from "../../shared/wire/plan.ts";
 import { dollars, hourly } from "../../shared/money.ts";
 import { renderTable } from "./table.ts";
+import { renderUtc } from "./time.ts";
 
 const HOURS_PER_DAY = 24;
 
@@ -60,7 +61,7 @@ function budgetLine(budget: BudgetOutlook): string {
     budget.action === "warn"
       ? ""
       : ` and then the server ${budget.action === "stop" ? "stops" : "terminates"} its clusters`;
-  const reached = budget.reached_at === null ? "" : `, reached on ${utc(budget.reached_at)}${then}`;
+  const reached = budget.reached_at === null ? "" : `, reached on ${renderUtc(budget.reached_at)}${then}`;
   const projected =
     budget.projected_usd === null ? "" : `; with this about ${dollars(budget.projected_usd)} at its end`;
   return `Budget ${budget.name} (${budget.scope}): ${of}${projected}${reached}`;
@@ -69,10 +70,6 @@ function budgetLine(budget: BudgetOutlook): string {
 function span({ period }: Pick<BudgetOutlook, "period">): string {
   if (period === "total") return "in total";
   return period === "day" ? "today" : `this ${period}`;
-}
-
-function utc(seconds: number): string {
-  return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
 /** Every candidate with its rank, and every place that was dropped with the reason. */

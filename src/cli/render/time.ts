@@ -26,6 +26,11 @@ export function renderAgo(at: number | null | undefined, now: number): string {
   return "< 1 sec";
 }
 
+/** `2026-11-29 18:05 UTC`; `at` is in epoch seconds. */
+export function renderUtc(at: number): string {
+  return `${new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
 const ABSOLUTE: readonly (readonly [number, string])[] = [
   [YEAR, "y"],
   [MONTH, "mo"],

@@ -44,9 +44,7 @@ export class ResultStore {
     this.#sealer = options.sealer;
   }
 
-  /**
-   * Keeps the result of a request. `source`: the object it came in, when the operation gives the same one for the same result.
-   */
+  /** Keeps the result of a request. `source`: the object it came in, when the operation gives the same one for the same result. */
   async keep(
     requestId: string,
     text: string | null,

@@ -61,8 +61,7 @@ export interface QueueOptions {
   readonly sealer: Sealer;
   readonly clock: Clock;
   readonly logDirectory: string;
-  /** Names this server among replicas; new at every start. */
-  /** Identity of this server process: see server-identity.ts. */
+  /** Names this server process among replicas: see server-identity.ts. */
   readonly owner: string;
   readonly limits: Readonly<Record<ScheduleType, number>>;
   /** Called for errors that are bugs, and for work that goes on in the background. */
