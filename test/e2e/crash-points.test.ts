@@ -1,11 +1,9 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, it } from "vitest";
-import { CrashPoints, type CrashScenario } from "./support/crash-points.ts";
+import { countMarks, CrashPoints, crashScenarios } from "./support/crash-points.ts";
 import { announceSeed } from "./support/random.ts";
 import { Sandbox } from "./support/sandbox.ts";
-
-const LAUNCH = ["launch", "-y", "-c", "c", "--num-nodes", "2"];
 
 describe("kill -9 at every failpoint of an operation", () => {
   const seed = announceSeed("SKY_CRASH_SEED");
@@ -13,45 +11,10 @@ describe("kill -9 at every failpoint of an operation", () => {
   let ledger: string;
   let crashes: CrashPoints;
 
-  const job = (mark: string): string => `echo ${mark} >> ${ledger}; echo ran ${mark}`;
-  const scenarios: readonly CrashScenario[] = [
-    {
-      operation: "launch",
-      before: [],
-      command: (mark) => [...LAUNCH, job(mark)],
-      after: { status: "UP", nodes: 2 },
-      ranks: 2,
-    },
-    {
-      operation: "exec",
-      before: [LAUNCH],
-      command: (mark) => ["exec", "c", job(mark)],
-      after: { status: "UP" },
-      ranks: 1,
-    },
-    {
-      operation: "stop",
-      before: [LAUNCH],
-      command: () => ["stop", "-y", "c"],
-      after: { status: "STOPPED", nodes: 2 },
-      ranks: 0,
-    },
-    {
-      operation: "start",
-      before: [LAUNCH, ["stop", "-y", "c"]],
-      command: () => ["start", "-y", "c"],
-      after: { status: "UP", nodes: 2 },
-      ranks: 0,
-    },
-    {
-      operation: "autostop",
-      before: [LAUNCH],
-      command: () => ["autostop", "-y", "-i", "50", "c"],
-      after: { status: "UP", autostop: 50 },
-      ranks: 0,
-    },
-    { operation: "down", before: [LAUNCH], command: () => ["down", "-y", "c"], after: undefined, ranks: 0 },
-  ];
+  const scenarios = crashScenarios(["launch", "exec", "stop", "start", "autostop", "down"], {
+    place: [],
+    job: (mark) => `echo ${mark} >> ${ledger}; echo ran ${mark}`,
+  });
 
   beforeAll(async () => {
     sandbox = await Sandbox.create();
@@ -69,10 +32,7 @@ describe("kill -9 at every failpoint of an operation", () => {
     crashes = new CrashPoints(
       {
         sandbox,
-        starts: (mark) =>
-          readFileSync(ledger, "utf8")
-            .split("\n")
-            .filter((line) => line === mark).length,
+        starts: (mark) => countMarks([readFileSync(ledger, "utf8")], mark),
         clusters: () => clusters().length,
         leftovers: () => [...clusters(), ...strays()],
       },

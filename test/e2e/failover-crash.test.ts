@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
+import { announceSeed, seededRandom } from "./support/random.ts";
 import { playScenario, type Run } from "../support/failover/run.ts";
-import { seededRandom, samplePairs } from "../support/failover/sample.ts";
+import { samplePairs } from "../support/failover/sample.ts";
 import { scenarios } from "../support/failover/scenarios.ts";
 
 /** How many pairs of deaths are tried, e.g. 2000. */
 const PAIRS = Number(process.env["SKY_CRASH_PAIRS"] ?? 50);
-const SEED = Number(process.env["SKY_CRASH_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-/** Pairs that a process plays before the next one begins, so that memory stays flat. */
+const SEED = announceSeed("SKY_CRASH_SEED");
 const LIMIT_MS = 3_600_000;
 
 function told(name: string, { deaths, violations }: Run): string {

@@ -1,35 +1,20 @@
 import { afterAll, beforeAll, it } from "vitest";
 import { describeWithFleet } from "../fleet/requirements.ts";
 import { createSshPool, type SshPool } from "../fleet/ssh-pool.ts";
-import { CrashPoints, type CrashScenario } from "./support/crash-points.ts";
+import { countMarks, CrashPoints, crashScenarios } from "./support/crash-points.ts";
 import { announceSeed } from "./support/random.ts";
 
 const LEDGER = "/var/tmp/ledger";
-const LAUNCH = ["launch", "-y", "-c", "c", "--infra", "ssh/rack", "--num-nodes", "2"];
 
 describeWithFleet("kill -9 of the server at every failpoint, on machines that are reached by SSH", () => {
   const seed = announceSeed("SKY_CRASH_SEED");
   let pool: SshPool;
   let crashes: CrashPoints;
 
-  const job = (mark: string): string => `echo ${mark} >> ${LEDGER}; echo ran ${mark}`;
-  const scenarios: readonly CrashScenario[] = [
-    {
-      operation: "launch",
-      before: [],
-      command: (mark) => [...LAUNCH, job(mark)],
-      after: { status: "UP", nodes: 2 },
-      ranks: 2,
-    },
-    {
-      operation: "exec",
-      before: [LAUNCH],
-      command: (mark) => ["exec", "c", job(mark)],
-      after: { status: "UP" },
-      ranks: 1,
-    },
-    { operation: "down", before: [LAUNCH], command: () => ["down", "-y", "c"], after: undefined, ranks: 0 },
-  ];
+  const scenarios = crashScenarios(["launch", "exec", "down"], {
+    place: ["--infra", "ssh/rack"],
+    job: (mark) => `echo ${mark} >> ${LEDGER}; echo ran ${mark}`,
+  });
 
   beforeAll(async () => {
     pool = await createSshPool([{ name: "n0" }, { name: "n1" }]);
@@ -47,8 +32,8 @@ describeWithFleet("kill -9 of the server at every failpoint, on machines that ar
       {
         sandbox,
         starts: (mark) => {
-          const marks = hosts.map((host) => (host.exists(LEDGER) ? host.readFile(LEDGER).split("\n") : []));
-          return marks.flat().filter((line) => line === mark).length;
+          const ledgers = hosts.filter((host) => host.exists(LEDGER)).map((host) => host.readFile(LEDGER));
+          return countMarks(ledgers, mark);
         },
         clusters: () => new Set(clusters()).size,
         leftovers: () => [...clusters(), ...agents()],

@@ -25,6 +25,50 @@ export interface CrashScenario {
   readonly ranks: number;
 }
 
+/** How many nodes cluster `c` has. */
+export const CRASH_NODES = 2;
+
+type CrashOperation = "launch" | "exec" | "stop" | "start" | "autostop" | "down";
+
+/** The operations on a cluster that `sky launch` makes with the options `place`; `job` leaves a mark for each rank that starts. */
+export function crashScenarios(
+  operations: readonly CrashOperation[],
+  options: { readonly place: readonly string[]; readonly job: (mark: string) => string },
+): readonly CrashScenario[] {
+  const { place, job } = options;
+  const launch = ["launch", "-y", "-c", "c", ...place, "--num-nodes", String(CRASH_NODES)];
+  const before = [launch];
+  const all: Readonly<Record<CrashOperation, Omit<CrashScenario, "operation">>> = {
+    launch: {
+      before: [],
+      command: (mark) => [...launch, job(mark)],
+      after: { status: "UP", nodes: CRASH_NODES },
+      ranks: CRASH_NODES,
+    },
+    exec: { before, command: (mark) => ["exec", "c", job(mark)], after: { status: "UP" }, ranks: 1 },
+    stop: { before, command: () => ["stop", "-y", "c"], after: { status: "STOPPED", nodes: CRASH_NODES }, ranks: 0 },
+    start: {
+      before: [launch, ["stop", "-y", "c"]],
+      command: () => ["start", "-y", "c"],
+      after: { status: "UP", nodes: CRASH_NODES },
+      ranks: 0,
+    },
+    autostop: {
+      before,
+      command: () => ["autostop", "-y", "-i", "50", "c"],
+      after: { status: "UP", autostop: 50 },
+      ranks: 0,
+    },
+    down: { before, command: () => ["down", "-y", "c"], after: undefined, ranks: 0 },
+  };
+  return operations.map((operation) => ({ operation, ...all[operation] }));
+}
+
+/** How often a mark stands on a line of its own in the files that jobs wrote. */
+export function countMarks(ledgers: readonly string[], mark: string): number {
+  return ledgers.flatMap((text) => text.split("\n")).filter((line) => line === mark).length;
+}
+
 /** What the tests know of the world besides what the server says. */
 export interface CrashWorld {
   readonly sandbox: Sandbox;
