@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, realpathSync } from "node:fs";
+import { mkdtempSync, realpathSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { signalProcess } from "../e2e/support/process-tree.ts";
+import { firstChildOf, signalProcess } from "../e2e/support/process-tree.ts";
 import { startProgram, type RunningProgram, type RunOptions, type RunResult } from "../e2e/support/run-program.ts";
 
 /** The bridge's address: the gateway of every host. */
@@ -37,20 +37,10 @@ export async function readReady(child: ChildProcess, what: string): Promise<numb
   return Number(pid);
 }
 
-function childOf(pid: number): number | undefined {
-  try {
-    const first = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ")[0] ?? "";
-    return first === "" ? undefined : Number(first);
-  } catch {
-    // It has ended.
-    return undefined;
-  }
-}
-
 /** Starts `nsenter … program`. Signals reach the program: nsenter stays as its parent, for no process changes its own namespace. */
 export function startInside(argv: readonly string[], options: Omit<RunOptions, "cwd">): RunningProgram {
   const program = startProgram(argv, { ...options, cwd: "/" });
-  return { ...program, kill: (signal) => signalProcess(childOf(program.pid) ?? program.pid, signal) };
+  return { ...program, kill: (signal) => signalProcess(firstChildOf(program.pid) ?? program.pid, signal) };
 }
 
 /**

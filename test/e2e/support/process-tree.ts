@@ -24,6 +24,12 @@ function workingDirectory(pid: number): string {
   }
 }
 
+/** The first child of a process; undefined when it has none, or has ended. */
+export function firstChildOf(pid: number): number | undefined {
+  const first = read(`/proc/${pid}/task/${pid}/children`).trim().split(" ")[0] ?? "";
+  return first === "" ? undefined : Number(first);
+}
+
 /** What /proc tells of a process; nothing but its pid when it has ended. */
 export function describeProcess(pid: number): ProcessInfo {
   const rss = /^VmRSS:\s+(\d+) kB/mu.exec(read(`/proc/${pid}/status`))?.[1];

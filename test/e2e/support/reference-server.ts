@@ -1,23 +1,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
-import { mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, openSync, closeSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { killProcessesOf } from "./process-tree.ts";
+import { firstChildOf, killProcessesOf } from "./process-tree.ts";
 import type { Reference } from "./reference.ts";
 import { runProgram, type RunOptions, type RunResult } from "./run-program.ts";
 import { waitFor } from "./wait-for.ts";
 
 const PORT = 46580;
-
-function childOf(pid: number): number | undefined {
-  try {
-    const first = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ")[0] ?? "";
-    return first === "" ? undefined : Number(first);
-  } catch {
-    // Not started yet.
-    return undefined;
-  }
-}
 
 /**
  * The official API server, in a network and process namespace of its own: its stop command looks for servers among all processes
@@ -59,7 +49,7 @@ export class ReferenceServer {
     );
     closeSync(log);
     const unsharePid = child.pid ?? 0;
-    const initPid = await waitFor("the namespace", () => childOf(unsharePid));
+    const initPid = await waitFor("the namespace", () => firstChildOf(unsharePid));
     const world = new ReferenceServer(root, home, child, initPid, 0);
     const probe = ["curl", "-s", "-f", "-m", "1", `${world.url}/api/health`];
     await waitFor("the official server to be healthy", async () => (await world.run(probe)).exitCode === 0, {
