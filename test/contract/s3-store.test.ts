@@ -102,8 +102,15 @@ describe.skipIf(findMoto() === undefined)("S3 on moto (SKYPILOT_MOTO_SERVER)", (
     const sent = await store.upload(place, files, { context, onProgress: (progress) => seen.push(progress.files) });
     expect(sent).toEqual({ files: 4, bytes: big.length + 6, unchangedFiles: 0 });
     expect(seen).toEqual([1, 2, 3, 4]);
-    const old = files.map((one) => ({ ...one, mtimeMs: one.mtimeMs - 60_000 }));
-    expect(await store.upload(place, old, { context })).toMatchObject({ files: 4, unchangedFiles: 4 });
+    expect(await store.upload(place, files, { context })).toMatchObject({ files: 4, unchangedFiles: 4 });
+    // Clocks differ: by its time this file seems older than its object, which has other content.
+    const earlier = { ...file("big.bin", randomBytes(big.length)), mtimeMs: Date.now() - 60_000 };
+    expect(await store.upload(place, [earlier], { context })).toMatchObject({ unchangedFiles: 0 });
+    expect(await store.upload(place, [earlier], { context })).toMatchObject({ unchangedFiles: 1 });
+    await store.upload(place, [file("big.bin", big)], { context });
+    const dayOld = file("big.bin", randomBytes(big.length));
+    const old = [{ ...dayOld, mtimeMs: dayOld.mtimeMs - 86_400_000 }];
+    expect(await store.upload(place, old, { context })).toMatchObject({ unchangedFiles: 1 });
     const later = file("a.txt", "two");
     const touched = { ...file(odd, "odd"), mtimeMs: Date.now() + 60_000 };
     expect(await store.upload(place, [later, touched], { context })).toMatchObject({ files: 2, unchangedFiles: 1 });

@@ -75,6 +75,40 @@ test("files land whole, with their times, and are not asked for again", async ()
   expect(await fetchFiles("~/data", files, options())).toEqual({ files: 3, bytes: 1, unchanged: 2 });
 });
 
+test("content that was replaced within the second of its time is seen by its tag, whatever its size", async () => {
+  const tagOf = (content: string): string => `tag-${content}`;
+  let content = "one";
+  handler = (request, response) => {
+    const isAsked = request.headers["if-match"] === `"${tagOf(content)}"`;
+    response.writeHead(isAsked ? 200 : 412).end(isAsked ? content : "");
+  };
+  const file = { path: "x", url: `${url}/x${secret}`, size: 3, mtimeMs: 1_700_000_000_000 };
+  const fetchTagged = (etag: string) => fetchFiles("~/data", [{ ...file, etag }], options());
+  expect(await fetchTagged(tagOf("one"))).toMatchObject({ unchanged: 0 });
+  expect(await fetchTagged(tagOf("one"))).toMatchObject({ unchanged: 1 });
+  expect(Math.floor(statSync(join(home, "data/x")).mtimeMs / 1000)).toBe(1_700_000_000);
+  content = "two";
+  expect(await fetchTagged(tagOf("two"))).toMatchObject({ unchanged: 0, bytes: 3 });
+  expect(readFileSync(join(home, "data/x"), "utf8")).toBe("two");
+  await expect(fetchTagged(tagOf("six"))).rejects.toMatchObject({
+    agentCode: "FETCH_REFUSED",
+    message: `${url}/x was replaced while it was copied.`,
+  });
+});
+
+test("the time that says which content it is survives the disk for any tag", async () => {
+  handler = (_request, response) => response.end("x");
+  const files = Array.from({ length: 300 }, (_, index) => ({
+    path: `f${index}`,
+    url: `${url}/f`,
+    size: 1,
+    mtimeMs: 1_700_000_000_000 + index * 1000,
+    etag: `${index}`,
+  }));
+  await fetchFiles("~/data", files, options());
+  expect(await fetchFiles("~/data", files, options())).toMatchObject({ unchanged: 300 });
+});
+
 test("a large file comes in ranges; a cut goes on where it broke off", async () => {
   const content = Buffer.alloc(70 * 1024 * 1024, "0123456789");
   handler = serve(content, 2);

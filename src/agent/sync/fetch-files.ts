@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { renameSync, rmSync, utimesSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
@@ -19,6 +20,8 @@ const PARALLEL_RANGES = 6;
 const ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 250;
 const MODE = 0o644;
+/** A time may lose a microsecond on its way to the disk and back. */
+const SAME_VERSION_MS = 0.002;
 
 export interface FetchOptions extends DestinationOptions {
   readonly clock: Clock;
@@ -26,7 +29,7 @@ export interface FetchOptions extends DestinationOptions {
 }
 
 /**
- * Downloads files to this node, by URLs that carry the right to read them. What is there already, by size and time, is left as it is;
+ * Downloads files to this node, by URLs that carry the right to read them. What is there already, by size, time and content, is left as it is;
  * each file appears complete or not at all. Throws FETCH_REFUSED (e.g. an expired URL), PATH_EXISTS, NO_SPACE, NOT_ALLOWED.
  */
 export async function fetchFiles(
@@ -46,7 +49,7 @@ export async function fetchFiles(
     await forEachParallel(files, PARALLEL_FILES, async (file, index) => {
       options.signal.throwIfAborted();
       const entry = entries[index] ?? emptyEntry;
-      if (file.size !== undefined && tree.hasFile(entry)) {
+      if (file.size !== undefined && tree.hasFile(entry, SAME_VERSION_MS)) {
         result.unchanged += 1;
         return;
       }
@@ -65,8 +68,18 @@ export async function fetchFiles(
 
 const emptyEntry: SyncEntry = { path: "", kind: "file", mode: MODE, size: 0, mtimeMs: 0 };
 
-function toEntry({ path, size, mtimeMs }: FetchFile): SyncEntry {
-  return { ...emptyEntry, path, size: size ?? 0, mtimeMs: mtimeMs ?? 0 };
+function toEntry(file: FetchFile): SyncEntry {
+  return { ...emptyEntry, path: file.path, size: file.size ?? 0, mtimeMs: timeOf(file) ?? 0 };
+}
+
+/**
+ * Stores keep whole seconds, in which content may be replaced by other content of the same size. The fraction of the second in the
+ * file's time therefore says which content it is: it is written with the file, and needs no list that could get lost or out of step.
+ */
+function timeOf({ mtimeMs, etag }: FetchFile): number | undefined {
+  if (mtimeMs === undefined || etag === undefined) return mtimeMs;
+  const microseconds = createHash("sha256").update(etag).digest().readUInt32BE() % 1_000_000;
+  return Math.floor(mtimeMs / 1000) * 1000 + microseconds / 1000;
 }
 
 interface Download {
@@ -93,7 +106,8 @@ async function fetchOne(download: Download, options: FetchOptions): Promise<numb
   } finally {
     await handle.close();
   }
-  if (file.mtimeMs !== undefined) utimesSync(temporary, file.mtimeMs / 1000, file.mtimeMs / 1000);
+  const mtimeMs = timeOf(file);
+  if (mtimeMs !== undefined) utimesSync(temporary, mtimeMs / 1000, mtimeMs / 1000);
   renameSync(temporary, path);
   return bytes;
 }
@@ -150,8 +164,12 @@ interface BodyRead {
 async function readBody(handle: FileHandle, { file, connections }: Download, read: BodyRead): Promise<void> {
   const { from, size, options } = read.range;
   const isWhole = size === undefined || (from === 0 && read.skip === 0 && size === file.size);
-  const wanted = isWhole ? {} : { range: `bytes=${from + read.skip}-${from + (size ?? 0) - 1}` };
-  const response = await connections.get(file.url, { ...wanted, signal: options.signal });
+  const headers = {
+    // The parts of a large file must not come from two versions of it.
+    ...(file.etag === undefined ? {} : { "if-match": `"${file.etag}"` }),
+    ...(isWhole ? {} : { range: `bytes=${from + read.skip}-${from + (size ?? 0) - 1}` }),
+  };
+  const response = await connections.get(file.url, { headers, signal: options.signal });
   if (!isWhole && response.statusCode !== 206) {
     response.destroy();
     throw new HttpRefusal(response.statusCode ?? 0, `${placeOf(new URL(file.url))} (asked for a range)`);

@@ -73,11 +73,11 @@ export class FileTree {
   }
 
   /** Whether the file is there already, by size and modification time. Its mode is set right. */
-  hasFile(entry: SyncEntry): boolean {
+  hasFile(entry: SyncEntry, sameTimeMs = SAME_TIME_MS): boolean {
     const path = this.pathOf(entry);
     const stats = lstatSync(path, { throwIfNoEntry: false });
     if (stats === undefined || !stats.isFile() || stats.size !== entry.size) return false;
-    if (Math.abs(stats.mtimeMs - entry.mtimeMs) >= SAME_TIME_MS) return false;
+    if (Math.abs(stats.mtimeMs - entry.mtimeMs) >= sameTimeMs) return false;
     if ((stats.mode & 0o7777) !== (entry.mode & 0o7777)) chmodSync(path, entry.mode & 0o7777);
     return true;
   }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 
+const HTTP_PRECONDITION_FAILED = 412;
 const MAX_REDIRECTS = 5;
 /** A server that sends nothing for this long is given up. */
 const IDLE_MS = 60_000;
@@ -8,13 +9,23 @@ const IDLE_MS = 60_000;
 /** A refusal that a repetition does not change. */
 export class HttpRefusal extends AgentPeerError {
   constructor(status: number, place: string) {
-    super("FETCH_REFUSED", `${place} answered with HTTP status ${status}.`);
+    const isReplaced = status === HTTP_PRECONDITION_FAILED;
+    super(
+      "FETCH_REFUSED",
+      isReplaced ? `${place} was replaced while it was copied.` : `${place} answered with HTTP status ${status}.`,
+      isReplaced ? { hint: "Repeat the command when nothing writes to it." } : {},
+    );
   }
+}
+
+export interface GetOptions {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
 }
 
 /** Connections that are kept between requests. */
 export interface HttpConnections {
-  get(url: string, options: { readonly range?: string; readonly signal: AbortSignal }): Promise<IncomingMessage>;
+  get(url: string, options: GetOptions): Promise<IncomingMessage>;
   close(): void;
 }
 
@@ -24,10 +35,8 @@ export async function openConnections(): Promise<HttpConnections> {
   const settings = { keepAlive: true, maxSockets: 64 };
   const plain = new http.Agent(settings);
   const secure = new https.Agent(settings);
-  const once = (url: URL, options: { readonly range?: string; readonly signal: AbortSignal }) =>
+  const once = (url: URL, wish: GetOptions) =>
     new Promise<IncomingMessage>((resolve, reject) => {
-      const headers = options.range === undefined ? {} : { range: options.range };
-      const wish = { headers, signal: options.signal };
       const request =
         url.protocol === "https:"
           ? https.get(url, { ...wish, agent: secure }, resolve)

@@ -27,7 +27,16 @@ export interface CopySummary {
  * Brings a bucket's content, or one object, to every node. The nodes get URLs that read just these objects for a while, and no
  * credentials. May be repeated.
  */
-export async function copyBucket(
+export function copyBucket(
+  mount: BucketMount,
+  region: string,
+  target: CopyTarget,
+  context: OperationContext,
+): Promise<CopySummary> {
+  return repeatedOnce(() => copyObjects(mount, region, target, context));
+}
+
+async function copyObjects(
   mount: BucketMount,
   region: string,
   target: CopyTarget,
@@ -44,12 +53,9 @@ export async function copyBucket(
   for (let start = 0; start === 0 || start < wanted.length; start += BATCH) {
     const batch = wanted.slice(start, start + BATCH);
     const keys = batch.map((object) => object.key);
-    const fetchBatch = async (): Promise<void> => {
-      const urls = await store.signReads(place, keys, { expiresSeconds: EXPIRES_SECONDS, context: as });
-      const files = batch.map((object, index) => toFetchFile(object, urls[index] ?? "", mount));
-      await fetchOnNodes({ dest: mount.dest, files }, target, context);
-    };
-    await repeatedOnce(fetchBatch);
+    const urls = await store.signReads(place, keys, { expiresSeconds: EXPIRES_SECONDS, context: as });
+    const files = batch.map((object, index) => toFetchFile(object, urls[index] ?? "", mount));
+    await fetchOnNodes({ dest: mount.dest, files }, target, context);
     summary.files += batch.length;
     summary.bytes += batch.reduce((sum, object) => sum + object.size, 0);
     context.log.spin(spinner(`Syncing ${mount.uri}: ${summary.files}/${wanted.length} files`));
@@ -72,13 +78,13 @@ async function fetchOnNodes(
   await agent.call("fetch", { key: context.requestId, ...what }, { signal: context.signal });
 }
 
-/** Credentials may have been renewed, or the object replaced, since the URLs were made. */
-async function repeatedOnce(work: () => Promise<void>): Promise<void> {
+/** Credentials may have been renewed, or an object replaced, since the URLs were made. What has arrived is not sent again. */
+async function repeatedOnce<T>(work: () => Promise<T>): Promise<T> {
   try {
-    await work();
+    return await work();
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
-    await work();
+    return work();
   }
 }
 
@@ -96,5 +102,6 @@ function pathBelow(key: string, mount: BucketMount): string {
 }
 
 function toFetchFile(object: StoredObject, url: string, mount: BucketMount): FetchFile {
-  return { path: pathBelow(object.key, mount), url, size: object.size, mtimeMs: object.modifiedMs };
+  const { size, modifiedMs: mtimeMs, etag } = object;
+  return { path: pathBelow(object.key, mount), url, size, mtimeMs, ...(etag === "" ? {} : { etag }) };
 }

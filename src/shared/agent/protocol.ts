@@ -261,6 +261,8 @@ export interface FetchFile {
   readonly size?: number;
   /** What the file's time becomes; with the size it tells whether the file is there already. */
   readonly mtimeMs?: number;
+  /** The store's name of this very content, without quotes. Given, only this content is taken, and only it counts as there already. */
+  readonly etag?: string;
 }
 export interface FetchParams {
   readonly key: string;

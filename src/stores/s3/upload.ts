@@ -16,6 +16,8 @@ const SINGLE_BYTES = 8 * MIB;
 const PARALLEL_LARGE = 8;
 /** S3 takes at most this many parts of an object. */
 const MAX_PARTS = 10_000;
+/** A machine whose clock is off by more is refused by S3. */
+const MAX_SKEW_MS = 15 * 60_000;
 
 export interface UploadJob {
   readonly client: S3Client;
@@ -26,8 +28,8 @@ export interface UploadJob {
 }
 
 /**
- * Sends what the place lacks. A file counts as there when size and content hash agree, or when size agrees and the object is not
- * older than the file. Large files are sent in parts, one file at a time, so that memory stays flat.
+ * Sends what the place lacks. A file counts as there when size and content hash agree, or when size agrees and the object is
+ * clearly newer than the file. Large files are sent in parts, one file at a time, so that memory stays flat.
  */
 export async function uploadFiles(job: UploadJob): Promise<UploadProgress> {
   const there = await readExisting(job);
@@ -72,15 +74,30 @@ async function readExisting(job: UploadJob): Promise<ReadonlyMap<string, StoredO
 
 async function isSame(file: UploadFile, object: StoredObject): Promise<boolean> {
   if (file.size !== object.size) return false;
-  // The store keeps whole seconds: what was written within the object's own second may have changed after it.
-  if (Math.floor(file.mtimeMs / 1000) < Math.floor(object.modifiedMs / 1000)) return true;
-  return /^[0-9a-f]{32}$/u.test(object.etag) && (await md5Of(file.path)) === object.etag;
+  // Our clock and the store's differ: a file that is written after its object may seem a little older.
+  if (file.mtimeMs + MAX_SKEW_MS < object.modifiedMs) return true;
+  return (await etagOf(file)) === object.etag;
 }
 
-async function md5Of(path: string): Promise<string> {
+/** What the store names the content if it was sent as we send it; stores with keys of their own name it otherwise. */
+async function etagOf({ path, size }: UploadFile): Promise<string> {
+  if (size <= SINGLE_BYTES) return (await md5Of(path, 0, size)).toString("hex");
+  const partBytes = partBytesOf(size);
+  const whole = createHash("md5");
+  for (let from = 0; from < size; from += partBytes) whole.update(await md5Of(path, from, partBytes));
+  return `${whole.digest("hex")}-${Math.ceil(size / partBytes)}`;
+}
+
+async function md5Of(path: string, from: number, bytes: number): Promise<Buffer> {
   const hash = createHash("md5");
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest("hex");
+  if (bytes === 0) return hash.digest();
+  for await (const chunk of createReadStream(path, { start: from, end: from + bytes - 1 }))
+    hash.update(chunk as Buffer);
+  return hash.digest();
+}
+
+function partBytesOf(size: number): number {
+  return Math.max(SINGLE_BYTES, Math.ceil(size / MAX_PARTS));
 }
 
 async function putWhole({ client, place, signal }: UploadJob, file: UploadFile, key: string): Promise<void> {
@@ -115,7 +132,7 @@ async function putParts(
   target: { readonly Bucket: string; readonly Key: string; readonly UploadId: string | undefined },
 ): Promise<void> {
   const { CompleteMultipartUploadCommand, UploadPartCommand } = await import("@aws-sdk/client-s3");
-  const partBytes = Math.max(SINGLE_BYTES, Math.ceil(file.size / MAX_PARTS));
+  const partBytes = partBytesOf(file.size);
   const numbers = Array.from({ length: Math.ceil(file.size / partBytes) }, (_, index) => index + 1);
   const parts: CompletedPart[] = [];
   const handle = await open(file.path);
