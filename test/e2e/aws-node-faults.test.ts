@@ -77,6 +77,28 @@ describe.skipIf(findMoto() === undefined)("nodes on EC2 on a bad day", () => {
     expect(proxy.counts()["ec2:RunInstances"]).toBe(1);
   });
 
+  it("looks again when EC2 says that what it remembers of a region is gone", async () => {
+    const { context } = contextWith();
+    await nodes.run(clusterSpec("one", 1), "t1", context);
+    proxy.calls.length = 0;
+    const gone = { kind: "refuse", status: 400, code: "InvalidGroup.NotFound", message: "It does not exist." } as const;
+    proxy.faultOf = first("ec2:RunInstances", 1, gone);
+    await nodes.run(clusterSpec("two", 1), "t2", context);
+    expect(alive()).toBe(2);
+    expect(proxy.counts()).toMatchObject({
+      "ec2:RunInstances": 2,
+      "ec2:DescribeImages": 1,
+      "ec2:DescribeSubnets": 1,
+      "ec2:DescribeSecurityGroups": 1,
+    });
+    proxy.faultOf = first("ec2:RunInstances", 9, gone);
+    await expect(nodes.run(clusterSpec("three", 1), "t3", context)).rejects.toMatchObject({
+      code: "REGION_UNUSABLE",
+      isClean: true,
+    });
+    expect(proxy.counts()["ec2:RunInstances"]).toBe(4);
+  });
+
   it("asks again until EC2 knows the role that was just made", async () => {
     proxy.world.rules.profileMs = 700;
     const { context, lines } = contextWith();

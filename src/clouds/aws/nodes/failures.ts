@@ -86,7 +86,7 @@ const TRANSIENT = new Set([
 
 /** Things of one region: another region has its own. */
 const OF_REGION =
-  /^(?:InvalidAMIID|InvalidSubnet|InvalidSubnetID|InvalidVpc|InvalidVpcID|InvalidGroup|InvalidCapacityReservation)\b/u;
+  /^(?:InvalidAMIID|InvalidSubnet|InvalidSubnetID|InvalidVpc|InvalidVpcID|InvalidGroup|InvalidGroupId|InvalidCapacityReservationId)\b/u;
 
 /** Sorts an error of an EC2 call; undefined for what is none, such as an abort or an error of ours. */
 export function classify(error: unknown): FailureClass | undefined {

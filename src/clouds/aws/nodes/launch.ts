@@ -1,4 +1,5 @@
 import type { CloudContext, ClusterSpec } from "../../../core/ports/cloud.ts";
+import { RegionUnusableError } from "../../../shared/errors.ts";
 import { divideOverReservations, efaInterfaces } from "./capacity.ts";
 import { createNodes, type UntaggedVolumes } from "./create.ts";
 import { diskTierOf } from "./disk.ts";
@@ -43,11 +44,16 @@ export async function launch(region: OpenRegion, request: Launch, tools: LaunchT
   try {
     await create(region, { ...request, settings }, tools);
   } catch (error) {
+    if (!isRefusalOfRegion(error)) throw error;
     // A network, group or image that is kept in memory may be gone: look once more.
-    if (classify(error) !== "region") throw error;
     tools.places.forget(region);
     await create(region, { ...request, settings }, tools);
   }
+}
+
+/** What EC2 itself said of the region, not what was concluded from a look, and nothing was created. */
+function isRefusalOfRegion(error: unknown): boolean {
+  return error instanceof RegionUnusableError && error.isClean && classify(error.cause) === "region";
 }
 
 interface Create extends Launch {
