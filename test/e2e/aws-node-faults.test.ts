@@ -99,6 +99,42 @@ describe.skipIf(findMoto() === undefined)("nodes on EC2 on a bad day", () => {
     expect(proxy.counts()["ec2:RunInstances"]).toBe(4);
   });
 
+  describe("with capacity that is paid for", () => {
+    const { context } = contextWith({ specific_reservations: ["cr-1"] });
+    const refusal = { kind: "refuse", status: 400, code: "VcpuLimitExceeded", message: "No." } as const;
+
+    beforeEach(() => {
+      proxy.world.rules.reservations = [{ id: "cr-1", type: "m6i.large", zone: "us-east-1a", free: 2 }];
+    });
+
+    it("marks one head, whichever call makes it", async () => {
+      await nodes.run(clusterSpec("mine", 4), "token", context);
+      const runs = proxy.calls.filter((call) => call.action === "ec2:RunInstances");
+      const reservation = "CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId";
+      expect(runs.map(({ params }) => [params.get("MinCount"), params.get(reservation)])).toEqual([
+        ["2", "cr-1"],
+        ["2", null],
+      ]);
+      expect(proxy.counts()["ec2:CreateTags"]).toBe(1);
+    });
+
+    it.each([
+      ["the zone is full", NoCapacityError],
+      ["the quota is used up", QuotaExceededError],
+    ] as const)("leaves to the caller what came up before %s", async (why, kind) => {
+      if (why === "the zone is full") proxy.world.rules.capacity = { "us-east-1a": 2 };
+      else {
+        proxy.faultOf = (call) =>
+          call.action === "ec2:RunInstances" && proxy.world.ledger.size > 0 ? refusal : undefined;
+      }
+      const error = await nodes.run(clusterSpec("mine", 3), "token", context).catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(kind);
+      expect(error).toMatchObject({ isClean: false });
+      expect(proxy.counts()["ec2:RunInstances"]).toBe(2);
+      expect(alive()).toBe(2);
+    });
+  });
+
   it("asks again until EC2 knows the role that was just made", async () => {
     proxy.world.rules.profileMs = 700;
     const { context, lines } = contextWith();

@@ -14,6 +14,15 @@ export interface WorldRules {
   capacity: Record<string, number>;
   /** Codes that RunInstances answers in a zone, or everywhere (`*`). */
   refusals: Record<string, { readonly code: string; readonly message: string; readonly status: number }>;
+  reservations: readonly Reservation[];
+}
+
+/** Capacity that the account has paid for. */
+export interface Reservation {
+  readonly id: string;
+  readonly type: string;
+  readonly zone: string;
+  readonly free: number;
 }
 
 export interface LedgerEntry {
@@ -48,6 +57,7 @@ export class Ec2World {
     profileMs: 0,
     capacity: {},
     refusals: {},
+    reservations: [],
   };
   readonly ledger = new Map<string, LedgerEntry>();
   /** Why instances stopped or ended, by id, where it was not by a call. */
@@ -139,6 +149,16 @@ export class Ec2World {
       default:
         return answer;
     }
+  }
+
+  /** What DescribeCapacityReservations answers, of which moto knows nothing. */
+  reservations(): string {
+    const items = this.rules.reservations.map(
+      ({ id, type, zone, free }) =>
+        `<item><capacityReservationId>${id}</capacityReservationId><instanceType>${type}</instanceType><availabilityZone>${zone}</availabilityZone><availableInstanceCount>${free}</availableInstanceCount><state>active</state></item>`,
+    );
+    const set = `<capacityReservationSet>${items.join("")}</capacityReservationSet>`;
+    return `<DescribeCapacityReservationsResponse>${set}</DescribeCapacityReservationsResponse>`;
   }
 
   zoneOf(params: URLSearchParams): string {

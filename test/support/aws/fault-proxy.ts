@@ -129,10 +129,7 @@ export class FaultProxy {
       const before = this.world.replay(params);
       if (before !== undefined) return typeof before === "string" ? { status: 200, type, text: before } : before;
     }
-    // moto has none of these at all.
-    if (action === "DescribeCapacityReservations") {
-      return { status: 200, type, text: `<${action}Response><capacityReservationSet/></${action}Response>` };
-    }
+    if (action === "DescribeCapacityReservations") return { status: 200, type, text: this.world.reservations() };
     const refusal = this.world.refuse(action, params);
     if (refusal !== undefined) return refusal;
     const answer = await this.#forward(message, body);

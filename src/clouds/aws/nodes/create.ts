@@ -31,17 +31,23 @@ export type UntaggedVolumes = Set<string>;
 export async function createNodes(region: Region, wish: CreateWish, untagged: UntaggedVolumes): Promise<void> {
   const refusals: string[] = [];
   for (const subnet of wish.subnets) {
+    let isClean = true;
     try {
       const groupId = await wish.groupIn(subnet);
-      for (const batch of wish.batches) await createBatch(region, wish, { subnet, groupId, batch }, untagged);
+      for (const batch of wish.batches) {
+        const created = await createBatch(region, wish, { subnet, groupId, batch }, untagged);
+        isClean = false;
+        await markHead(region, wish, batch, created);
+      }
       return;
     } catch (error) {
-      if (classify(error) !== "capacity")
-        throw toCoreError(error, { region: region.name, what: describe(wish, subnet) });
+      // Nodes of an earlier batch would be made once more in another subnet: the caller takes them back first.
+      if (!isClean || classify(error) !== "capacity")
+        throw toCoreError(error, { region: region.name, what: describe(wish, subnet), isClean });
       refusals.push(`${subnet.zone}: ${codeOf(error)}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  throw new NoCapacityError(refusals.join("\n"), { isClean: wish.batches.length === 1 });
+  throw new NoCapacityError(refusals.join("\n"), { isClean: true });
 }
 
 function describe({ form, batches }: CreateWish, subnet: NodeSubnet): string {
@@ -60,10 +66,10 @@ async function createBatch(
   wish: CreateWish,
   { subnet, groupId, batch }: BatchPlace,
   untagged: UntaggedVolumes,
-): Promise<void> {
+): Promise<readonly Ec2Instance[]> {
   const place = { subnet, groupId, tagsVolumes: wish.enforcesVolumeTags || !untagged.has(region.account) };
   try {
-    await markHead(region, wish, await send(region, wish, batch, place));
+    return await send(region, wish, batch, place);
   } catch (error) {
     if (!isVolumeTagRefusal(error)) throw error;
     if (wish.enforcesVolumeTags) throw volumeTagsRequired(region, error);
@@ -71,7 +77,7 @@ async function createBatch(
     region.say(
       `Volumes will not be tagged in ${region.name}: the credentials in use are not allowed to tag EBS volumes. Grant ec2:CreateTags on "arn:aws:ec2:*:${region.account}:volume/*" to tag them. Instances are still tagged and the cluster is unaffected.`,
     );
-    await markHead(region, wish, await send(region, wish, batch, { ...place, tagsVolumes: false }));
+    return send(region, wish, batch, { ...place, tagsVolumes: false });
   }
 }
 
@@ -116,14 +122,16 @@ function volumeTagsRequired(region: Region, error: AwsDeniedError): CloudAccessE
 }
 
 /** Our own nodes are told apart by the index in their tags; SkyPilot's own releases look for these. */
-async function markHead(region: Region, wish: CreateWish, created: readonly Ec2Instance[]): Promise<void> {
-  const { nameOnCloud } = wish.form.tags;
-  if (created.length < 2) return;
-  const batch = wish.batches.find(({ indices }) => indices.includes(0));
-  const at = batch?.indices.indexOf(0);
-  const head = created.find((instance) => instance.AmiLaunchIndex === at);
-  if (head?.InstanceId === undefined || batch?.indices.length !== created.length) return;
-  const input = { Resources: [head.InstanceId], Tags: toTags(headTags(nameOnCloud)) };
+async function markHead(
+  region: Region,
+  wish: CreateWish,
+  { indices }: NodeBatch,
+  created: readonly Ec2Instance[],
+): Promise<void> {
+  if (indices.length < 2 || !indices.includes(0)) return;
+  const head = created.find((instance) => instance.AmiLaunchIndex === indices.indexOf(0));
+  if (head?.InstanceId === undefined) return;
+  const input = { Resources: [head.InstanceId], Tags: toTags(headTags(wish.form.tags.nameOnCloud)) };
   await withEc2(region, (ec2, http) => ec2.send(new CreateTagsCommand(input), http)).catch((error: unknown) => {
     // A new instance may be unknown to the next call for a moment; the index is in its tags already.
     if (!codeOf(error).startsWith("InvalidInstanceID.")) throw error;

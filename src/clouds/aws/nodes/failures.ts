@@ -118,13 +118,15 @@ export interface FailureOf {
   readonly region: string;
   /** What was asked for, e.g. `2x m6i.large in us-east-1a`. */
   readonly what: string;
+  /** False when an earlier call of the same launch has created nodes; true when absent. */
+  readonly isClean?: boolean;
 }
 
 const QUOTA_LINK = "https://docs.skypilot.co/en/latest/cloud-setup/quota.html";
 
 /**
- * An error of a launch as the core understands it; any other error is given back as it is. `isClean` errors mean that EC2 created
- * nothing.
+ * An error of a launch as the core understands it; any other error is given back as it is. A refusal means that EC2 created nothing
+ * by this call.
  */
 export function toCoreError(error: unknown, of: FailureOf): unknown {
   const kind = classify(error);
@@ -140,13 +142,14 @@ export function toCoreError(error: unknown, of: FailureOf): unknown {
   }
   const { name, message } = failureOf(error) ?? { name: "UnknownError", message: String(error) };
   const text = `${of.what}: ${name}: ${message}`;
+  const { isClean = true } = of;
   switch (kind) {
     case "capacity":
-      return new NoCapacityError(text, { cause: error, isClean: true });
+      return new NoCapacityError(text, { cause: error, isClean });
     case "quota":
-      return new QuotaExceededError(text, { cause: error, isClean: true, hint: quotaHint(name, of.region) });
+      return new QuotaExceededError(text, { cause: error, isClean, hint: quotaHint(name, of.region) });
     case "region":
-      return new RegionUnusableError(text, { cause: error, isClean: true });
+      return new RegionUnusableError(text, { cause: error, isClean });
     case "account":
       return new CloudAccessError(text, { cause: error, hint: accountHint(name) });
     case "transient":
