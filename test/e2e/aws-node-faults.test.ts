@@ -1,3 +1,9 @@
+import {
+  CreateSecurityGroupCommand,
+  CreateVpcCommand,
+  DescribeSecurityGroupsCommand,
+  type SecurityGroup,
+} from "@aws-sdk/client-ec2";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { AwsNodes } from "../../src/clouds/aws/nodes/nodes.ts";
 import { CloudAccessError, NoCapacityError, QuotaExceededError } from "../../src/shared/errors.ts";
@@ -97,6 +103,48 @@ describe.skipIf(findMoto() === undefined)("nodes on EC2 on a bad day", () => {
       isClean: true,
     });
     expect(proxy.counts()["ec2:RunInstances"]).toBe(4);
+  });
+
+  describe("a cluster with a group of its own", () => {
+    const { context } = contextWith();
+    const spec = clusterSpec("mine", 1, { ports: ["8080"] });
+
+    async function ownGroups(): Promise<readonly SecurityGroup[]> {
+      const Filters = [{ Name: "group-name", Values: ["sky-sg-mine-0a1b2c3d"] }];
+      return (await moto.ec2().send(new DescribeSecurityGroupsCommand({ Filters }))).SecurityGroups ?? [];
+    }
+
+    it("gets a new one when it comes back", async () => {
+      await nodes.run(spec, "t1", context);
+      await nodes.terminate(refOf(spec), context);
+      expect(await ownGroups()).toEqual([]);
+      proxy.calls.length = 0;
+      await nodes.run(spec, "t2", context);
+      expect(await ownGroups()).toHaveLength(1);
+      expect(proxy.counts()).toMatchObject({ "ec2:CreateSecurityGroup": 1, "ec2:RunInstances": 1 });
+    });
+
+    it("leaves none in another VPC, and goes although its nodes cannot be moved out of it", async () => {
+      await nodes.run(clusterSpec("other", 1), "t0", context);
+      await nodes.run(spec, "t1", context);
+      const { Vpc } = await moto.ec2().send(new CreateVpcCommand({ CidrBlock: "10.9.0.0/16" }));
+      const more = { GroupName: "sky-sg-mine-0a1b2c3d", Description: "tried before", VpcId: Vpc?.VpcId };
+      await moto.ec2().send(new CreateSecurityGroupCommand(more));
+      const busy = { kind: "refuse", status: 400, code: "IncorrectInstanceState", message: "It goes." } as const;
+      proxy.faultOf = first("ec2:ModifyInstanceAttribute", 1, busy);
+      await nodes.terminate(refOf(spec), context);
+      expect(await ownGroups()).toEqual([]);
+      expect(alive()).toBe(1);
+    });
+
+    it("is not taken down in part when its group cannot be looked for", async () => {
+      await nodes.run(spec, "t1", context);
+      const broken = { kind: "refuse", status: 400, code: "InvalidParameterValue", message: "No." } as const;
+      proxy.faultOf = first("ec2:DescribeSecurityGroups", 1, broken);
+      await expect(nodes.terminate(refOf(spec), context)).rejects.toThrow("InvalidParameterValue");
+      await nodes.terminate(refOf(spec), context);
+      expect(await ownGroups()).toEqual([]);
+    });
   });
 
   describe("with capacity that is paid for", () => {

@@ -2,6 +2,7 @@ import { hostname, userInfo } from "node:os";
 import type { Instance as Ec2Instance, SecurityGroup } from "@aws-sdk/client-ec2";
 import type { Cloud, CloudContext, ClusterRef, ClusterSpec, InstanceId } from "../../../core/ports/cloud.ts";
 import type { Clock } from "../../../shared/clock.ts";
+import { AwsDeniedError } from "../policy/denied-error.ts";
 import { toCoreError } from "./failures.ts";
 import { chooseGroup, defaultGroupName, ownGroupName, rulesFor, type Machine } from "./group-choice.ts";
 import { findEndReasons, findInstances, toNodes } from "./inventory.ts";
@@ -12,7 +13,7 @@ import type { RuntimeSource } from "../../../runners/runtime/source.ts";
 import { reachNode } from "./reach.ts";
 import type { FetchText } from "./own-address.ts";
 import { Places } from "./places.ts";
-import { changePowerOff, moveTo, NO_STOP_FOR_SPOT, stopNodes, terminateNodes, terminateWithGroup } from "./power.ts";
+import { changePowerOff, moveTo, NO_STOP_FOR_SPOT, stopNodes, terminateNodes, terminateWithGroups } from "./power.ts";
 import type { AwsAuth } from "../auth/auth-session.ts";
 import { Queries } from "./queries.ts";
 import { RegionOpener, type OpenRegion } from "./open-region.ts";
@@ -78,7 +79,7 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
     },
     terminate: async (cluster, context, only) => {
       const region = await open(cluster, context);
-      await named(region, `terminating ${cluster.nameOnCloud}`, () => terminate(region, cluster, { only, machine }));
+      await named(region, `terminating ${cluster.nameOnCloud}`, () => terminate(region, cluster, { only, tools }));
     },
     runner: (instance, cluster, context) => Promise.resolve(reachNode({ instance, cluster, context }, options)),
     whyNoStop: (offer) => (offer.useSpot ? NO_STOP_FOR_SPOT : undefined),
@@ -130,23 +131,27 @@ function pick(nodes: readonly Ec2Instance[], only: readonly InstanceId[] | undef
 async function terminate(
   region: OpenRegion,
   cluster: ClusterRef,
-  options: { readonly only: readonly InstanceId[] | undefined; readonly machine: Machine },
+  { only, tools }: { readonly only: readonly InstanceId[] | undefined; readonly tools: LaunchTools },
 ): Promise<void> {
   const names = [cluster.nameOnCloud];
-  if (options.only !== undefined) {
-    await terminateNodes(region, pick(await findInstances(region, names), options.only));
+  if (only !== undefined) {
+    await terminateNodes(region, pick(await findInstances(region, names), only));
     return;
   }
-  const own = ownGroupName(cluster.nameOnCloud);
-  const fallback = defaultGroupName(options.machine);
+  const ownName = ownGroupName(cluster.nameOnCloud);
+  const fallbackName = defaultGroupName(tools.machine);
   const [nodes, groups] = await Promise.all([
     findInstances(region, names),
-    // A cluster must go down even where groups may not be looked at.
-    findGroups(region, [own, fallback]).catch((): readonly SecurityGroup[] => []),
+    findGroups(region, [ownName, fallbackName]).catch((error: unknown): readonly SecurityGroup[] => {
+      // A cluster must go down even where groups may not be looked at.
+      if (error instanceof AwsDeniedError) return [];
+      throw error;
+    }),
   ]);
-  const ownGroup = groups.find((group) => group.GroupName === own);
-  const fallbackGroup = groups.find((group) => group.GroupName === fallback && group.VpcId === ownGroup?.VpcId);
-  await terminateWithGroup(region, nodes, { own: ownGroup, fallback: fallbackGroup });
+  const own = groups.filter((group) => group.GroupName === ownName);
+  const fallbacks = groups.filter((group) => group.GroupName === fallbackName);
+  if (own.length > 0) tools.places.forgetGroups(region);
+  await terminateWithGroups(region, nodes, { own, fallbacks });
 }
 
 interface OpenPorts {

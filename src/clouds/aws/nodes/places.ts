@@ -73,7 +73,13 @@ export class Places {
 
   /** What was believed of the region turned out wrong. */
   forget(region: Region): void {
-    for (const kept of [this.#networks, this.#seenGroups, this.#groups, this.#images]) kept.forgetAll(prefixOf(region));
+    for (const kept of [this.#networks, this.#images]) kept.forgetAll(prefixOf(region));
+    this.forgetGroups(region);
+  }
+
+  /** One of them is about to be deleted. */
+  forgetGroups(region: Region): void {
+    for (const kept of [this.#seenGroups, this.#groups]) kept.forgetAll(prefixOf(region));
   }
 
   async #look<T>(kept: Kept<T>, key: string, region: Region, look: (shared: Region) => Promise<T>): Promise<T> {

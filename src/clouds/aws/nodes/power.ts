@@ -110,24 +110,35 @@ async function changeAll(ids: readonly string[], change: (ids: string[]) => Prom
 }
 
 /**
- * Terminates a cluster and deletes the security group that was made for it alone. Instances are moved to `fallback` first where that
- * is allowed: then the group is free at once, else it is when they are gone.
+ * Terminates a cluster and deletes the security groups that were made for it alone, one in each VPC that it was tried in. Instances
+ * are moved to the `fallback` of their VPC first where that is allowed: then the group is free at once, else it is when they are gone.
  */
-export async function terminateWithGroup(
+export async function terminateWithGroups(
   region: Region,
   nodes: readonly Ec2Instance[],
-  groups: { readonly own: SecurityGroup | undefined; readonly fallback: SecurityGroup | undefined },
+  groups: { readonly own: readonly SecurityGroup[]; readonly fallbacks: readonly SecurityGroup[] },
 ): Promise<void> {
-  const { own, fallback } = groups;
-  if (own?.GroupId === undefined) return terminateNodes(region, nodes);
-  const { GroupId: id, GroupName: name = id } = own;
-  const inGroup = nodes.filter((node) => (node.SecurityGroups ?? []).some((group) => group.GroupId === id));
-  if (fallback?.GroupId !== undefined && fallback.VpcId === own.VpcId) {
-    await moveTo(region, inGroup, fallback.GroupId).catch((error: unknown) => {
-      if (!(error instanceof AwsDeniedError) && !codeOf(error).startsWith("Invalid")) throw error;
-    });
-  }
+  await Promise.all(groups.own.map((group) => leave(region, nodes, { group, fallbacks: groups.fallbacks })));
   await terminateNodes(region, nodes);
+  await Promise.all(groups.own.map((group) => deleteOwn(region, group)));
+}
+
+async function leave(
+  region: Region,
+  nodes: readonly Ec2Instance[],
+  { group, fallbacks }: { readonly group: SecurityGroup; readonly fallbacks: readonly SecurityGroup[] },
+): Promise<void> {
+  const inGroup = nodes.filter((node) => (node.SecurityGroups ?? []).some((each) => each.GroupId === group.GroupId));
+  const fallback = fallbacks.find((each) => each.VpcId === group.VpcId);
+  if (fallback?.GroupId === undefined) return;
+  await moveTo(region, inGroup, fallback.GroupId).catch((error: unknown) => {
+    // It only saves time: whatever AWS says against it, the nodes have to go.
+    if (!(error instanceof AwsDeniedError) && codeOf(error) === "") throw error;
+  });
+}
+
+async function deleteOwn(region: Region, { GroupId: id, GroupName: name = id }: SecurityGroup): Promise<void> {
+  if (id === undefined || name === undefined) return;
   await deleteGroup(region, { id, name }, GROUP_IN_USE_MS).catch((error: unknown) => {
     if (!(error instanceof AwsDeniedError)) throw error;
     region.say(`Security group ${name} is left: the credentials in use may not delete it (ec2:DeleteSecurityGroup).`);
