@@ -1,10 +1,7 @@
-import { userInfo } from "node:os";
-import { join } from "node:path";
 import type { Catalogs } from "../../catalog/catalogs.ts";
 import type { Cloud, CloudContext, CredentialSummary, OfferSet } from "../../core/ports/cloud.ts";
 import { systemClock, type Clock } from "../../shared/clock.ts";
-import { SshConnections } from "../../runners/ssh/connections.ts";
-import { RuntimeSource } from "../../runners/runtime/source.ts";
+import { createSshTools } from "../../runners/ssh/tools.ts";
 import { AwsAuth } from "./auth/auth-session.ts";
 import { stableIdentity } from "./auth/identity.ts";
 import { isObject } from "./auth/json.ts";
@@ -58,7 +55,7 @@ export function createAwsCloud(options: {
       const set = inProxiedRegions(awsOffers(request, catalog), context);
       return Promise.resolve(withExtras(set, request, context.config));
     },
-    ...createAwsNodes({ auth, clock, fetchText: textFetcher(auth), ...reachTools(options, clock) }),
+    ...createAwsNodes({ auth, clock, fetchText: textFetcher(auth), ...createSshTools(options) }),
     refreshCatalog: awsCatalogRefresher(auth, options.catalogs),
     commands: {
       login: loginCommand(auth),
@@ -79,23 +76,6 @@ function inProxiedRegions(set: OfferSet, context: CloudContext): OfferSet {
   const named = Object.keys(byRegion).join(", ");
   const reason = `aws.ssh_proxy_command leads to none of its regions (it names ${named})`;
   return { ...set, offers, rejected: [...set.rejected, { what: set.offers[0]?.instanceType ?? "", reason }] };
-}
-
-const NPM_REGISTRY = "https://registry.npmjs.org/";
-
-/** What nodes are reached with. The path of a socket must be short. */
-function reachTools(
-  { home, env }: { readonly home: string; readonly env: Readonly<Record<string, string | undefined>> },
-  clock: Clock,
-): { readonly connections: SshConnections; readonly runtimes: RuntimeSource } {
-  const controlDir = `/tmp/sky-ssh-${userInfo().uid}`;
-  return {
-    connections: new SshConnections({ controlDir, env, clock, random: Math.random }),
-    runtimes: new RuntimeSource({
-      cacheDir: join(home, ".sky", "ts", "runtimes"),
-      registry: env["npm_config_registry"] ?? NPM_REGISTRY,
-    }),
-  };
 }
 
 const FETCH_MS = 5_000;
