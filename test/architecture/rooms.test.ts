@@ -35,6 +35,15 @@ describe("the sources", () => {
     expect(heavy).toEqual([]);
   });
 
+  it("keep the SDKs of providers out of what listing clouds and stores loads", () => {
+    const entries = sources
+      .map((file) => file.path)
+      .filter((path) => /^(?:clouds|stores)\/\w+\/(?:index|store)\.ts$/u.test(path));
+    expect(entries).toContain("clouds/aws/index.ts");
+    const reached = entries.flatMap((entry) => [...loadClosure(sources, entry, ["static"])]);
+    expect(reached.flatMap(([target, path]) => (target.startsWith("@aws-sdk/") ? [path] : []))).toEqual([]);
+  });
+
   it("agree with .oxlintrc.json, which `npm run lint:config` writes", () => {
     expect(readRepoFile(".oxlintrc.json")).toBe(`${JSON.stringify(lintConfig(), null, 2)}\n`);
   });

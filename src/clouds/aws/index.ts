@@ -12,8 +12,9 @@ import { checkAws } from "./check.ts";
 import { awsConfig, type OpenSession } from "./command-args.ts";
 import { AwsAuthError } from "./errors.ts";
 import { withExtras } from "./extras.ts";
-import { createAwsNodes } from "./nodes/nodes.ts";
+import { lazyNodes } from "./nodes/lazy.ts";
 import type { FetchText } from "./nodes/own-address.ts";
+import { CONSISTENCY_MS, whyNoStop } from "./nodes/traits.ts";
 import { awsOffers } from "./offers.ts";
 import { policyCommand } from "./policy/command.ts";
 import { permissionsCommand } from "./preflight/command.ts";
@@ -55,7 +56,9 @@ export function createAwsCloud(options: {
       const set = inProxiedRegions(awsOffers(request, catalog), context);
       return Promise.resolve(withExtras(set, request, context.config));
     },
-    ...createAwsNodes({ auth, clock, fetchText: textFetcher(auth), ...createSshTools(options) }),
+    consistencyMs: CONSISTENCY_MS,
+    whyNoStop,
+    ...lazyNodes({ auth, clock, fetchText: textFetcher(auth), ...createSshTools(options) }),
     refreshCatalog: awsCatalogRefresher(auth, options.catalogs),
     commands: {
       login: loginCommand(auth),

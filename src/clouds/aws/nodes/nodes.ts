@@ -13,7 +13,7 @@ import type { RuntimeSource } from "../../../runners/runtime/source.ts";
 import { reachNode } from "./reach.ts";
 import type { FetchText } from "./own-address.ts";
 import { Places } from "./places.ts";
-import { changePowerOff, moveTo, NO_STOP_FOR_SPOT, stopNodes, terminateNodes, terminateWithGroups } from "./power.ts";
+import { changePowerOff, moveTo, stopNodes, terminateNodes, terminateWithGroups } from "./power.ts";
 import type { AwsAuth } from "../auth/auth-session.ts";
 import { Queries } from "./queries.ts";
 import { RegionOpener, type OpenRegion } from "./open-region.ts";
@@ -36,19 +36,14 @@ type NodeMethods =
   | "query"
   | "terminate"
   | "stop"
-  | "whyNoStop"
   | "setPowerOff"
   | "explainLoss"
   | "findClusters"
   | "openPorts"
-  | "runner"
-  | "consistencyMs";
+  | "runner";
 
 /** The part of the cloud's port that has to do with nodes. */
 export type AwsNodes = Required<Pick<Cloud, NodeMethods>>;
-
-/** EC2 shows a new instance everywhere after this time, seldom later. */
-const CONSISTENCY_MS = 10_000;
 
 export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
   const { auth, clock, random = Math.random } = options;
@@ -60,7 +55,6 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
   const open = (cluster: ClusterRef, context: CloudContext): Promise<OpenRegion> =>
     opener.open(cluster.region, context);
   return {
-    consistencyMs: CONSISTENCY_MS,
     run: async (spec, token, context) => {
       const region = await opener.open(spec.offer.region, context);
       await named(region, describeSpec(spec), () => launch(region, { spec, token, context }, tools));
@@ -82,7 +76,6 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
       await named(region, `terminating ${cluster.nameOnCloud}`, () => terminate(region, cluster, { only, tools }));
     },
     runner: (instance, cluster, context) => Promise.resolve(reachNode({ instance, cluster, context }, options)),
-    whyNoStop: (offer) => (offer.useSpot ? NO_STOP_FOR_SPOT : undefined),
     setPowerOff: async (cluster, onPowerOff, context) => {
       const region = await open(cluster, context);
       await named(region, `changing what happens when ${cluster.nameOnCloud} powers off`, async () =>

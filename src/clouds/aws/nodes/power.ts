@@ -12,6 +12,7 @@ import { AwsDeniedError } from "../policy/denied-error.ts";
 import { findInstances } from "./inventory.ts";
 import { codeOf, pauseMs, withEc2, type Region } from "./region.ts";
 import { deleteGroup } from "./security-groups.ts";
+import { NO_STOP_FOR_SPOT } from "./traits.ts";
 
 /** How long an instance that is stopping may take until it can be started. */
 const STOPPING_MS = 480_000;
@@ -52,8 +53,6 @@ function stillStoppingError(ids: readonly string[], cause: unknown): OperationFa
     { cause },
   );
 }
-
-export const NO_STOP_FOR_SPOT = "Stopping spot instances is currently not supported on AWS.";
 
 /** Stops what runs; returns once AWS has taken the order. Throws NotSupportedError for spot instances. */
 export async function stopNodes(region: Region, nodes: readonly Ec2Instance[]): Promise<void> {
