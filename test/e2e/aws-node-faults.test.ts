@@ -214,7 +214,8 @@ describe.skipIf(findMoto() === undefined)("nodes on EC2 on a bad day", () => {
     await nodes.run(clusterSpec("c7", 1), "token", context);
     proxy.calls.length = 0;
     const names = Array.from({ length: 250 }, (_, index) => `c${index}`);
-    const seen = await Promise.all(names.map((name) => nodes.query(refOf(clusterSpec(name, 1)), context)));
+    const refs = names.map((name) => refOf(clusterSpec(name, 1)));
+    const seen = await nodes.queryMany(refs, context);
     expect(seen.map((one) => one.length).reduce((sum, one) => sum + one, 0)).toBe(1);
     expect(seen[7]).toHaveLength(1);
     expect(proxy.counts()["ec2:DescribeInstances"]).toBe(2);

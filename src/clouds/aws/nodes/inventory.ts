@@ -1,6 +1,6 @@
 import { paginateDescribeInstances, type Filter, type Instance as Ec2Instance } from "@aws-sdk/client-ec2";
 import type { Instance, InstanceState } from "../../../core/ports/cloud.ts";
-import { CLUSTER_TAG, indicesOf, nodeFactsOf } from "./node-tags.ts";
+import { CLUSTER_TAG, indicesOf, nodeFactsOf, tagOf } from "./node-tags.ts";
 import { collect, withEc2, type Region } from "./region.ts";
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html */
@@ -8,7 +8,7 @@ const SELF_STOPPED = "Client.InstanceInitiatedShutdown";
 /** States in which an instance, or its disk, is still there. */
 const ALIVE = ["pending", "running", "stopping", "stopped"];
 /** AWS takes no more values in one filter. */
-export const NAMES_PER_CALL = 200;
+const NAMES_PER_CALL = 200;
 const PAGE = 1000;
 
 /** Every instance that carries one of the clusters' names, with its disk; terminated ones are left out. */
@@ -17,6 +17,16 @@ export async function findInstances(region: Region, names: readonly string[]): P
     { Name: `tag:${CLUSTER_TAG}`, Values: [...names] },
     { Name: "instance-state-name", Values: ALIVE },
   ]);
+}
+
+/** The nodes of each of the clusters, in their order. */
+export async function findNodes(region: Region, names: readonly string[]): Promise<readonly (readonly Instance[])[]> {
+  const parts = Array.from({ length: Math.ceil(names.length / NAMES_PER_CALL) }, (_, index) =>
+    names.slice(index * NAMES_PER_CALL, (index + 1) * NAMES_PER_CALL),
+  );
+  const found = await Promise.all(parts.map((part) => findInstances(region, part)));
+  const byName = Map.groupBy(found.flat(), (instance) => tagOf(instance, CLUSTER_TAG) ?? "");
+  return names.map((name) => toNodes(name, byName.get(name) ?? []));
 }
 
 /** Every instance in the region that SkyPilot made. */

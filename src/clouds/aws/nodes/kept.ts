@@ -12,8 +12,9 @@ export class Kept<T> {
   }
 
   get(key: string, ask: () => Promise<T>): Promise<T> {
+    this.#dropOld();
     const known = this.#answers.get(key);
-    if (known !== undefined && this.#clock.now() - known.atMs < this.#ttlMs) return known.value;
+    if (known !== undefined) return known.value;
     const value = ask();
     const entry = { value, atMs: this.#clock.now() };
     this.#answers.set(key, entry);
@@ -21,6 +22,15 @@ export class Kept<T> {
       if (this.#answers.get(key) === entry) this.#answers.delete(key);
     });
     return value;
+  }
+
+  /** The oldest come first, as each is put in anew. */
+  #dropOld(): void {
+    const oldest = this.#clock.now() - this.#ttlMs;
+    for (const [key, { atMs }] of this.#answers) {
+      if (atMs > oldest) return;
+      this.#answers.delete(key);
+    }
   }
 
   /** Forgets every answer whose key begins with `prefix`. */

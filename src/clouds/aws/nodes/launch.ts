@@ -8,7 +8,7 @@ import { chooseGroup, rulesFor, type Machine } from "./group-choice.ts";
 import { chooseSubnets, type NodeSubnet } from "./network.ts";
 import { architectureOf } from "./image-families.ts";
 import type { ImageWish } from "./images.ts";
-import type { OpenRegion } from "./open-region.ts";
+import type { Region } from "./region.ts";
 import type { Places } from "./places.ts";
 import { startNodes } from "./power.ts";
 import { installDirOf } from "./inventory.ts";
@@ -33,7 +33,7 @@ interface Launch {
 }
 
 /** Starts and creates what the spec says. Throws what the port's `run` throws, in AWS's own error classes. */
-export async function launch(region: OpenRegion, request: Launch, tools: LaunchTools): Promise<void> {
+export async function launch(region: Region, request: Launch, tools: LaunchTools): Promise<void> {
   const { spec, context } = request;
   const of = { clusterName: spec.clusterName, region: region.name };
   const overrides = spec.node.config;
@@ -60,7 +60,7 @@ interface Create extends Launch {
   readonly settings: NodeSettings;
 }
 
-async function create(region: OpenRegion, request: Create, tools: LaunchTools): Promise<void> {
+async function create(region: Region, request: Create, tools: LaunchTools): Promise<void> {
   const { spec, settings, token } = request;
   const { places, machine } = tools;
   const { offer } = spec;

@@ -10,6 +10,7 @@ export function lazyNodes(options: AwsNodesOptions): AwsNodes {
   return {
     run: async (...args) => (await nodes()).run(...args),
     query: async (...args) => (await nodes()).query(...args),
+    queryMany: async (...args) => (await nodes()).queryMany(...args),
     stop: async (...args) => (await nodes()).stop(...args),
     terminate: async (...args) => (await nodes()).terminate(...args),
     setPowerOff: async (...args) => (await nodes()).setPowerOff(...args),

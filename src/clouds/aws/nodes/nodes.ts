@@ -5,7 +5,7 @@ import type { Clock } from "../../../shared/clock.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
 import { toCoreError } from "./failures.ts";
 import { chooseGroup, defaultGroupName, ownGroupName, rulesFor, type Machine } from "./group-choice.ts";
-import { findEndReasons, findInstances, toNodes } from "./inventory.ts";
+import { findEndReasons, findInstances, findNodes } from "./inventory.ts";
 import { findClusters } from "./all-clusters.ts";
 import { launch, type LaunchTools } from "./launch.ts";
 import type { SshConnections } from "../../../runners/ssh/connections.ts";
@@ -15,8 +15,8 @@ import type { FetchText } from "./own-address.ts";
 import { Places } from "./places.ts";
 import { changePowerOff, moveTo, stopNodes, terminateNodes, terminateWithGroups } from "./power.ts";
 import type { AwsAuth } from "../auth/auth-session.ts";
-import { Queries } from "./queries.ts";
-import { RegionOpener, type OpenRegion } from "./open-region.ts";
+import { RegionOpener } from "./open-region.ts";
+import type { Region } from "./region.ts";
 import { findGroups } from "./security-groups.ts";
 import { readNodeSettings } from "./settings.ts";
 
@@ -34,6 +34,7 @@ export interface AwsNodesOptions {
 type NodeMethods =
   | "run"
   | "query"
+  | "queryMany"
   | "terminate"
   | "stop"
   | "setPowerOff"
@@ -50,21 +51,23 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
   const machine = options.machine ?? { user: userInfo().username, hostname: hostname() };
   const opener = new RegionOpener(auth, clock, random);
   const places = new Places(clock, options.fetchText);
-  const queries = new Queries(clock);
   const tools: LaunchTools = { places, machine, untagged: new Set(), registry: options.runtimes.registry };
-  const open = (cluster: ClusterRef, context: CloudContext): Promise<OpenRegion> =>
-    opener.open(cluster.region, context);
+  const open = (cluster: ClusterRef, context: CloudContext): Promise<Region> => opener.open(cluster.region, context);
+  const queryMany: AwsNodes["queryMany"] = async (clusters, context) => {
+    const [first] = clusters;
+    if (first === undefined) return [];
+    const region = await open(first, context);
+    const names = clusters.map((cluster) => cluster.nameOnCloud);
+    const what = names.length === 1 ? first.nameOnCloud : `${names.length} clusters`;
+    return named(region, `looking for ${what}`, () => findNodes(region, names));
+  };
   return {
     run: async (spec, token, context) => {
       const region = await opener.open(spec.offer.region, context);
       await named(region, describeSpec(spec), () => launch(region, { spec, token, context }, tools));
     },
-    query: async (cluster, context) => {
-      const region = await open(cluster, context);
-      return named(region, `looking for ${cluster.nameOnCloud}`, async () =>
-        toNodes(cluster.nameOnCloud, await queries.find(region, cluster.nameOnCloud)),
-      );
-    },
+    query: async (cluster, context) => (await queryMany([cluster], context))[0] ?? [],
+    queryMany,
     stop: async (cluster, context, only) => {
       const region = await open(cluster, context);
       await named(region, `stopping ${cluster.nameOnCloud}`, async () =>
@@ -103,7 +106,7 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
   };
 }
 
-async function named<T>(region: OpenRegion, what: string, work: () => Promise<T>): Promise<T> {
+async function named<T>(region: Region, what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -122,7 +125,7 @@ function pick(nodes: readonly Ec2Instance[], only: readonly InstanceId[] | undef
 }
 
 async function terminate(
-  region: OpenRegion,
+  region: Region,
   cluster: ClusterRef,
   { only, tools }: { readonly only: readonly InstanceId[] | undefined; readonly tools: LaunchTools },
 ): Promise<void> {
@@ -153,11 +156,7 @@ interface OpenPorts {
   readonly context: CloudContext;
 }
 
-async function openPorts(
-  region: OpenRegion,
-  { cluster, ports, context }: OpenPorts,
-  tools: LaunchTools,
-): Promise<void> {
+async function openPorts(region: Region, { cluster, ports, context }: OpenPorts, tools: LaunchTools): Promise<void> {
   const settings = readNodeSettings(context, { clusterName: cluster.clusterName, region: region.name });
   const choice = chooseGroup(settings, { nameOnCloud: cluster.nameOnCloud, hasPorts: true }, tools.machine);
   if (!choice.isManaged) {

@@ -1,6 +1,7 @@
 import type { EC2Client } from "@aws-sdk/client-ec2";
 import type { IAMClient } from "@aws-sdk/client-iam";
 import type { Clock } from "../../../shared/clock.ts";
+import { orAborted } from "../../../shared/or-aborted.ts";
 import type { AwsClients } from "../clients.ts";
 import { classify } from "./failures.ts";
 
@@ -45,7 +46,7 @@ async function repeat<T>(region: Region, call: (http: Http) => Promise<T>): Prom
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
     try {
-      return await call({ abortSignal: signal });
+      return await orAborted(call({ abortSignal: signal }), signal);
     } catch (error) {
       signal.throwIfAborted();
       const kind = classify(error);
