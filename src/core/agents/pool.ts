@@ -10,6 +10,7 @@ import { clusterRef, toCluster, type Cluster } from "../clusters/cluster.ts";
 import type { AgentConnections } from "../operation.ts";
 import type { CloudRegistry } from "../ports/cloud.ts";
 import { greet } from "../provision/renew.ts";
+import { orAborted } from "../../shared/or-aborted.ts";
 import { Slots } from "../../shared/slots.ts";
 
 export interface AgentPoolOptions {
@@ -88,7 +89,8 @@ export class AgentPool implements AgentConnections {
     const entry = this.#entries.get(clusterName);
     if (entry !== undefined && entry.peer?.isClosed !== true) {
       // A caller that can wait longer than whoever opens at this moment tries again by itself.
-      const peer = await raceWith(entry.opening, options.signal).catch((error: unknown) => {
+      const opened = options.signal === undefined ? entry.opening : orAborted(entry.opening, options.signal);
+      const peer = await opened.catch((error: unknown) => {
         if (options.waitMs === undefined || !(error instanceof AgentError)) throw error;
         return undefined;
       });
@@ -230,13 +232,4 @@ export class AgentPool implements AgentConnections {
       .finally(() => this.#background.delete(task));
     this.#background.add(task);
   }
-}
-
-function raceWith<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
 import { AgentFleet } from "../../../test/fakes/agent-fleet.ts";
 import { PLAIN_WISH } from "../../../test/fakes/node-wish.ts";
@@ -95,6 +96,20 @@ test("one who leaves does not end the question of the others", async () => {
   leaver.abort(new Error("cancelled"));
   await expect(left).rejects.toThrow("cancelled");
   expect(await clock.runUntil(stays)).toHaveLength(1);
+});
+
+test("a signal that lives as long as the server keeps nothing of the questions that were answered", async () => {
+  const { clock, patient } = await open();
+  const { signal } = new AbortController();
+  for (let look = 0; look < 3; look++) await clock.runUntil(patient.query(ref("a"), { ...context, signal }));
+  expect(getEventListeners(signal, "abort")).toEqual([]);
+});
+
+test("one who has left already is not left waiting", async () => {
+  const { cloud, patient } = await open();
+  const signal = AbortSignal.abort(new Error("cancelled"));
+  await expect(patient.query(ref("a"), { ...context, signal })).rejects.toThrow("cancelled");
+  expect(cloud.calls.query).toBe(0);
 });
 
 describe("a lost answer", () => {

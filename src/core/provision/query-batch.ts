@@ -1,3 +1,4 @@
+import { orAborted } from "../../shared/or-aborted.ts";
 import type { CloudContext, ClusterRef, Instance } from "../ports/cloud.ts";
 
 interface Question {
@@ -20,16 +21,14 @@ export class QueryBatch {
     this.#askMany = askMany;
   }
 
-  ask(cluster: ClusterRef, context: CloudContext): Promise<readonly Instance[]> {
+  async ask(cluster: ClusterRef, context: CloudContext): Promise<readonly Instance[]> {
+    context.signal.throwIfAborted();
     // Only callers with the same rights share a call.
     const key = JSON.stringify([context.workspace, context.env, context.isLocalClient, cluster.region, context.config]);
-    return new Promise((resolve, reject) => {
-      const question = { cluster, context, resolve, reject };
-      this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), question]);
-      const leave = (): void => reject(context.signal.reason);
-      context.signal.addEventListener("abort", leave, { once: true });
-      void this.#drain(key);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Instance[]>();
+    this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), { cluster, context, resolve, reject }]);
+    void this.#drain(key);
+    return orAborted(promise, context.signal);
   }
 
   async #drain(key: string): Promise<void> {

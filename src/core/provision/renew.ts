@@ -3,6 +3,7 @@ import { duplexOverStream } from "../../shared/agent/byte-duplex.ts";
 import { AgentPeer } from "../../shared/agent/peer.ts";
 import { AGENT_PROTOCOL_VERSION, type HelloResult, type NodeInfo } from "../../shared/agent/protocol.ts";
 import { AgentError } from "../../shared/errors.ts";
+import { orAborted } from "../../shared/or-aborted.ts";
 import type { Instance } from "../ports/cloud.ts";
 import type { Runner } from "../ports/runner.ts";
 
@@ -29,7 +30,7 @@ export async function retire(agent: AgentPeer, key: string, signal: AbortSignal)
   const limit = AbortSignal.any([signal, deadline]);
   try {
     await agent.call("shutdown", { key, jobs: "keep" }, { signal: limit });
-    await closedBefore(agent, limit);
+    await orAborted(agent.closed, limit);
   } catch (error) {
     if (agent.isClosed) return;
     if (!deadline.aborted || signal.aborted) throw error;
@@ -37,17 +38,6 @@ export async function retire(agent: AgentPeer, key: string, signal: AbortSignal)
       cause: error,
     });
   }
-}
-
-function closedBefore(agent: AgentPeer, limit: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onLimit = (): void => reject(limit.reason as Error);
-    limit.addEventListener("abort", onLimit, { once: true });
-    void agent.closed.then(() => {
-      limit.removeEventListener("abort", onLimit);
-      resolve();
-    });
-  });
 }
 
 /** Ends the agent of a worker if it runs another program than ours; one that runs ours, or none, is left alone. */
