@@ -51,7 +51,7 @@ export class Tripwire {
 
   readonly passFailpoint: PassFailpoint = (effect, point) => this.pass(`${effect}:${point}`);
 
-  /** Every write to the database is two points: before it, and after it was committed. */
+  /** Every write to the database is two points: before it, and after it. A transaction that a death cuts short is undone. */
   readonly plugin: KyselyPlugin = {
     transformQuery: ({ node }) => {
       if (isWrite(node)) this.pass(`write ${tableOf(node)}:before`);

@@ -10,6 +10,7 @@ import {
   type ClusterStatus,
 } from "../../db/queries/clusters.ts";
 import type { Database } from "../../db/schema.ts";
+import { inTransaction } from "../../db/transaction.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { settleCharge } from "./charges.ts";
 import { mayMove, statesBefore } from "./state.ts";
@@ -30,26 +31,37 @@ export interface Move {
 }
 
 /**
- * Moves a cluster along its table and records the event and the usage. False when somebody else moved it to where this is not
- * allowed, or removed it: then nothing was changed, and the caller must stop.
+ * Moves a cluster along its table and records the event, the usage and what it costs from then on. False when somebody else moved it to
+ * where this is not allowed, or removed it: then nothing was changed, and the caller must stop.
  */
-export async function moveTo(store: StateStore, row: ClusterRow, move: Move): Promise<boolean> {
-  const at = store.clock.now();
-  const isMoved = await moveCluster(store.db, row.cluster_hash, {
-    from: statesBefore(move.to),
-    to: move.to,
-    at,
-    fields: { ...move.fields, phase: move.phase, last_event: move.reason },
+export function moveTo(store: StateStore, row: ClusterRow, move: Move): Promise<boolean> {
+  return atOnce(store, async (inside) => {
+    const at = store.clock.now();
+    const isMoved = await moveCluster(inside.db, row.cluster_hash, {
+      from: statesBefore(move.to),
+      to: move.to,
+      at,
+      fields: { ...move.fields, phase: move.phase, last_event: move.reason },
+    });
+    if (!isMoved) return false;
+    await recordEvent(inside, row, { type: "STATUS_CHANGE", to: move.to, reason: move.reason });
+    if (move.to === "STOPPED") await closeUsage(inside, row.cluster_hash, at);
+    else await openUsage(inside, row.cluster_hash, at);
+    // While nodes are asked for, none may be there: they are charged from the moment that they are.
+    if (move.phase !== "provisioning") {
+      await charge(inside, { ...row, num_nodes: move.fields?.num_nodes ?? row.num_nodes }, move.to);
+    }
+    return true;
   });
-  if (!isMoved) return false;
-  await recordEvent(store, row, { type: "STATUS_CHANGE", to: move.to, reason: move.reason });
-  if (move.to === "STOPPED") await closeUsage(store, row.cluster_hash, at);
-  else await openUsage(store, row.cluster_hash, at);
-  // While nodes are asked for, none may be there: they are charged from the moment that they are.
-  if (move.phase !== "provisioning") {
-    await charge(store, { ...row, num_nodes: move.fields?.num_nodes ?? row.num_nodes }, move.to);
-  }
-  return true;
+}
+
+/**
+ * A row, its events, its usage and its charges change together: after a death in between nobody would come back to end what a
+ * cluster that is gone costs.
+ */
+function atOnce<T>(store: StateStore, work: (inside: StateStore) => Promise<T>): Promise<T> {
+  const { clock, requestId } = store;
+  return inTransaction(store.db, (db) => work({ db, clock, ...(requestId === undefined ? {} : { requestId }) }));
 }
 
 async function charge(store: StateStore, row: ClusterRow, status: ClusterStatus): Promise<void> {
@@ -60,13 +72,15 @@ async function charge(store: StateStore, row: ClusterRow, status: ClusterStatus)
 /** Removes the cluster's row; its history stays. False when it was gone. */
 export async function removeCluster(store: StateStore, row: ClusterRow, reason: string): Promise<boolean> {
   if (!mayMove(row.status, "TERMINATED")) return false;
-  const isRemoved = await deleteCluster(store.db, row.cluster_hash);
-  if (!isRemoved) return false;
-  await recordEvent(store, row, { type: "STATUS_CHANGE", to: null, reason });
-  const at = store.clock.now();
-  await closeUsage(store, row.cluster_hash, at);
-  await settleCharge(store.db, row, { state: "gone", at });
-  return true;
+  return atOnce(store, async (inside) => {
+    const isRemoved = await deleteCluster(inside.db, row.cluster_hash);
+    if (!isRemoved) return false;
+    await recordEvent(inside, row, { type: "STATUS_CHANGE", to: null, reason });
+    const at = store.clock.now();
+    await closeUsage(inside, row.cluster_hash, at);
+    await settleCharge(inside.db, row, { state: "gone", at });
+    return true;
+  });
 }
 
 /** Records progress without a change of the status. */
@@ -88,10 +102,12 @@ export async function recordEvent(
 }
 
 /** Records what a launch is doing; the status stays. */
-export async function noteProgress(store: StateStore, row: ClusterRow, phase: string, reason: string): Promise<void> {
-  await updateCluster(store.db, row.cluster_hash, { phase, last_event: reason });
-  await recordEvent(store, row, { type: "STATUS_CHANGE", to: row.status, reason });
-  if (phase === "runtime_setup") await charge(store, row, row.status);
+export function noteProgress(store: StateStore, row: ClusterRow, phase: string, reason: string): Promise<void> {
+  return atOnce(store, async (inside) => {
+    await updateCluster(inside.db, row.cluster_hash, { phase, last_event: reason });
+    await recordEvent(inside, row, { type: "STATUS_CHANGE", to: row.status, reason });
+    if (phase === "runtime_setup") await charge(inside, row, row.status);
+  });
 }
 
 /** Writes the lasting record of a cluster. */

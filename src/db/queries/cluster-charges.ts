@@ -1,5 +1,6 @@
 import type { Insertable, Kysely, Selectable } from "kysely";
 import type { ClusterChargesTable, Database } from "../schema.ts";
+import { inTransaction } from "../transaction.ts";
 
 export type ClusterChargeRow = Selectable<ClusterChargesTable>;
 export type NewClusterCharge = Insertable<ClusterChargesTable>;
@@ -20,7 +21,7 @@ export async function replaceOpenCharge(
   clusterHash: string,
   change: { readonly at: number; readonly next: NewClusterCharge | undefined },
 ): Promise<void> {
-  await db.transaction().execute(async (transaction) => {
+  await inTransaction(db, async (transaction) => {
     await transaction
       .updateTable("cluster_charges")
       .set({ ended_at: change.at })
@@ -49,6 +50,7 @@ export async function listCharges(
   if (clusterHashes !== undefined) query = query.where("cluster_hash", "in", [...clusterHashes]);
   return query.execute();
 }
+
 export interface SpenderRow extends ClusterChargeRow {
   readonly name: string;
   readonly user_hash: string;
