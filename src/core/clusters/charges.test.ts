@@ -50,6 +50,15 @@ describe.each(databaseKinds)("on %s", (kind) => {
     expect(await listCharges(db, { since: 12 * HOUR })).toHaveLength(1);
   });
 
+  test.each([0, 70_000])("the charges of %i clusters can be asked for at once", async (others) => {
+    const { db } = database;
+    for (const cluster_hash of ["first", "last"])
+      await settleCharge(db, { ...row, cluster_hash }, { state: "running", at: 0 });
+    const hashes = Array.from({ length: others }, (_, index) => `other-${index}`);
+    const found = await listCharges(db, { clusterHashes: others === 0 ? [] : ["first", ...hashes, "last"] });
+    expect(found.map((charge) => charge.cluster_hash)).toEqual(others === 0 ? [] : ["first", "last"]);
+  });
+
   test("two that begin a period at the same moment begin one", async () => {
     const { db } = database;
     await Promise.all([1, 2, 3].map(() => settleCharge(db, row, { state: "running", at: 0 })));
