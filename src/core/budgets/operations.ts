@@ -16,8 +16,7 @@ export const budgetSetOperation: Operation<BudgetSetBody, BudgetRecord> = {
     const before = (await listBudgets(context.db)).find(({ name }) => name === body.name);
     const row = toRow(body, before, context);
     await saveBudget(context.db, row);
-    const states = await readBudgetStates(context.db, context.clock.now());
-    const state = states.find(({ budget }) => budget.name === row.name);
+    const [state] = await readBudgetStates(context.db, context.clock.now(), ({ name }) => name === row.name);
     if (state === undefined) throw new InvalidValueError(`Budget '${row.name}' was deleted meanwhile.`);
     return toRecord(state, context);
   },

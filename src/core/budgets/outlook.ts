@@ -1,5 +1,6 @@
 /** What a launch would do to the budgets that it falls under. */
 
+import type { BudgetRow } from "../../db/queries/budgets.ts";
 import { BudgetReachedError } from "../../shared/errors.ts";
 import { dollars } from "../../shared/money.ts";
 import type { BudgetOutlook } from "../../shared/wire/plan.ts";
@@ -18,20 +19,17 @@ export interface Launch {
 /** The budgets that the caller's launch falls under, with what they would come to. */
 export async function budgetOutlook(launch: Launch, context: OperationContext): Promise<readonly BudgetOutlook[]> {
   const now = context.clock.now();
-  const states = await statesFor(ownerOf(launch.labels, context), context);
+  const owner = ownerOf(launch.labels, context);
+  const states = await readBudgetStates(context.db, now, (budget) => covers(budget, owner));
   return states.map((state) => toOutlook(state, { now, addedUsdPerHour: launch.usdPerHour }));
 }
 
 /** Throws BudgetReachedError when a budget that stops clusters has nothing left for one that costs something. */
 export async function assertBudget(owner: Ownership, usdPerHour: number, context: OperationContext): Promise<void> {
   if (usdPerHour <= 0) return;
-  const spent = (await statesFor(owner, context)).find((state) => state.budget.action !== "warn" && isReached(state));
+  const isStrict = (budget: BudgetRow): boolean => budget.action !== "warn" && covers(budget, owner);
+  const spent = (await readBudgetStates(context.db, context.clock.now(), isStrict)).find(isReached);
   if (spent !== undefined) throw new BudgetReachedError(reachedText(spent), { hint: raiseHint(spent) });
-}
-
-async function statesFor(owner: Ownership, context: OperationContext): Promise<readonly BudgetState[]> {
-  const states = await readBudgetStates(context.db, context.clock.now());
-  return states.filter(({ budget }) => covers(budget, owner));
 }
 
 /** Whose a cluster is that the caller launches. */

@@ -2,11 +2,11 @@
 
 import type { Kysely } from "kysely";
 import { listBudgets, type BudgetRow } from "../../db/queries/budgets.ts";
-import { listSpending, type SpenderRow } from "../../db/queries/cluster-charges.ts";
+import { listSpending, type ClusterChargeRow, type SpenderRow } from "../../db/queries/cluster-charges.ts";
 import type { Database } from "../../db/schema.ts";
-import { costOf } from "../clusters/charges.ts";
+import { chargedRates, costOf, totalRate } from "../clusters/charges.ts";
 import { periodAt } from "./period.ts";
-import { covers } from "./scope.ts";
+import { covers, type Ownership } from "./scope.ts";
 
 export interface BudgetState {
   readonly budget: BudgetRow;
@@ -20,35 +20,38 @@ export interface BudgetState {
   readonly endsAt: number;
 }
 
-/** The states of all budgets at this moment, in the order of their names. */
-export async function readBudgetStates(db: Kysely<Database>, now: number): Promise<readonly BudgetState[]> {
-  const budgets = await listBudgets(db);
+/** The states at this moment of all budgets, or of those that are wanted, in the order of their names. */
+export async function readBudgetStates(
+  db: Kysely<Database>,
+  now: number,
+  isWanted: (budget: BudgetRow) => boolean = () => true,
+): Promise<readonly BudgetState[]> {
+  const budgets = (await listBudgets(db)).filter(isWanted);
+  // Most launches fall under none, and what was spent is a long list.
   if (budgets.length === 0) return [];
   const since = Math.min(...budgets.map(({ period }) => periodAt(period, now).from));
-  const charges = await listSpending(db, since);
+  const charges = (await listSpending(db, since)).map(toSpending);
   return budgets.map((budget) => stateOf(budget, charges, now));
 }
 
-function stateOf(budget: BudgetRow, charges: readonly SpenderRow[], now: number): BudgetState {
+type Spending = ClusterChargeRow & Ownership;
+
+function toSpending(row: SpenderRow): Spending {
+  return { ...row, labels: JSON.parse(row.labels) as Ownership["labels"] };
+}
+
+function stateOf(budget: BudgetRow, charges: readonly Spending[], now: number): BudgetState {
   const period = periodAt(budget.period, now);
-  const own = charges.filter((charge) => covers(budget, ownerOf(charge)));
+  const own = charges.filter((charge) => covers(budget, charge));
   const cost = costOf(own, { from: period.from, to: now });
   const open = own.filter((charge) => charge.ended_at === null);
   return {
     budget,
     spentUsd: cost.totalUsd,
-    usdPerHour: open.reduce((sum, charge) => sum + rateOf(charge), 0),
+    usdPerHour: open.reduce((sum, charge) => sum + totalRate(chargedRates(charge)), 0),
     isComplete: cost.isComplete,
     endsAt: period.to,
   };
-}
-
-function ownerOf(charge: SpenderRow) {
-  return { ...charge, labels: JSON.parse(charge.labels) as Readonly<Record<string, string>> };
-}
-
-function rateOf(charge: SpenderRow): number {
-  return (charge.instances_usd_per_hour ?? 0) + (charge.disks_usd_per_hour ?? 0) + (charge.ips_usd_per_hour ?? 0);
 }
 
 export function isReached({ spentUsd, budget }: BudgetState): boolean {

@@ -49,7 +49,7 @@ export async function settleCharge(
     return;
   }
   const rates = ratesOf(JSON.parse(row.offer) as Offer, row.num_nodes, to.state);
-  if (open !== undefined && open.state === to.state && isSame(open, rates)) return;
+  if (open !== undefined && open.state === to.state && isSame(chargedRates(open), rates)) return;
   const next = {
     cluster_hash,
     state: to.state,
@@ -62,12 +62,22 @@ export async function settleCharge(
   await replaceOpenCharge(db, cluster_hash, { at: to.at, next });
 }
 
-function isSame(open: ClusterChargeRow, rates: HourlyRates): boolean {
-  return (
-    open.instances_usd_per_hour === rates.instances &&
-    open.disks_usd_per_hour === rates.disks &&
-    open.ips_usd_per_hour === rates.ips
-  );
+function isSame(a: HourlyRates, b: HourlyRates): boolean {
+  return a.instances === b.instances && a.disks === b.disks && a.ips === b.ips;
+}
+
+/** The rates of a period. */
+export function chargedRates(charge: ClusterChargeRow): HourlyRates {
+  return {
+    instances: charge.instances_usd_per_hour,
+    disks: charge.disks_usd_per_hour,
+    ips: charge.ips_usd_per_hour,
+  };
+}
+
+/** Whether every price is known. */
+export function isComplete({ instances, disks, ips }: HourlyRates): boolean {
+  return instances !== null && disks !== null && ips !== null;
 }
 
 /** Periods by the hash of their cluster. */
@@ -102,12 +112,12 @@ export function costOf(
     const ms = Math.min(charge.ended_at ?? window.to, window.to) - Math.max(charge.started_at, window.from);
     if (ms <= 0) continue;
     const hours = ms / HOUR_MS;
-    sum.instancesUsd += (charge.instances_usd_per_hour ?? 0) * hours;
-    sum.disksUsd += (charge.disks_usd_per_hour ?? 0) * hours;
-    sum.ipsUsd += (charge.ips_usd_per_hour ?? 0) * hours;
+    const rates = chargedRates(charge);
+    sum.instancesUsd += (rates.instances ?? 0) * hours;
+    sum.disksUsd += (rates.disks ?? 0) * hours;
+    sum.ipsUsd += (rates.ips ?? 0) * hours;
     if (charge.state === "running") sum.runningMs += ms;
-    const rates = [charge.instances_usd_per_hour, charge.disks_usd_per_hour, charge.ips_usd_per_hour];
-    if (rates.includes(null)) sum.isComplete = false;
+    if (!isComplete(rates)) sum.isComplete = false;
   }
   return { ...sum, totalUsd: sum.instancesUsd + sum.disksUsd + sum.ipsUsd };
 }

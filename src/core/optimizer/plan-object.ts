@@ -1,7 +1,7 @@
 /** A placement as plain data for the API. */
 
 import { resolveAutostop, type AutostopFlags } from "../clusters/autostop-settings.ts";
-import { ratesOf, totalRate } from "../clusters/charges.ts";
+import { isComplete, ratesOf, totalRate } from "../clusters/charges.ts";
 import { DEFAULT_DISK_SIZE_GIB } from "../resources/resources.ts";
 import type { BudgetOutlook, Plan, PlanCost, PlanOffer, PlanTask } from "../../shared/wire/plan.ts";
 import type { RankedOffer } from "./candidates.ts";
@@ -78,7 +78,7 @@ function toPlanCost({ offer }: RankedOffer, numNodes: number): PlanCost {
   return {
     ...rates,
     total: totalRate(rates),
-    is_complete: rates.instances !== null && rates.disks !== null && rates.ips !== null,
+    is_complete: isComplete(rates),
     stopped: stopped.disks,
   };
 }

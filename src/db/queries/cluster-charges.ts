@@ -60,7 +60,6 @@ export async function listCharges(
 }
 
 export interface SpenderRow extends ClusterChargeRow {
-  readonly name: string;
   readonly user_hash: string;
   readonly user_name: string;
   readonly workspace: string;
@@ -75,7 +74,6 @@ export async function listSpending(db: Kysely<Database>, since: number): Promise
     .innerJoin("cluster_history", "cluster_history.cluster_hash", "cluster_charges.cluster_hash")
     .selectAll("cluster_charges")
     .select([
-      "cluster_history.name",
       "cluster_history.user_hash",
       "cluster_history.user_name",
       "cluster_history.workspace",
