@@ -32,21 +32,28 @@ describe.each(databaseKinds)("on %s", (kind) => {
   const launch = (name = "c1") => world.run(launchOperation, { task: YAML, cluster_name: name });
   const budgets = async () => (await world.run(budgetListOperation, {})).result;
 
-  /** One look of the server at the budgets; `inHours` from now on. */
+  /** One look of the server at the budgets; `inHours` from now on. Requests about `broken` cannot be stored. */
   async function enforce(
     inHours: number,
+    broken?: string,
   ): Promise<{ readonly asked: readonly BudgetRequest[]; readonly warned: readonly string[] }> {
     const asked: BudgetRequest[] = [];
     const warned: string[] = [];
+    const failed: string[] = [];
     const { context } = await world.run(statusOperation, {});
     const clock: Clock = { ...context.clock, now: () => context.clock.now() + inHours * HOUR };
     await enforceBudgets({
       db: world.database.db,
       clouds: context.clouds,
       clock,
-      submit: async (request) => void asked.push(request),
+      submit: async (request) => {
+        if (request.cluster.name === broken) throw new Error("not now");
+        asked.push(request);
+      },
       warn: (text) => warned.push(text),
+      onError: (name) => failed.push(name),
     });
+    expect(failed).toEqual(broken === undefined ? [] : [broken]);
     return { asked, warned };
   }
 
@@ -115,6 +122,22 @@ describe.each(databaseKinds)("on %s", (kind) => {
     expect(second.asked.map(({ requestId }) => requestId)).toEqual(first.asked.map(({ requestId }) => requestId));
     await world.run(stopOperation, { cluster_name: "c1" });
     expect((await enforce(2)).asked.map(({ cluster }) => cluster.name)).toEqual(["c2"]);
+  });
+
+  test("a cluster that cannot be seen to keeps no other from being", async () => {
+    for (const name of ["c1", "c2", "c3"]) await launch(name);
+    await setBudget({ limit_usd: 1, action: "down" });
+    expect((await enforce(2, "c2")).asked.map(({ cluster }) => cluster.name).toSorted()).toEqual(["c1", "c3"]);
+  });
+
+  test("what its cloud cannot stop is not said to be stopped, and not asked for again and again", async () => {
+    Object.assign(world.cloud, { whyNoStop: () => "Spot nodes cannot be stopped." });
+    await launch();
+    await setBudget({ limit_usd: 1, action: "stop" });
+    expect((await enforce(2)).asked).toEqual([]);
+    expect((await world.cluster("c1"))?.last_event).toMatch(/is used up: [^.]+\.\d\d of [^.]+\.\d\d this month\.$/);
+    await setBudget({ action: "down" });
+    expect((await enforce(2)).asked.map(({ operation }) => operation)).toEqual(["down"]);
   });
 
   test("nothing more can be launched or started under a budget that stops, and under one that warns everything", async () => {

@@ -6,6 +6,7 @@ import { noteBudgetReached } from "../../db/queries/budgets.ts";
 import { listClusters, updateCluster, type ClusterRow } from "../../db/queries/clusters.ts";
 import type { Database } from "../../db/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { toCluster, whyNoStop } from "../clusters/cluster.ts";
 import { recordEvent } from "../clusters/transition.ts";
 import type { CloudRegistry } from "../ports/cloud.ts";
 import { reachedText } from "./outlook.ts";
@@ -29,6 +30,8 @@ export interface EnforceContext {
   readonly clouds: CloudRegistry;
   readonly submit: (request: BudgetRequest) => Promise<void>;
   readonly warn: (text: string) => void;
+  /** A cluster that nothing can be done about at this moment; the next look tries again, and the others go on. */
+  readonly onError: (clusterName: string, error: unknown) => void;
 }
 
 /** Looks at every budget once. */
@@ -37,21 +40,25 @@ export async function enforceBudgets(context: EnforceContext): Promise<void> {
   const clusters = states.some(isReached) ? await listClusters(context.db) : [];
   for (const state of states) {
     if (isReached(state)) await keepBudget(state, clusters, context);
-    else await noteBudgetReached(context.db, state.budget.name, null);
+    else if (state.budget.reached_at !== null) await noteBudgetReached(context.db, state.budget.name, null);
   }
 }
 
 async function keepBudget(state: BudgetState, clusters: readonly ClusterRow[], context: EnforceContext): Promise<void> {
   const { budget } = state;
-  const isNew = await noteBudgetReached(context.db, budget.name, context.clock.now());
+  const isNew = budget.reached_at === null && (await noteBudgetReached(context.db, budget.name, context.clock.now()));
   if (isNew) context.warn(reachedText(state));
   for (const cluster of clusters) {
     const labels = JSON.parse(cluster.labels) as Readonly<Record<string, string>>;
     if (!covers(budget, { ...cluster, labels })) continue;
-    const todo = await whatToDo(state, cluster, context);
-    if (isNew) await tell(state, { cluster, todo }, context);
-    if (todo !== undefined)
-      await context.submit({ requestId: requestIdOf(state, cluster, context), operation: todo, cluster });
+    try {
+      const todo = await whatToDo(state, cluster, context);
+      if (isNew) await tell(state, { cluster, todo }, context);
+      if (todo !== undefined)
+        await context.submit({ requestId: requestIdOf(state, cluster, context), operation: todo, cluster });
+    } catch (error) {
+      context.onError(cluster.name, error);
+    }
   }
 }
 
@@ -65,9 +72,9 @@ async function whatToDo(
   // A cluster that costs nothing spends nobody's money.
   if (cluster.price_usd_per_hour === 0) return undefined;
   if (budget.action === "down") return "down";
-  const isOn = cluster.status !== "STOPPED";
-  const canStop = clouds.names().includes(cluster.cloud) && (await clouds.load(cluster.cloud)).stop !== undefined;
-  return isOn && canStop ? "stop" : undefined;
+  if (cluster.status === "STOPPED" || !clouds.names().includes(cluster.cloud)) return undefined;
+  const cloud = await clouds.load(cluster.cloud);
+  return whyNoStop(cloud, toCluster(cluster).offer, "no node can") === undefined ? "stop" : undefined;
 }
 
 async function tell(

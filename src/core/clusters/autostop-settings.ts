@@ -7,7 +7,7 @@ import type { Cloud, NodeWish, Offer } from "../ports/cloud.ts";
 import type { Autostop } from "../resources/resources.ts";
 import type { LifecycleHook } from "../task/task.ts";
 import type { WireWaitFor } from "./bodies.ts";
-import { clusterRef, cloudContext, type Cluster } from "./cluster.ts";
+import { clusterRef, cloudContext, whyNoStop, type Cluster } from "./cluster.ts";
 
 export interface AutostopSettings {
   /** Negative: off. */
@@ -41,8 +41,7 @@ function settings(minutes: number, down: boolean, waitFor: WireWaitFor | undefin
 
 /** Throws NotSupportedError when idle nodes of the offer cannot be stopped, only taken down. */
 export function requireAutostop(offer: Offer, cloud: Cloud, skipped = ""): void {
-  const reason =
-    cloud.stop === undefined ? `Autostop is not supported on ${cloud.displayName}.` : cloud.whyNoStop?.(offer);
+  const reason = whyNoStop(cloud, offer, `Autostop is not supported on ${cloud.displayName}.`);
   if (reason === undefined) return;
   throw new NotSupportedError(skipped === "" ? reason : `${skipped}\n  ${reason}`, {
     hint: "To take the cluster down when it is idle, add --down.",

@@ -55,6 +55,11 @@ export async function requireUpCluster(db: Kysely<Database>, name: string, doing
   );
 }
 
+/** Why nodes of the offer cannot be stopped, only taken down; `unsupported` where that holds for every node. Undefined when they can. */
+export function whyNoStop(cloud: Cloud, offer: Offer, unsupported: string): string | undefined {
+  return cloud.stop === undefined ? unsupported : cloud.whyNoStop?.(offer);
+}
+
 /** How a request calls clouds. */
 export function cloudContext(context: OperationContext): CloudContext {
   return {

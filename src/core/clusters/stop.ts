@@ -4,7 +4,7 @@ import { AgentError, NotSupportedError, OperationFailedError, SkyError } from ".
 import type { Operation, OperationContext } from "../operation.ts";
 import type { Cloud } from "../ports/cloud.ts";
 import type { StopOrDownBody } from "./bodies.ts";
-import { clusterRef, cloudContext, requireCluster, type Cluster } from "./cluster.ts";
+import { clusterRef, cloudContext, requireCluster, whyNoStop, type Cluster } from "./cluster.ts";
 import { removeClusterStorage } from "../storage/remove.ts";
 import { yellow } from "./messages.ts";
 import { checkOwner } from "./owner.ts";
@@ -61,8 +61,7 @@ async function takeDown(body: StopOrDownBody, context: OperationContext, kind: K
 /** Throws NotSupportedError for a cluster that can only be taken down. */
 function refuseStop({ row, offer }: Cluster, cloud: Cloud): void {
   const { name } = row;
-  const reason =
-    cloud.stop === undefined ? `Stopping is currently not supported for ${cloud.name}.` : cloud.whyNoStop?.(offer);
+  const reason = whyNoStop(cloud, offer, `Stopping is currently not supported for ${cloud.name}.`);
   if (reason === undefined) return;
   throw new NotSupportedError(
     `${yellow(`Stopping cluster '${name}'... skipped.`)}\n  ${reason}\n` +

@@ -53,7 +53,12 @@ export function startDaemons(options: DaemonOptions): Daemons {
       ...options,
       everyMs: BUDGETS_EVERY_MS,
       signal: stop.signal,
-      work: () => enforceBudgets({ ...options, warn: (text) => options.logger.warn(text) }),
+      work: () =>
+        enforceBudgets({
+          ...options,
+          warn: (text) => options.logger.warn(text),
+          onError: (clusterName, error) => options.logger.warn({ err: error, clusterName }, "budget"),
+        }),
     }),
     repeat("request-gc", { ...options, everyMs: HOUR_MS, signal: stop.signal, work: () => collectRequests(options) }),
     repeat("blob-gc", { ...options, everyMs: HOUR_MS, signal: stop.signal, work: () => collectUploads(options) }),
