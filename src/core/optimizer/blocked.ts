@@ -1,32 +1,36 @@
 import type { Offer } from "../ports/cloud.ts";
 
-/** Places that are left out. Every field that is given must be equal; one that is absent matches anything. */
-export interface BlockedPlace {
+/** A part of what clouds offer: an offer is in it when every field that is given is the same. */
+export interface OfferPart {
   readonly cloud?: string | undefined;
   readonly region?: string | undefined;
   readonly zone?: string | undefined;
   readonly instanceType?: string | undefined;
+  readonly quotaFamily?: string | undefined;
   /** Name → count of the accelerators of a node. */
   readonly accelerators?: Readonly<Record<string, number>> | undefined;
   readonly useSpot?: boolean | undefined;
+}
+
+/** Places that are left out. */
+export interface BlockedPlace extends OfferPart {
   /** As a user reads it: `no capacity 4 min ago`. */
   readonly reason: string;
 }
 
 /** Why the offer may not be used; undefined when it may. */
 export function blockOf(offer: Offer, blocked: readonly BlockedPlace[]): BlockedPlace | undefined {
-  return blocked.find((place) => matches(offer, place));
+  return blocked.find((place) => isPartOf(offer, place));
 }
 
-function matches(offer: Offer, place: BlockedPlace): boolean {
-  const same = (wanted: unknown, has: unknown): boolean => wanted === undefined || wanted === has;
+const MATCHED = ["cloud", "region", "zone", "instanceType", "quotaFamily", "useSpot"] as const;
+
+/** An offer without a zone is in no zone. */
+export function isPartOf(offer: Offer, part: OfferPart): boolean {
+  const { accelerators } = part;
   return (
-    same(place.cloud, offer.cloud) &&
-    same(place.region, offer.region) &&
-    same(place.zone, offer.zone ?? undefined) &&
-    same(place.instanceType, offer.instanceType) &&
-    same(place.useSpot, offer.useSpot) &&
-    (place.accelerators === undefined || sameAccelerators(place.accelerators, offer.resources.accelerators))
+    MATCHED.every((field) => part[field] === undefined || part[field] === offer[field]) &&
+    (accelerators === undefined || sameAccelerators(accelerators, offer.resources.accelerators))
   );
 }
 

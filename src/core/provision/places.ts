@@ -5,21 +5,17 @@ import {
   QuotaExceededError,
   RegionUnusableError,
 } from "../../shared/errors.ts";
+import { isPartOf, type OfferPart } from "../optimizer/blocked.ts";
 import type { RankedOffer } from "../optimizer/candidates.ts";
 import type { Offer } from "../ports/cloud.ts";
 
 /** How much of a cloud a refusal is about. `request`: the request itself is wrong, no place can help. */
 export type BlockScope = "zone" | "quota" | "region" | "cloud" | "request";
 
-/** A part of a cloud that need not be asked: an offer is in it when every field that is set is the same. */
-export interface Block {
+/** A part of a cloud that need not be asked. */
+export interface Block extends OfferPart {
   readonly scope: BlockScope;
   readonly cloud: string;
-  readonly region?: string;
-  readonly zone?: string;
-  readonly instanceType?: string;
-  readonly quotaFamily?: string;
-  readonly useSpot?: boolean;
 }
 
 /** Reads the class of a provider's error, never its text. */
@@ -47,12 +43,9 @@ export function blockOf(offer: Offer, scope: BlockScope): Block {
   }
 }
 
-const MATCHED = ["cloud", "region", "zone", "instanceType", "quotaFamily", "useSpot"] as const;
-
 /** Whether the block rules the offer out. A request that is wrong is so everywhere. */
 export function isBlockedBy(offer: Offer, block: Block): boolean {
-  if (block.scope === "request") return true;
-  return MATCHED.every((field) => block[field] === undefined || block[field] === offer[field]);
+  return block.scope === "request" || isPartOf(offer, block);
 }
 
 /** An offer of a region with several zones becomes one place for each. */
