@@ -1,3 +1,4 @@
+import { DETAIL_COLUMNS, PLACE_COLUMNS, SIZE_COLUMNS } from "./csv-columns.ts";
 import { InvalidCatalogError } from "./errors.ts";
 import type { AcceleratorOfType, InstanceType, LocalDiskOfType } from "./instance-type.ts";
 import { TableBuilder, type CatalogTable } from "./table.ts";
@@ -5,20 +6,7 @@ import { TableBuilder, type CatalogTable } from "./table.ts";
 const REQUIRED = ["InstanceType", "vCPUs", "MemoryGiB", "Price", "Region"] as const;
 
 /** Columns that describe the type; rows that agree in them share one entry. */
-const TYPE_COLUMNS = [
-  "InstanceType",
-  "AcceleratorName",
-  "AcceleratorCount",
-  "vCPUs",
-  "MemoryGiB",
-  "GpuInfo",
-  "Arch",
-  "LocalDiskType",
-  "NVMeSupported",
-  "LocalDiskSize",
-  "LocalDiskCount",
-  "MaximumEfaInterfaces",
-] as const;
+const TYPE_COLUMNS = [...SIZE_COLUMNS, ...DETAIL_COLUMNS];
 
 type Fields = (column: string) => string;
 
@@ -33,7 +21,7 @@ export function parseCatalogCsv(text: string, path: string): CatalogTable {
   if (missing.length > 0) throw new InvalidCatalogError(path, `line 1 lacks the column ${missing.join(", ")}`);
   const columns = new Map(header.map((name, position) => [name, position]));
   const at = (column: string): number => columns.get(column) ?? -1;
-  const [priceAt, spotAt, regionAt, zoneAt] = ["Price", "SpotPrice", "Region", "AvailabilityZone"].map(at);
+  const [priceAt, spotAt, regionAt, zoneAt] = PLACE_COLUMNS.map(at);
   // Every row is looked at, so that its columns are found once for all.
   const typeColumns = TYPE_COLUMNS.map(at);
   const builder = new TableBuilder();

@@ -1,24 +1,9 @@
+import { DETAIL_COLUMNS, PLACE_COLUMNS, SIZE_COLUMNS } from "./csv-columns.ts";
 import type { InstanceType } from "./instance-type.ts";
 import type { CatalogTable } from "./table.ts";
+import { reprFloat } from "../shared/yaml-repr.ts";
 
-const COLUMNS = [
-  "InstanceType",
-  "AcceleratorName",
-  "AcceleratorCount",
-  "vCPUs",
-  "MemoryGiB",
-  "GpuInfo",
-  "Price",
-  "SpotPrice",
-  "Region",
-  "AvailabilityZone",
-  "Arch",
-  "LocalDiskType",
-  "NVMeSupported",
-  "LocalDiskSize",
-  "LocalDiskCount",
-  "MaximumEfaInterfaces",
-] as const;
+const COLUMNS = [...SIZE_COLUMNS, ...PLACE_COLUMNS, ...DETAIL_COLUMNS];
 
 /** The text of a `vms.csv` that SkyPilot 0.14.1 reads, too: rows by type, region and zone. */
 export function formatCatalogCsv(table: CatalogTable): string {
@@ -69,8 +54,7 @@ function amount(value: number | undefined): string {
 
 /** As pandas writes columns of floats, so that a diff with an older file is small. */
 function float(value: number | undefined): string {
-  if (value === undefined) return "";
-  return Number.isInteger(value) ? `${value}.0` : String(value);
+  return value === undefined ? "" : reprFloat(value);
 }
 
 function quote(text: string): string {

@@ -8,6 +8,7 @@ import {
 import { closeWords } from "../../shared/config/closest.ts";
 import { InvalidValueError, NotSupportedError } from "../../shared/errors.ts";
 import { JsonText } from "../../shared/json-text.ts";
+import { reprFloat } from "../../shared/yaml-repr.ts";
 import { normalizeCloud } from "../check/check.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import { displayCloud } from "../../shared/cloud-names.ts";
@@ -115,8 +116,7 @@ function rowText({ cloud, row }: CloudRow): string {
 }
 
 function floatText(value: number | undefined): string {
-  if (value === undefined) return "null";
-  return Number.isInteger(value) ? `${value}.0` : String(value);
+  return value === undefined ? "null" : reprFloat(value);
 }
 
 function mapValues<A, B>(map: ReadonlyMap<string, A>, change: (value: A) => B): Readonly<Record<string, B>> {
