@@ -1,3 +1,4 @@
+import { CLOUD_ALIASES } from "../../shared/cloud-names.ts";
 import { InvalidValueError } from "../../shared/errors.ts";
 import type { CheckBody, EnabledCloudsBody } from "../clusters/bodies.ts";
 import type { Operation, OperationContext } from "../operation.ts";
@@ -5,7 +6,7 @@ import {
   checkClouds,
   enabledClouds,
   excludedClouds,
-  KNOWN_CLOUDS,
+  ORIGINAL_CLOUDS,
   workspaceNames,
   type CheckedCloud,
 } from "./clouds.ts";
@@ -63,9 +64,9 @@ function capabilitiesOf(checked: readonly CheckedCloud[]): Readonly<Record<strin
 
 /** `k8s` → `kubernetes`; throws InvalidValueError for a name that no cloud has. */
 export function normalizeCloud(name: string, context: OperationContext): string {
-  const aliases: Readonly<Record<string, string>> = { k8s: "kubernetes", digitalocean: "do" };
+  const aliases: Readonly<Record<string, string>> = { ...CLOUD_ALIASES, digitalocean: "do" };
   const key = aliases[name.toLowerCase()] ?? name.toLowerCase();
-  const valid = [...new Set([...context.clouds.names(), ...Object.keys(KNOWN_CLOUDS)])].sort();
+  const valid = [...new Set([...context.clouds.names(), ...ORIGINAL_CLOUDS])].sort();
   if (valid.includes(key)) return key;
   throw new InvalidValueError(
     `Cloud '${name}' is not a valid cloud among [${valid.map((one) => `'${one}'`).join(", ")}].`,

@@ -1,8 +1,8 @@
+import { displayCloud } from "../../shared/cloud-names.ts";
 import { InvalidValueError, NotSupportedError } from "../../shared/errors.ts";
 import type { CloudCommandBody } from "../../shared/wire/cloud-command.ts";
 import { renderControl } from "../../shared/wire/control-lines.ts";
 import type { Operation, OperationContext } from "../operation.ts";
-import { displayNameOf } from "./clouds.ts";
 
 /** Runs one of a cloud's own commands, such as `login`, for a client that streams what it says. */
 export const cloudCommandOperation: Operation<CloudCommandBody, unknown> = {
@@ -20,7 +20,7 @@ async function runCloudCommand(body: CloudCommandBody, context: OperationContext
   const cloud = await context.clouds.load(body.cloud);
   const command = Object.hasOwn(cloud.commands ?? {}, body.command) ? cloud.commands?.[body.command] : undefined;
   if (command === undefined) {
-    throw new NotSupportedError(`${displayNameOf(body.cloud)} has no command '${body.command}'.`);
+    throw new NotSupportedError(`${displayCloud(body.cloud)} has no command '${body.command}'.`);
   }
   return command.run(body.args, {
     workspace: context.caller.workspace,

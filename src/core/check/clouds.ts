@@ -1,4 +1,5 @@
 import { readEnabledClouds, storeEnabledClouds } from "../../db/queries/enabled-clouds.ts";
+import { CLOUD_NAMES } from "../../shared/cloud-names.ts";
 import { NoCloudAccessError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import type { Capability, CheckResult, Cloud, CloudContext } from "../ports/cloud.ts";
@@ -8,42 +9,8 @@ export interface CheckedCloud {
   readonly result: CheckResult;
 }
 
-/** Display names of clouds of the original, of which this release knows the name only. */
-export const KNOWN_CLOUDS: Readonly<Record<string, string>> = {
-  aws: "AWS",
-  azure: "Azure",
-  cudo: "Cudo",
-  do: "DO",
-  fluidstack: "Fluidstack",
-  gcp: "GCP",
-  hyperbolic: "Hyperbolic",
-  ibm: "IBM",
-  kubernetes: "Kubernetes",
-  lambda: "Lambda",
-  mithril: "Mithril",
-  nebius: "Nebius",
-  oci: "OCI",
-  paperspace: "Paperspace",
-  primeintellect: "PrimeIntellect",
-  runpod: "RunPod",
-  scp: "SCP",
-  seeweb: "Seeweb",
-  shadeform: "Shadeform",
-  slurm: "Slurm",
-  ssh: "SSH",
-  vast: "Vast",
-  verda: "Verda",
-  vsphere: "vSphere",
-  yotta: "Yotta",
-};
-
-/** Clouds that only this product has. */
-const OWN_CLOUDS: Readonly<Record<string, string>> = { fake: "Fake", local: "Local" };
-
-/** How users call a cloud: `aws` → `AWS`. */
-export function displayNameOf(key: string): string {
-  return OWN_CLOUDS[key] ?? KNOWN_CLOUDS[key] ?? key;
-}
+/** Clouds of the original, by registry key; of most this release knows the name only. */
+export const ORIGINAL_CLOUDS: readonly string[] = Object.keys(CLOUD_NAMES).filter((key) => key !== "fake" && key !== "local");
 
 export interface WhichClouds {
   /** Absent: every one that the server's config allows. */

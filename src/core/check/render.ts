@@ -1,5 +1,6 @@
+import { displayCloud } from "../../shared/cloud-names.ts";
 import type { Capability, CheckResult } from "../ports/cloud.ts";
-import { capabilitiesText, displayNameOf, KNOWN_CLOUDS, type CheckedCloud, type Exclusion } from "./clouds.ts";
+import { capabilitiesText, ORIGINAL_CLOUDS, type CheckedCloud, type Exclusion } from "./clouds.ts";
 
 const RESET = "\u001b[0m";
 const DIM = "\u001b[2m";
@@ -27,14 +28,14 @@ export function renderBlocks(
   }));
   for (const name of wanted ?? []) {
     const exclusion = excluded.get(name);
-    const display = displayNameOf(name);
+    const display = displayCloud(name);
     if (exclusion !== undefined) blocks.push({ name: display, lines: renderExcluded(name, exclusion, workspace) });
     else if (!options.known.includes(name)) blocks.push({ name: display, lines: renderUnavailable(name) });
   }
   blocks.sort((a, b) => compareNames(a.name, b.name));
   const lines = blocks.flatMap((block) => block.lines);
   if (wanted !== undefined) return lines;
-  const others = Object.keys(KNOWN_CLOUDS).filter((name) => !options.known.includes(name)).length;
+  const others = ORIGINAL_CLOUDS.filter((name) => !options.known.includes(name)).length;
   return [...lines, `${DIM}  ${others} others are not available in this version.${RESET}`];
 }
 
@@ -84,15 +85,15 @@ function renderExcluded(name: string, exclusion: Exclusion, workspace: string): 
       ? `is disabled for the workspace '${workspace}' in ~/.sky/config.yaml`
       : "is not included in allowed_clouds in ~/.sky/config.yaml";
   return [
-    `${DIM}  ${displayNameOf(name)}: disabled ${RESET}${RESET}`,
-    `    Reason [compute, storage]: ${displayNameOf(name)} ${reason}.`,
+    `${DIM}  ${displayCloud(name)}: disabled ${RESET}${RESET}`,
+    `    Reason [compute, storage]: ${displayCloud(name)} ${reason}.`,
   ];
 }
 
 function renderUnavailable(name: string): readonly string[] {
   return [
-    `${DIM}  ${displayNameOf(name)}: disabled ${RESET}${RESET}`,
-    `    Reason [compute, storage]: ${displayNameOf(name)} is not available in this version.`,
+    `${DIM}  ${displayCloud(name)}: disabled ${RESET}${RESET}`,
+    `    Reason [compute, storage]: ${displayCloud(name)} is not available in this version.`,
   ];
 }
 
@@ -114,7 +115,7 @@ export function renderEnabled(check: WorkspaceCheck, namesWorkspace: boolean): r
 
 function renderNote({ excluded, workspace }: WorkspaceCheck): readonly string[] {
   if (excluded.size === 0) return [];
-  const names = [...excluded.keys()].map(displayNameOf).sort(compareNames).join(", ");
+  const names = [...excluded.keys()].map(displayCloud).sort(compareNames).join(", ");
   const also = [...excluded.values()].includes("workspace") ? ` or disabled for this workspace '${workspace}'` : "";
   return [
     `\nNote: The following clouds were disabled because they were not included in allowed_clouds in ~/.sky/config.yaml${also}: ${names}`,

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { findCluster } from "../../db/queries/clusters.ts";
+import { displayCloud } from "../../shared/cloud-names.ts";
 import { NotSupportedError, ResourcesMismatchError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
-import { displayNameOf } from "../check/clouds.ts";
 import type { RankedOffer } from "../optimizer/candidates.ts";
 import { rankOffers } from "../optimizer/optimize.ts";
 import { labelsOf } from "../optimizer/operation.ts";
@@ -154,7 +154,7 @@ export function checkFit(cluster: Cluster, task: Task, numNodes = cluster.row.nu
 function displayOffer(offer: Offer): string {
   const { cpus, memoryGib, accelerators } = offer.resources;
   const gpus = Object.entries(accelerators).map(([name, count]) => `, {'${name}': ${count}}`);
-  return `${displayNameOf(offer.cloud)}(cpus=${formatAmount(cpus)}, mem=${formatAmount(memoryGib)}${gpus.join("")})`;
+  return `${displayCloud(offer.cloud)}(cpus=${formatAmount(cpus)}, mem=${formatAmount(memoryGib)}${gpus.join("")})`;
 }
 
 /** Why a node of the cluster cannot run it; undefined when it can. */

@@ -1,7 +1,7 @@
 /** What is said when nothing satisfies a candidate, and the error when nothing satisfies the task. The words are 0.14.1's. */
 
+import { displayCloud } from "../../shared/cloud-names.ts";
 import { InvalidValueError, ResourcesUnavailableError } from "../../shared/errors.ts";
-import { displayNameOf } from "../check/clouds.ts";
 import type { OperationContext } from "../operation.ts";
 import { formatResources } from "../resources/format.ts";
 import type { Resources } from "../resources/resources.ts";
@@ -151,7 +151,7 @@ function notEnabledHint(keys: readonly string[], { enabled }: TaskAnswers, conte
   if (switches.length > 0) return `It is off until it is asked for: ${switches.join(" && ")}`;
   const unknown = keys.filter((key) => !context.clouds.names().includes(key));
   if (unknown.length === 0) return `To see what is missing: sky check ${keys.join(" ")}.${use}`;
-  const shown = unknown.map(displayNameOf);
+  const shown = unknown.map(displayCloud);
   return `${shown.join(", ")} ${shown.length === 1 ? "is" : "are"} not available in this version yet.${use}`;
 }
 

@@ -1,8 +1,9 @@
-import { enabledClouds, displayNameOf } from "../check/clouds.ts";
+import { enabledClouds } from "../check/clouds.ts";
 import { cloudContext } from "../clusters/cluster.ts";
 import type { OperationContext } from "../operation.ts";
 import type { CloudContext } from "../ports/cloud.ts";
 import type { ObjectStore, StoreType } from "../ports/object-store.ts";
+import { displayCloud } from "../../shared/cloud-names.ts";
 import { ResourcesUnavailableError } from "../../shared/errors.ts";
 
 /** A store together with whom it is used as. */
@@ -19,7 +20,7 @@ export async function openStore(type: StoreType, context: OperationContext): Pro
     asks: (_name, last) => last?.includes("storage") !== true,
   });
   if (cloud?.enabled.includes("storage") !== true) {
-    const name = displayNameOf(store.cloud);
+    const name = displayCloud(store.cloud);
     throw new ResourcesUnavailableError(
       `Storage "store: ${type.toLowerCase()}" specified, but ${name} access is disabled. To fix, enable ${name} by running \`sky check\`.`,
       { hint: `sky check ${store.cloud}` },
