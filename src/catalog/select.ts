@@ -105,15 +105,17 @@ function sieve(catalog: Catalog, { wish, filters }: Sieve, types: readonly Insta
     left = left.filter(filter);
     if (left.length === 0) return { types: [], obstacle, suggestions: [] };
   }
-  const priced = left.flatMap((type) => {
+  const priced: PricedType[] = [];
+  const unpriced: InstanceType[] = [];
+  for (const type of left) {
     const usdPerHour = catalog.lowestPrice(type.name, wish);
-    return usdPerHour === undefined ? [] : [{ type, usdPerHour }];
-  });
+    if (usdPerHour === undefined) unpriced.push(type);
+    else priced.push({ type, usdPerHour });
+  }
   if (priced.length === 0) return { types: [], obstacle: "unknown price", suggestions: [] };
   const affordable = priced.filter(({ usdPerHour }) => usdPerHour <= (wish.maxUsdPerHour ?? Infinity));
   if (affordable.length === 0) return { types: [], obstacle: "max hourly cost", suggestions: [] };
   affordable.sort((a, b) => a.usdPerHour - b.usdPerHour || compareText(a.type.name, b.type.name));
-  const unpriced = left.filter((type) => !priced.some((one) => one.type === type));
   return { types: affordable, unpriced, suggestions: [] };
 }
 
