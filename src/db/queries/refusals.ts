@@ -5,12 +5,12 @@ export type RefusalRow = Selectable<RefusalsTable>;
 
 /** Writes that a place has refused, over what was known of it; forgets what has expired. */
 export async function upsertRefusal(db: Kysely<Database>, row: RefusalRow): Promise<void> {
-  const { place, ...fields } = row;
+  const { place: _, ...fields } = row;
   await db.deleteFrom("refusals").where("expires_at", "<", row.refused_at).execute();
   await db
     .insertInto("refusals")
     .values(row)
-    .onConflict((conflict) => conflict.column("place").doUpdateSet({ ...fields, place }))
+    .onConflict((conflict) => conflict.column("place").doUpdateSet(fields))
     .execute();
 }
 
