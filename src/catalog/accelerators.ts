@@ -1,4 +1,6 @@
 import { InvalidValueError } from "../shared/errors.ts";
+import { nodeOf } from "../shared/yaml-node.ts";
+import { pyRepr } from "../shared/yaml-repr.ts";
 import { KNOWN_ACCELERATORS, type KnownAccelerator } from "./known-accelerators.ts";
 
 /**
@@ -20,8 +22,8 @@ export function canonicalAccelerator(
     if (lower.includes(wanted)) containing.push(name);
   }
   if (containing.length <= 1) return containing[0];
-  const list = containing.sort().map((name) => `'${name}'`);
-  throw new InvalidValueError(`Accelerator name '${written}' is ambiguous. Please choose one of [${list.join(", ")}].`);
+  const list = pyRepr(nodeOf(containing.sort()));
+  throw new InvalidValueError(`Accelerator name '${written}' is ambiguous. Please choose one of ${list}.`);
 }
 
 /** Names of accelerators with that memory per device (or at least that), optionally of one manufacturer. */

@@ -1,5 +1,7 @@
 import { updateCluster } from "../../db/queries/clusters.ts";
 import { ClusterOwnerMismatchError } from "../../shared/errors.ts";
+import { nodeOf } from "../../shared/yaml-node.ts";
+import { pyRepr } from "../../shared/yaml-repr.ts";
 import type { OperationContext } from "../operation.ts";
 import { cloudContext, type Cluster } from "./cluster.ts";
 
@@ -58,5 +60,5 @@ function withoutSession(part: string | undefined): string | undefined {
 
 /** As Python prints a list of texts, which is what users know from messages. */
 function toList(identity: readonly string[]): string {
-  return `[${identity.map((part) => `'${part}'`).join(", ")}]`;
+  return pyRepr(nodeOf(identity));
 }

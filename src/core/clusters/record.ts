@@ -1,3 +1,5 @@
+import { nodeOf } from "../../shared/yaml-node.ts";
+import { pyRepr } from "../../shared/yaml-repr.ts";
 import { hardwareText } from "../optimizer/place-text.ts";
 import { formatAmount } from "../optimizer/ruled-table.ts";
 import type { Cluster } from "./cluster.ts";
@@ -169,9 +171,7 @@ export function toStatusRecord(cluster: Cluster, options: RecordOptions): Status
 
 /** As Python prints the map: `{'T4': 1}`. */
 export function acceleratorsText(accelerators: Readonly<Record<string, number>>): string {
-  return `{${Object.entries(accelerators)
-    .map(([name, count]) => `'${name}': ${count}`)
-    .join(", ")}}`;
+  return pyRepr(nodeOf(accelerators));
 }
 
 function longFields(cluster: Cluster): Partial<StatusRecord> {

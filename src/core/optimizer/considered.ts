@@ -1,5 +1,6 @@
 /** Which of a task's places the table of considered resources shows. */
 
+import { dim } from "../clusters/messages.ts";
 import type { Task } from "../task/task.ts";
 import type { RankedOffer, TaskAnswers } from "./candidates.ts";
 import { gpuText, hardwareText, infraText, instanceText, isVirtualType } from "./place-text.ts";
@@ -79,9 +80,6 @@ function toRow(one: RankedOffer, shown: Pick<ConsideredRow, "measure" | "isChose
   };
 }
 
-const DIM = "\u001b[2m";
-const RESET = "\u001b[0m";
-
 /** What follows the tables: other instance types that would do, and what a disk of the highest tier costs. */
 export function notesAfter({ answers: { task, answers }, chosen }: TaskPlacement): readonly string[] {
   const lines: string[] = [];
@@ -97,7 +95,7 @@ export function notesAfter({ answers: { task, answers }, chosen }: TaskPlacement
     if (names.size < 2) continue;
     const cheapest = `${chosen.offer.useSpot ? "[spot]" : ""}(${hardwareText(chosen.offer, false)})`;
     const found = `🔍 Multiple ${displayName} instances satisfy ${gpus}. The cheapest ${cheapest} is considered among: ${[...names].join(", ")}.`;
-    lines.push(`${DIM}${found}${RESET}`);
+    lines.push(dim(found));
   }
   if (lines.length > 0) lines.push(`To list more details, run: sky gpus list ${gpus?.split(":")[0]}`, "");
   if (task.resources.candidates[chosen.candidate]?.diskTier === "ultra") {

@@ -1,5 +1,8 @@
 /** What is said when nothing satisfies a candidate, and the error when nothing satisfies the task. The words are 0.14.1's. */
 
+import { nodeOf } from "../../shared/yaml-node.ts";
+import { pyRepr } from "../../shared/yaml-repr.ts";
+import { yellow } from "../clusters/messages.ts";
 import { displayCloud } from "../../shared/cloud-names.ts";
 import { InvalidValueError, ResourcesUnavailableError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
@@ -12,7 +15,6 @@ import { cloudKeyOf } from "./request.ts";
 
 const REASONS_SHOWN = 6;
 
-const yellow = (text: string): string => `\u001b[33m${text}\u001b[0m`;
 const cyan = (text: string): string => `\u001b[36m${text}\u001b[0m`;
 const grey = (text: string): string => `\u001b[90m${text}\u001b[0m`;
 
@@ -157,8 +159,5 @@ function notEnabledHint(keys: readonly string[], { enabled }: TaskAnswers, conte
 
 /** In alphabetical order, as Python prints a list of texts. */
 function listText(items: readonly string[]): string {
-  return `[${items
-    .toSorted()
-    .map((item) => `'${item}'`)
-    .join(", ")}]`;
+  return pyRepr(nodeOf(items.toSorted()));
 }
