@@ -2,6 +2,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { SkyError } from "../shared/errors.ts";
 import { downloadCatalog, publishedUrls } from "./published.ts";
 
 const LIST = "InstanceType,vCPUs,MemoryGiB,Price,Region\nsmall,2,4,0.1,r\n";
@@ -14,7 +15,11 @@ beforeAll(async () => {
     if (request.url === "/busy") response.writeHead(429).end();
     else if (request.url === "/list.csv") response.end(LIST);
     else if (request.url === "/list.csv.gz") response.end(gzipSync(LIST));
-    else if (request.url === "/page.html") response.end("<html>sign in</html>");
+    else if (request.url === "/damaged.csv.gz") response.end(gzipSync(LIST).subarray(0, -9));
+    else if (request.url === "/cut.csv") {
+      response.writeHead(200, { "content-length": "1000" });
+      response.write(LIST, () => response.destroy());
+    } else if (request.url === "/page.html") response.end("<html>sign in</html>");
     else response.writeHead(404).end();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -42,9 +47,13 @@ it.each([[["/list.csv"]], [["/list.csv.gz"]], [["/busy", "/list.csv"]]])("%j giv
 it.each([
   [["/none", "/list.csv"], "the answer is 404 Not Found"],
   [["/busy"], "the answer is 429 Too Many Requests"],
+  [["/damaged.csv.gz"], "/damaged.csv.gz: unexpected end of file."],
+  [["/cut.csv"], "/cut.csv: "],
   [["/page.html"], "line 1 lacks the column InstanceType"],
 ])("%j is refused", async (paths, message) => {
-  await expect(download(...paths)).rejects.toThrow(message);
+  const failure = download(...paths);
+  await expect(failure).rejects.toThrow(message);
+  await expect(failure).rejects.toBeInstanceOf(SkyError);
 });
 
 it("says where nobody answers", async () => {

@@ -1,5 +1,5 @@
 import { gunzipSync } from "node:zlib";
-import { OperationFailedError } from "../shared/errors.ts";
+import { OperationFailedError, SkyError } from "../shared/errors.ts";
 import { parseCatalogCsv } from "./csv.ts";
 
 const HOSTED = "https://raw.githubusercontent.com/skypilot-org/skypilot-catalog/master/catalogs/v8";
@@ -26,26 +26,32 @@ export function publishedUrls(cloud: string): readonly string[] {
  */
 export async function downloadCatalog(urls: readonly string[], options: DownloadOptions): Promise<string> {
   for (const [at, url] of urls.entries()) {
-    const response = await open(url, options.signal);
+    const request = { signal: options.signal, headers: { "user-agent": "SkyPilot/0.14.1" } };
+    const response = await orFailed(url, options.signal, () => fetch(url, request));
     if (response.status === TOO_MANY_REQUESTS && at + 1 < urls.length) continue;
     if (!response.ok) throw failed(url, `the answer is ${response.status} ${response.statusText}`.trimEnd());
-    const bytes = await readAll(response, url, options);
-    const isGzip = bytes.length > 2 && bytes.readUInt16BE(0) === GZIP_MAGIC;
-    const text = (isGzip ? gunzipSync(bytes, { maxOutputLength: MAX_BYTES }) : bytes).toString("utf8");
+    const text = await orFailed(url, options.signal, async () => unpack(await readAll(response, url, options)));
     parseCatalogCsv(text, url);
     return text;
   }
   throw new Error("There is no address to download from.");
 }
 
-async function open(url: string, signal: AbortSignal): Promise<Response> {
+/** What breaks on the way (no connection, one that is cut, content that is damaged) is said with the address. */
+async function orFailed<T>(url: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   try {
-    return await fetch(url, { signal, headers: { "user-agent": "SkyPilot/0.14.1" } });
+    return await work();
   } catch (error) {
     signal.throwIfAborted();
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    throw failed(url, cause, { cause: error });
+    if (error instanceof SkyError) throw error;
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    throw failed(url, cause instanceof Error ? cause.message : String(cause), { cause: error });
   }
+}
+
+function unpack(bytes: Buffer): string {
+  const isGzip = bytes.length > 2 && bytes.readUInt16BE(0) === GZIP_MAGIC;
+  return (isGzip ? gunzipSync(bytes, { maxOutputLength: MAX_BYTES }) : bytes).toString("utf8");
 }
 
 async function readAll(response: Response, url: string, { onProgress }: DownloadOptions): Promise<Buffer> {
