@@ -10,7 +10,9 @@ export interface CheckedCloud {
 }
 
 /** Clouds of the original, by registry key; of most this release knows the name only. */
-export const ORIGINAL_CLOUDS: readonly string[] = Object.keys(CLOUD_NAMES).filter((key) => key !== "fake" && key !== "local");
+export const ORIGINAL_CLOUDS: readonly string[] = Object.keys(CLOUD_NAMES).filter(
+  (key) => key !== "fake" && key !== "local",
+);
 
 export interface WhichClouds {
   /** Absent: every one that the server's config allows. */
