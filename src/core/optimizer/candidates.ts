@@ -7,7 +7,7 @@ import type { Cloud, Offer } from "../ports/cloud.ts";
 import { dockerImageOf } from "../resources/image.ts";
 import type { Resources } from "../resources/resources.ts";
 import type { Task } from "../task/task.ts";
-import { blockOf, type BlockedPlace } from "./blocked.ts";
+import { whatBlocks, type Blocked } from "../provision/places.ts";
 import { cloudKeyOf, toOfferRequest } from "./request.ts";
 
 /** A place that can run the task, for one of its candidates. */
@@ -49,7 +49,7 @@ export interface TaskAnswers {
 export async function askForTask(
   task: Task,
   context: OperationContext,
-  blocked: readonly BlockedPlace[] = [],
+  blocked: readonly Blocked[] = [],
 ): Promise<TaskAnswers> {
   const { candidates } = task.resources;
   const enabled = await requireEnabledClouds(context, candidates.map(cloudKeyOf));
@@ -63,7 +63,7 @@ interface Question {
   readonly task: Task;
   readonly resources: Resources;
   readonly candidate: number;
-  readonly blocked: readonly BlockedPlace[];
+  readonly blocked: readonly Blocked[];
 }
 
 async function askClouds(
@@ -126,11 +126,11 @@ function notUnasked(cloud: Cloud): string {
 
 function whyNot(
   offer: Offer,
-  { limit, blocked }: { readonly limit: number; readonly blocked: readonly BlockedPlace[] },
+  { limit, blocked }: { readonly limit: number; readonly blocked: readonly Blocked[] },
 ): string | undefined {
   const price = offer.priceUsdPerHour;
   if ((price ?? 0) > limit) return `costs $${price}/hr, more than max_hourly_cost ($${limit}/hr)`;
-  return blockOf(offer, blocked)?.reason;
+  return whatBlocks(offer, blocked)?.reason;
 }
 
 function toRejection({ candidate, displayName, offer }: RankedOffer, reason: string): Rejection {

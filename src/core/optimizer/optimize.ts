@@ -1,6 +1,6 @@
 import type { OperationContext } from "../operation.ts";
 import type { Task } from "../task/task.ts";
-import type { BlockedPlace } from "./blocked.ts";
+import type { Blocked } from "../provision/places.ts";
 import { askForTask, type RankedOffer, type Rejection, type TaskAnswers } from "./candidates.ts";
 import { explainInfeasible, infeasibleLines, refuseUnknownTypes } from "./infeasible.ts";
 import { rateOf } from "./rates.ts";
@@ -18,7 +18,7 @@ export interface Ranking {
 
 export interface RankOptions {
   /** Places that are left out, e.g. because they had no capacity a moment ago. */
-  readonly blocked?: readonly BlockedPlace[];
+  readonly blocked?: readonly Blocked[];
 }
 
 /**

@@ -140,7 +140,7 @@ describe("prices", () => {
 describe("what is left out, with its reason", () => {
   test("places that are blocked", async () => {
     clouds = { aws: sells("aws", { east: 1, west: 2 }) };
-    const blocked = [{ cloud: "aws", region: "east", reason: "no capacity 4 min ago" }];
+    const blocked = [{ block: { cloud: "aws", region: "east" }, reason: "no capacity 4 min ago" }];
     const placement = await place("run: x\n", { blocked });
     expect(chosen(placement)).toEqual(["aws/west"]);
     expect(placement.tasks[0]?.ranking.rejected).toMatchObject([

@@ -2,7 +2,7 @@
 
 import type { OperationContext } from "../operation.ts";
 import type { Task } from "../task/task.ts";
-import type { BlockedPlace } from "./blocked.ts";
+import type { Blocked } from "../provision/places.ts";
 import type { RankedOffer } from "./candidates.ts";
 import type { Target, TaskPlacement } from "./considered.ts";
 import { cloudOfUri, egressSeconds, egressUsd } from "./egress.ts";
@@ -22,7 +22,7 @@ export interface TaskGraph {
 
 export interface PlaceOptions {
   readonly minimize: Target;
-  readonly blocked?: readonly BlockedPlace[];
+  readonly blocked?: readonly Blocked[];
   /** Hours that a task takes at a place; one hour where it is not known. */
   readonly hoursOf?: (task: Task, offer: RankedOffer) => number;
 }

@@ -4,7 +4,7 @@ import type { RankedOffer } from "../optimizer/candidates.ts";
 import { SkyError } from "../../shared/errors.ts";
 import type { CloudContext } from "../ports/cloud.ts";
 import type { Refusal } from "./attempt.ts";
-import { blockOf, isBlockedBy, type Block } from "./places.ts";
+import { blockOf, whatBlocks, type Block, type Blocked } from "./places.ts";
 
 /** How long a refusal is remembered. A quota changes when a cluster ends or somebody asks for more. */
 const REMEMBERED_MS: Readonly<Record<string, number>> = { zone: 600_000, quota: 1_800_000 };
@@ -14,10 +14,8 @@ const SHARED_MS = 25_000;
 type Server = Pick<OperationContext, "db" | "clouds" | "clock" | "requestId">;
 
 /** A refusal that a launch of this server met a while ago. */
-export interface Remembered {
+export interface Remembered extends Blocked {
   readonly place: string;
-  readonly block: Block;
-  readonly reason: string;
   readonly code: string;
   readonly refusedAt: number;
   readonly isOurs: boolean;
@@ -102,7 +100,7 @@ export async function rememberAnswer(
 }
 
 export function whatIsKnownOf(place: RankedOffer, memory: readonly Remembered[]): Remembered | undefined {
-  return memory.find((one) => isBlockedBy(place.offer, one.block));
+  return whatBlocks(place.offer, memory);
 }
 
 /** Places that refused a launch a while ago come last, in their own order. */
@@ -118,7 +116,7 @@ export function sharedRefusal(known: Remembered | undefined, now: number): Refus
   return {
     reason: `${known.reason.replace(/\.$/, "")}, as another launch was told ${seconds} s ago.`,
     code: known.code,
-    scope: known.block.scope,
+    scope: known.block.scope ?? "zone",
     isClean: true,
   };
 }

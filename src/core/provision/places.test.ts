@@ -8,7 +8,7 @@ import {
   RegionUnusableError,
 } from "../../shared/errors.ts";
 import type { Offer } from "../ports/cloud.ts";
-import { blockOf, isBlockedBy, scopeOf, toPlaces } from "./places.ts";
+import { blockOf, isBlockedBy, scopeOf, toPlaces, whatBlocks, type Block } from "./places.ts";
 
 const offer: Offer = {
   cloud: "aws",
@@ -69,6 +69,35 @@ describe("what a refusal rules out", () => {
     const block = blockOf(plain, "quota");
     expect(isBlockedBy({ ...plain, zone: "east-b" }, block)).toBe(true);
     expect(isBlockedBy({ ...plain, instanceType: "p4d.24xlarge" }, block)).toBe(false);
+  });
+});
+
+describe("a part of what clouds offer", () => {
+  const spot: Offer = {
+    cloud: "aws",
+    region: "us-east-1",
+    zone: "us-east-1a",
+    instanceType: "g4dn.xlarge",
+    resources: { cpus: 4, memoryGib: 16, accelerators: { T4: 1 } },
+    useSpot: true,
+    priceUsdPerHour: 0.2,
+  };
+
+  test.each<[string, Block, boolean]>([
+    ["nothing named", {}, true],
+    ["the cloud", { cloud: "aws" }, true],
+    ["another region", { cloud: "aws", region: "us-east-2" }, false],
+    ["the zone", { zone: "us-east-1a" }, true],
+    ["the type on demand", { instanceType: "g4dn.xlarge", useSpot: false }, false],
+    ["the accelerator", { accelerators: { T4: 1 } }, true],
+    ["another count of it", { accelerators: { T4: 4 } }, false],
+    ["no accelerator", { accelerators: {} }, false],
+  ])("by %s", (_, block, isBlocked) => {
+    expect(whatBlocks(spot, [{ block, reason: "full" }])?.reason).toBe(isBlocked ? "full" : undefined);
+  });
+
+  test("that is a zone leaves an offer of the whole region", () => {
+    expect(whatBlocks({ ...spot, zone: null }, [{ block: { zone: "us-east-1a" }, reason: "full" }])).toBeUndefined();
   });
 });
 
