@@ -221,7 +221,7 @@ describe.skipIf(findMoto() === undefined)("nodes on EC2 on a bad day", () => {
     expect(proxy.counts()["ec2:DescribeInstances"]).toBe(2);
   });
 
-  it("launches with ten calls in a region that it never saw, six of them at once", async () => {
+  it("launches with eleven calls in a region that it never saw, seven of them at once", async () => {
     await moto.createRole("skypilot-v1");
     await nodes.run(clusterSpec("mine", 1), "token", contextWith().context);
     expect(proxy.counts()).toEqual({
@@ -232,6 +232,7 @@ describe.skipIf(findMoto() === undefined)("nodes on EC2 on a bad day", () => {
       "ec2:DescribeRouteTables": 1,
       "ec2:DescribeSecurityGroups": 1,
       "ec2:DescribeImages": 1,
+      "servicequotas:GetServiceQuota": 1,
       "ec2:CreateSecurityGroup": 1,
       "ec2:AuthorizeSecurityGroupIngress": 1,
       "ec2:RunInstances": 1,

@@ -100,6 +100,7 @@ function explainTask(task: PlanTask, isNamed: boolean): string {
   return [
     `Candidates${of} (${rows.length}), in the order in which a launch tries them:`,
     renderTable(HEADER, rows),
+    ...(task.notes ?? []).map((note) => `  ${note}`),
     `Dropped${of} (${rejected.length}):`,
     ...(rejected.length === 0 ? ["  nothing"] : rejected),
     "",

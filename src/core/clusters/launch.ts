@@ -4,8 +4,7 @@ import type { AgentPeer } from "../../shared/agent/peer.ts";
 import { AgentError, InvalidValueError, NotAvailableYetError, ResourcesUnavailableError } from "../../shared/errors.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import { warnAboutSession } from "../check/sessions.ts";
-import { describePlan } from "../optimizer/operation.ts";
-import type { DagPlacement } from "../optimizer/placement.ts";
+import { describePlan, type PlannedPlacement } from "../optimizer/operation.ts";
 import type { Plan } from "../../shared/wire/plan.ts";
 import { greet } from "../provision/renew.ts";
 import { requireStorage, syncStorage } from "../storage/sync-storage.ts";
@@ -68,12 +67,12 @@ export function refuseReserved(body: { readonly cluster_name: string }, what: st
 }
 
 async function dryRun(body: LaunchBody, task: Task, context: OperationContext): Promise<LaunchResult> {
-  let placement: DagPlacement | undefined;
-  const plan = await planLaunch(body, task, context, { onPlaced: (placed) => (placement = placed) });
+  let planned: PlannedPlacement | undefined;
+  const plan = await planLaunch(body, task, context, { onPlaced: (placed) => (planned = placed) });
   showTable(plan, context);
   context.log.line("Dryrun finished.");
-  if (placement === undefined) return { job_id: null, handle: null };
-  const described = await describePlan(placement, { explain: body.explain ?? false, flags: body }, context);
+  if (planned === undefined) return { job_id: null, handle: null };
+  const described = await describePlan(planned, { explain: body.explain ?? false, flags: body }, context);
   return { job_id: null, handle: null, plan: described };
 }
 

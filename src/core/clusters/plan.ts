@@ -6,8 +6,8 @@ import { NotSupportedError, ResourcesMismatchError } from "../../shared/errors.t
 import type { OperationContext } from "../operation.ts";
 import type { RankedOffer } from "../optimizer/candidates.ts";
 import { rankOffers } from "../optimizer/optimize.ts";
-import { labelsOf } from "../optimizer/operation.ts";
-import { placeDag, type DagPlacement } from "../optimizer/placement.ts";
+import { labelsOf, placeForPlan, type PlannedPlacement } from "../optimizer/operation.ts";
+import type { DagPlacement } from "../optimizer/placement.ts";
 import { hourlyUsd } from "../optimizer/plan-object.ts";
 import { planLines } from "../optimizer/plan-lines.ts";
 import { toOfferRequest, cloudKeyOf } from "../optimizer/request.ts";
@@ -54,7 +54,7 @@ export async function planLaunch(
   task: Task,
   context: OperationContext,
   options: {
-    /** Told of the placement of a new cluster. */ readonly onPlaced?: (placement: DagPlacement) => void;
+    /** Told of the placement of a new cluster. */ readonly onPlaced?: (planned: PlannedPlacement) => void;
   } = {},
 ): Promise<LaunchPlan> {
   const row = await findCluster(context.db, body.cluster_name);
@@ -62,8 +62,10 @@ export async function planLaunch(
   const base = { runTimestamp: runTimestamp(now), launchedAt: now };
   if (row !== undefined) return { ...base, ...(await planReuse(body, { task, cluster: toCluster(row) }, context)) };
   const minimize = body.optimize_target === 1 ? "time" : "cost";
-  const placement = await placeDag({ tasks: [task], edges: [] }, context, { minimize });
-  options.onPlaced?.(placement);
+  const explain = body.dryrun === true && body.explain === true;
+  const planned = await placeForPlan({ tasks: [task], edges: [] }, context, { minimize, explain });
+  options.onPlaced?.(planned);
+  const { placement } = planned;
   if (body.dryrun !== true) await assertNewCluster(placement, context);
   const attempts = placement.tasks[0]?.ranking.offers ?? [];
   return {

@@ -48,7 +48,7 @@ async function run(one: PlacementCase): Promise<Outcome> {
     current = registryOf(one, tasks, context);
     const placement = await placeDag({ tasks, edges: one.input.edges ?? [] }, context, {
       minimize: one.input.minimize,
-      blocked: (one.input.blocked ?? []).map((block) => ({ block, reason: "blocked" })),
+      blocked: () => (one.input.blocked ?? []).map((block) => ({ block, reason: "blocked" })),
       hoursOf: (_, offer) => hoursAt(one, offer),
     });
     return { placement, lines: [...context.log.lines, ...planLines(placement).join("\n").split("\n")] };

@@ -9,21 +9,39 @@ import type { Operation, OperationContext } from "../operation.ts";
 import { parseTaskYaml } from "../task/parse.ts";
 import { catalogFacts } from "./catalog-facts.ts";
 import type { Dag } from "../task/task.ts";
-import { placeDag, type DagPlacement, type PlacedTask, type TaskGraph } from "./placement.ts";
+import { placeWithinLimits, type LimitedPlacement } from "./limits.ts";
+import { placeDag, type DagPlacement, type PlacedTask, type PlaceOptions, type TaskGraph } from "./placement.ts";
 import { hourlyUsd, toPlan, type PlanOptions } from "./plan-object.ts";
 import { planLines } from "./plan-lines.ts";
 
+/** As placeDag; a plan that is to be explained takes the clouds' own limits into account. */
+export async function placeForPlan(
+  graph: TaskGraph,
+  context: OperationContext,
+  options: PlaceOptions & { readonly explain: boolean },
+): Promise<PlannedPlacement> {
+  const { explain, ...rest } = options;
+  return explain ? placeWithinLimits(graph, context, rest) : { placement: await placeDag(graph, context, rest) };
+}
+
+/** The limits' notes are there when they were asked for. */
+export type PlannedPlacement = Pick<LimitedPlacement, "placement"> & Partial<LimitedPlacement>;
+
 /** The plan as data, with what it does to the caller's budgets. */
 export async function describePlan(
-  placement: DagPlacement,
-  options: Omit<PlanOptions, "budgets" | "memoryOf">,
+  { placement, limitNotes }: PlannedPlacement,
+  options: Omit<PlanOptions, "budgets" | "notesOn">,
   context: OperationContext,
 ): Promise<Plan> {
   const usdPerHour = hourlyUsd(placement);
   const labels = Object.assign({}, ...placement.tasks.map((placed) => labelsOf(placed))) as Record<string, string>;
   const budgets = await budgetOutlook({ labels, usdPerHour }, context);
   const memoryOf = options.explain ? await readMemory(placement, context) : undefined;
-  return toPlan(placement, { ...options, budgets, ...(memoryOf === undefined ? {} : { memoryOf }) });
+  const notesOn: PlanOptions["notesOn"] = (task, one) => [
+    ...(memoryOf?.(one) ?? []),
+    ...(limitNotes?.(task, one) ?? []),
+  ];
+  return toPlan(placement, { ...options, budgets, notesOn });
 }
 
 const MINUTE_MS = 60_000;
@@ -32,7 +50,7 @@ const MINUTE_MS = 60_000;
 async function readMemory(
   placement: DagPlacement,
   context: OperationContext,
-): Promise<(offer: RankedOffer) => string | undefined> {
+): Promise<(offer: RankedOffer) => readonly string[]> {
   const offers = placement.tasks.flatMap(({ ranking }) => ranking.offers);
   const memory = await recallRefusals(offers, context, cloudContext(context));
   const now = context.clock.now();
@@ -42,10 +60,10 @@ async function readMemory(
       return known === undefined ? [] : [{ zone: place.offer.zone ?? place.offer.region, known }];
     });
     const [first] = refused;
-    if (first === undefined) return undefined;
+    if (first === undefined) return [];
     const minutes = Math.round((now - first.known.refusedAt) / MINUTE_MS);
     const ago = minutes < 1 ? "less than a minute ago" : `${minutes} min ago`;
-    return `${refused.map(({ zone }) => zone).join(", ")} refused ${ago} and is tried last: ${first.known.reason}`;
+    return [`${refused.map(({ zone }) => zone).join(", ")} refused ${ago} and is tried last: ${first.known.reason}`];
   };
 }
 
@@ -66,9 +84,10 @@ export const optimizeOperation: Operation<OptimizeBody, Plan> = {
       warn: (message) => context.log.line(message),
     });
     const minimize = body.minimize === 1 ? "time" : "cost";
-    const placement = await placeDag(graphOf(dag), context, { minimize });
-    context.log.line(planLines(placement).join("\n"));
-    return describePlan(placement, { explain: body.explain ?? false, flags: body.request_options ?? {} }, context);
+    const { explain = false } = body;
+    const planned = await placeForPlan(graphOf(dag), context, { minimize, explain });
+    context.log.line(planLines(planned.placement).join("\n"));
+    return describePlan(planned, { explain, flags: body.request_options ?? {} }, context);
   },
 };
 

@@ -141,7 +141,7 @@ describe("what is left out, with its reason", () => {
   test("places that are blocked", async () => {
     clouds = { aws: sells("aws", { east: 1, west: 2 }) };
     const blocked = [{ block: { cloud: "aws", region: "east" }, reason: "no capacity 4 min ago" }];
-    const placement = await place("run: x\n", { blocked });
+    const placement = await place("run: x\n", { blocked: () => blocked });
     expect(chosen(placement)).toEqual(["aws/west"]);
     expect(placement.tasks[0]?.ranking.rejected).toMatchObject([
       { what: "east aws.large", reason: "no capacity 4 min ago" },

@@ -22,7 +22,8 @@ export interface TaskGraph {
 
 export interface PlaceOptions {
   readonly minimize: Target;
-  readonly blocked?: readonly Blocked[];
+  /** Places that are left out for the task at a position. */
+  readonly blocked?: (task: number) => readonly Blocked[];
   /** Hours that a task takes at a place; one hour where it is not known. */
   readonly hoursOf?: (task: Task, offer: RankedOffer) => number;
 }
@@ -55,8 +56,8 @@ export async function placeDag(
   options: PlaceOptions,
 ): Promise<DagPlacement> {
   const rankings: Ranking[] = [];
-  for (const task of graph.tasks) {
-    rankings.push(await rankOffers(task, context, options.blocked === undefined ? {} : { blocked: options.blocked }));
+  for (const [at, task] of graph.tasks.entries()) {
+    rankings.push(await rankOffers(task, context, { blocked: options.blocked?.(at) ?? [] }));
   }
   const hoursOf = options.hoursOf ?? ((): number => DEFAULT_HOURS);
   const choices = rankings.map((ranking) => choosable(ranking));

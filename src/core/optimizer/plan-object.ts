@@ -14,12 +14,12 @@ export interface PlanOptions {
   readonly explain: boolean;
   readonly flags: AutostopFlags;
   readonly budgets: readonly BudgetOutlook[];
-  /** What is remembered of a place, as a user reads it; e.g. `east-a refused 4 min ago: no capacity`. */
-  readonly memoryOf?: (offer: RankedOffer) => string | undefined;
+  /** What else is known of a place for a task, as a user reads it; e.g. `east-a refused 4 min ago: no capacity`. */
+  readonly notesOn?: (task: number, offer: RankedOffer) => readonly string[];
 }
 
 export function toPlan(placement: DagPlacement, options: PlanOptions): Plan {
-  const tasks = placement.tasks.map((placed) => toPlanTask(placed, options));
+  const tasks = placement.tasks.map((placed, at) => toPlanTask(placed, at, options));
   return {
     minimize: placement.minimize,
     tasks,
@@ -37,8 +37,8 @@ export function hourlyUsd(placement: DagPlacement): number {
   );
 }
 
-function toPlanTask(placed: PlacedTask, options: PlanOptions): PlanTask {
-  const { explain, flags } = options;
+function toPlanTask(placed: PlacedTask, at: number, options: PlanOptions): PlanTask {
+  const { explain, flags, notesOn } = options;
   const { chosen, answers } = placed;
   const { task } = answers;
   const resources = task.resources.candidates[chosen.candidate];
@@ -51,7 +51,7 @@ function toPlanTask(placed: PlacedTask, options: PlanOptions): PlanTask {
     chosen: toPlanOffer(chosen, task.numNodes),
     cost: toPlanCost(chosen, task.numNodes),
     autostop: isOn ? { idle_minutes: autostop.idleMinutes, down: autostop.down } : null,
-    ...(explain ? explained(placed, options) : {}),
+    ...(explain ? explained(placed, (offer) => notesOn?.(at, offer) ?? []) : {}),
   };
 }
 
@@ -83,13 +83,20 @@ function toPlanCost({ offer }: RankedOffer, numNodes: number): PlanCost {
   };
 }
 
-function explained(placed: PlacedTask, { memoryOf }: PlanOptions): Pick<PlanTask, "candidates" | "rejected"> {
+function explained(
+  placed: PlacedTask,
+  notesOn: (offer: RankedOffer) => readonly string[],
+): Pick<PlanTask, "candidates" | "notes" | "rejected"> {
   const { ranking, answers } = placed;
   const { numNodes } = answers.task;
+  const common = commonNotes(ranking.offers, notesOn);
   const candidates = ranking.offers.map((one, at) => ({
     ...toPlanOffer(one, numNodes),
     rank: at + 1,
-    note: joined(noteOn(one, { placed, isFirst: at === 0 }), memoryOf?.(one)),
+    note: joined(
+      noteOn(one, { placed, isFirst: at === 0 }),
+      ...notesOn(one).filter((note) => common.get(one.displayName)?.includes(note) !== true),
+    ),
   }));
   const rejected = ranking.rejected.map(({ displayName, what, reason }) => ({ infra: displayName, what, reason }));
   const others = answers.enabled.filter((cloud) => !mentions(placed, cloud.displayName));
@@ -98,11 +105,29 @@ function explained(placed: PlacedTask, { memoryOf }: PlanOptions): Pick<PlanTask
     what: "",
     reason: "the task asks for another infra",
   }));
-  return { candidates, rejected: [...rejected, ...unasked] };
+  const notes = [...common].flatMap(([displayName, texts]) => texts.map((text) => `${displayName}: ${text}`));
+  return { candidates, ...(notes.length === 0 ? {} : { notes }), rejected: [...rejected, ...unasked] };
 }
 
-function joined(...notes: readonly (string | null | undefined)[]): string | null {
-  const said = notes.filter((note) => note !== null && note !== undefined);
+/** Notes that every one of several places of a cloud would carry: said once. */
+function commonNotes(
+  offers: readonly RankedOffer[],
+  notesOn: (offer: RankedOffer) => readonly string[],
+): ReadonlyMap<string, readonly string[]> {
+  const common = new Map<string, readonly string[]>();
+  for (const [displayName, own] of Map.groupBy(offers, (one) => one.displayName)) {
+    const [first = [], ...others] = own.map(notesOn);
+    if (others.length > 0)
+      common.set(
+        displayName,
+        first.filter((note) => others.every((each) => each.includes(note))),
+      );
+  }
+  return common;
+}
+
+function joined(...notes: readonly (string | null)[]): string | null {
+  const said = notes.filter((note) => note !== null);
   return said.length === 0 ? null : said.join("; ");
 }
 

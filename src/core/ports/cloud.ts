@@ -149,6 +149,20 @@ export interface OfferExtras {
   readonly ipUsdPerHour: number | null;
 }
 
+/** Which offers an account wants to use, and for how many nodes. */
+export interface LimitsQuestion {
+  readonly offers: readonly Offer[];
+  readonly numNodes: number;
+}
+
+/** Whether the account may have the nodes of an offer now. */
+export interface OfferLimit {
+  /** Why not, as far as the provider says; absent = nothing speaks against it. */
+  readonly refusal?: string;
+  /** What could not be found out, and why. */
+  readonly notes: readonly string[];
+}
+
 export interface OfferSet {
   readonly offers: readonly Offer[];
   /** What was considered and dropped, and why. */
@@ -282,6 +296,11 @@ export interface Cloud {
   /** Stable identity (account + user or role), null where a cloud has none. */
   identity(context: CloudContext): Promise<readonly string[] | null>;
   offers(request: OfferRequest, context: CloudContext): Promise<OfferSet>;
+  /**
+   * What the account's own limits (quotas, rights) say of offers, one answer for each in their order. Asks the provider, for a few
+   * seconds at most; what cannot be found out is a note, never an error.
+   */
+  readonly limits?: (question: LimitsQuestion, context: CloudContext) => Promise<readonly OfferLimit[]>;
   /** How long a new instance may be missing from `query`, in milliseconds; absent = it is seen at once. */
   readonly consistencyMs?: number;
   /**

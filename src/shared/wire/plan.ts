@@ -40,6 +40,8 @@ export const PlanTask = z.object({
   autostop: z.object({ idle_minutes: z.int(), down: z.boolean() }).nullable(),
   /** Every place that would do, best first; only with `explain`. */
   candidates: z.array(PlanOffer.extend({ rank: z.int(), note: z.string().nullable() })).optional(),
+  /** What could not be found out about any candidate of a cloud, and why; only with `explain`. */
+  notes: z.array(z.string()).optional(),
   /** Every place that was considered and dropped; only with `explain`. */
   rejected: z.array(z.object({ infra: z.string(), what: z.string(), reason: z.string() })).optional(),
 });

@@ -15,6 +15,8 @@ export interface WorldRules {
   /** Codes that RunInstances answers in a zone, or everywhere (`*`). */
   refusals: Record<string, { readonly code: string; readonly message: string; readonly status: number }>;
   reservations: readonly Reservation[];
+  /** vCPUs by `code` or `region/code`; others are none that AWS knows. */
+  quotas: Record<string, number>;
 }
 
 /** Capacity that the account has paid for. */
@@ -58,6 +60,7 @@ export class Ec2World {
     capacity: {},
     refusals: {},
     reservations: [],
+    quotas: {},
   };
   readonly ledger = new Map<string, LedgerEntry>();
   /** Why instances stopped or ended, by id, where it was not by a call. */
@@ -159,6 +162,14 @@ export class Ec2World {
     );
     const set = `<capacityReservationSet>${items.join("")}</capacityReservationSet>`;
     return `<DescribeCapacityReservationsResponse>${set}</DescribeCapacityReservationsResponse>`;
+  }
+
+  /** What Service Quotas answers, of which moto knows those of VPCs alone. */
+  quota(region: string, params: URLSearchParams): string | Refusal {
+    const code = params.get("QuotaCode") ?? "";
+    const Value = this.rules.quotas[`${region}/${code}`] ?? this.rules.quotas[code];
+    if (Value !== undefined) return JSON.stringify({ Quota: { QuotaCode: code, QuotaName: `Quota ${code}`, Value } });
+    return { status: 400, code: "NoSuchResourceException", message: "The specified resource does not exist" };
   }
 
   zoneOf(params: URLSearchParams): string {

@@ -8,6 +8,8 @@ export interface SeenCall {
   readonly action: string;
   readonly region: string;
   readonly params: URLSearchParams;
+  /** Whether the service speaks JSON. */
+  readonly isJson: boolean;
   readonly atMs: number;
 }
 
@@ -130,6 +132,10 @@ export class FaultProxy {
       if (before !== undefined) return typeof before === "string" ? { status: 200, type, text: before } : before;
     }
     if (action === "DescribeCapacityReservations") return { status: 200, type, text: this.world.reservations() };
+    if (action === "GetServiceQuota") {
+      const answer = this.world.quota(region, params);
+      return typeof answer === "string" ? { status: 200, type: "application/x-amz-json-1.1", text: answer } : answer;
+    }
     const refusal = this.world.refuse(action, params);
     if (refusal !== undefined) return refusal;
     const answer = await this.#forward(message, body);
@@ -165,13 +171,26 @@ function readCall(message: IncomingMessage, body: Buffer): SeenCall {
   const scope = /Credential=[^/]+\/[^/]+\/([^/]+)\/([^/]+)\//u.exec(message.headers.authorization ?? "");
   const [, region = "", service = ""] = scope ?? [];
   const target = message.headers["x-amz-target"];
-  const params = new URLSearchParams(target === undefined ? body.toString("utf8") : "");
+  const text = body.toString("utf8");
+  const params = new URLSearchParams(target === undefined ? text : textsOf(text));
   const operation =
     typeof target === "string" ? (target.split(".").at(-1) ?? "") : (params.get("Action") ?? message.method ?? "");
-  return { action: `${service}:${operation}`, region, params, atMs: Date.now() };
+  const isJson = target !== undefined;
+  return { action: `${service}:${operation}`, region, params, isJson, atMs: Date.now() };
+}
+
+/** The texts of a JSON body. */
+function textsOf(body: string): Record<string, string> {
+  const fields = Object.entries(JSON.parse(body === "" ? "{}" : body) as Record<string, unknown>);
+  return Object.fromEntries(fields.flatMap(([name, value]) => (typeof value === "string" ? [[name, value]] : [])));
 }
 
 function refuse(response: ServerResponse, call: SeenCall, { status, code, message }: Refusal): void {
+  if (call.isJson) {
+    response.writeHead(status, { "content-type": "application/x-amz-json-1.1" });
+    response.end(JSON.stringify({ __type: code, message }));
+    return;
+  }
   response.writeHead(status, { "content-type": "text/xml" });
   const error = `<Error><Code>${code}</Code><Message>${message}</Message></Error>`;
   response.end(

@@ -122,7 +122,7 @@ export interface FailureOf {
   readonly isClean?: boolean;
 }
 
-const QUOTA_LINK = "https://docs.skypilot.co/en/latest/cloud-setup/quota.html";
+export const QUOTA_LINK = "https://docs.skypilot.co/en/latest/cloud-setup/quota.html";
 
 /**
  * An error of a launch as the core understands it; any other error is given back as it is. A refusal means that EC2 created nothing

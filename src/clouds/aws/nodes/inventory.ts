@@ -37,6 +37,11 @@ export function findAllInstances(region: Region): Promise<readonly Ec2Instance[]
   ]);
 }
 
+/** Every instance in the region that runs or is about to, whoever made it. */
+export function findRunning(region: Region): Promise<readonly Ec2Instance[]> {
+  return describe(region, [{ Name: "instance-state-name", Values: ["pending", "running"] }]);
+}
+
 /** What AWS says of instances of the cluster that ended within the last hour; the newest first. */
 export async function findEndReasons(region: Region, name: string): Promise<readonly string[]> {
   const ended = await describe(region, [
@@ -114,7 +119,8 @@ function stateOf(instance: Ec2Instance): InstanceState {
   return name === "pending" || name === "running" || name === "stopping" || name === "stopped" ? name : "terminated";
 }
 
-function cpusOf(instance: Ec2Instance): number {
+/** vCPUs. */
+export function cpusOf(instance: Ec2Instance): number {
   const { CoreCount = 0, ThreadsPerCore = 1 } = instance.CpuOptions ?? {};
   return CoreCount * ThreadsPerCore;
 }

@@ -1,6 +1,8 @@
 import type { CloudContext, ClusterSpec } from "../../../core/ports/cloud.ts";
 import { RegionUnusableError } from "../../../shared/errors.ts";
 import { divideOverReservations, efaInterfaces } from "./capacity.ts";
+import { assertQuota } from "../limits/assert-quota.ts";
+import type { Quotas } from "../limits/quotas.ts";
 import { createNodes, type UntaggedVolumes } from "./create.ts";
 import { diskTierOf } from "./disk.ts";
 import { classify } from "./failures.ts";
@@ -20,6 +22,7 @@ import { renderUserData } from "./user-data.ts";
 
 export interface LaunchTools {
   readonly places: Places;
+  readonly quotas: Quotas;
   readonly machine: Machine;
   readonly untagged: UntaggedVolumes;
   /** From which new nodes fetch the agent's runtime by themselves. */
@@ -62,7 +65,7 @@ interface Create extends Launch {
 
 async function create(region: Region, request: Create, tools: LaunchTools): Promise<void> {
   const { spec, settings, token } = request;
-  const { places, machine } = tools;
+  const { places, quotas, machine } = tools;
   const { offer } = spec;
   const choice = chooseGroup(settings, { nameOnCloud: spec.nameOnCloud, hasPorts: spec.ports.length > 0 }, machine);
   const [network, profile, image, efa] = await Promise.all([
@@ -72,6 +75,8 @@ async function create(region: Region, request: Create, tools: LaunchTools): Prom
     spec.node.networkTier === "best" ? efaInterfaces(region, offer.instanceType, settings) : 0,
     // Looked at now, so that it is known once the VPC is.
     places.groupsNamed(region, choice.name),
+    // Capacity that is paid for has a quota of its own.
+    settings.usesReservations ? undefined : assertQuota(region, spec, quotas),
   ]);
   const subnets = chooseSubnets(network, settings, offer.zone);
   const form = { ...formOf(spec, settings, tools), image, profile: profile.profile, efaInterfaces: efa };

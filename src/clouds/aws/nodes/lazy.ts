@@ -8,6 +8,7 @@ export function lazyNodes(options: AwsNodesOptions): AwsNodes {
     return loading;
   };
   return {
+    limits: async (...args) => (await nodes()).limits(...args),
     run: async (...args) => (await nodes()).run(...args),
     query: async (...args) => (await nodes()).query(...args),
     queryMany: async (...args) => (await nodes()).queryMany(...args),

@@ -3,6 +3,8 @@ import type { Instance as Ec2Instance, SecurityGroup } from "@aws-sdk/client-ec2
 import type { Cloud, CloudContext, ClusterRef, ClusterSpec, InstanceId } from "../../../core/ports/cloud.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
+import { Limits } from "../limits/limits.ts";
+import { Quotas } from "../limits/quotas.ts";
 import { toCoreError } from "./failures.ts";
 import { chooseGroup, defaultGroupName, ownGroupName, rulesFor, type Machine } from "./group-choice.ts";
 import { findEndReasons, findInstances, findNodes } from "./inventory.ts";
@@ -33,6 +35,7 @@ export interface AwsNodesOptions {
 
 type NodeMethods =
   | "run"
+  | "limits"
   | "query"
   | "queryMany"
   | "terminate"
@@ -51,7 +54,9 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
   const machine = options.machine ?? { user: userInfo().username, hostname: hostname() };
   const opener = new RegionOpener(auth, clock, random);
   const places = new Places(clock, options.fetchText);
-  const tools: LaunchTools = { places, machine, untagged: new Set(), registry: options.runtimes.registry };
+  const quotas = new Quotas(clock);
+  const limits = new Limits({ opener, quotas, places, clock });
+  const tools: LaunchTools = { places, quotas, machine, untagged: new Set(), registry: options.runtimes.registry };
   const open = (cluster: ClusterRef, context: CloudContext): Promise<Region> => opener.open(cluster.region, context);
   const queryMany: AwsNodes["queryMany"] = async (clusters, context) => {
     const [first] = clusters;
@@ -62,6 +67,7 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
     return named(region, `looking for ${what}`, () => findNodes(region, names));
   };
   return {
+    limits: (question, context) => limits.of(question, context),
     run: async (spec, token, context) => {
       const region = await opener.open(spec.offer.region, context);
       await named(region, describeSpec(spec), () => launch(region, { spec, token, context }, tools));

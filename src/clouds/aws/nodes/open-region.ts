@@ -31,6 +31,7 @@ export class RegionOpener {
     return {
       name: name ?? opened.session.region,
       account,
+      principal: arn,
       clients: await this.#clients.get(keyOf(context, arn), () => this.#openClients(context)),
       clock: this.#clock,
       signal: context.signal,

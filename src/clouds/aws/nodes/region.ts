@@ -1,5 +1,6 @@
 import type { EC2Client } from "@aws-sdk/client-ec2";
 import type { IAMClient } from "@aws-sdk/client-iam";
+import type { ServiceQuotasClient } from "@aws-sdk/client-service-quotas";
 import type { Clock } from "../../../shared/clock.ts";
 import { orAborted } from "../../../shared/or-aborted.ts";
 import type { AwsClients } from "../clients.ts";
@@ -15,6 +16,8 @@ export interface Region {
   readonly name: string;
   /** 12 digits. */
   readonly account: string;
+  /** ARN of the caller. */
+  readonly principal: string;
   readonly clients: AwsClients;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -39,6 +42,14 @@ export function withEc2<T>(region: Region, call: (ec2: EC2Client, http: Http) =>
 /** The same for IAM, which has no regions. */
 export function withIam<T>(region: Region, call: (iam: IAMClient, http: Http) => Promise<T>): Promise<T> {
   return repeat(region, async (http) => call(await region.clients.iam(), http));
+}
+
+/** The same for Service Quotas. */
+export function withQuotas<T>(
+  region: Region,
+  call: (quotas: ServiceQuotasClient, http: Http) => Promise<T>,
+): Promise<T> {
+  return repeat(region, async (http) => call(await region.clients.quotas(region.name), http));
 }
 
 async function repeat<T>(region: Region, call: (http: Http) => Promise<T>): Promise<T> {

@@ -1,4 +1,9 @@
-import { RunInstancesCommand, type EC2Client, type RunInstancesCommandInput } from "@aws-sdk/client-ec2";
+import {
+  RunInstancesCommand,
+  type _InstanceType,
+  type EC2Client,
+  type RunInstancesCommandInput,
+} from "@aws-sdk/client-ec2";
 import { ROLE_NAME } from "../actions.ts";
 import type { Facts } from "./facts.ts";
 import { outcomeFor, tryDry, type Outcome } from "./outcome.ts";
@@ -47,6 +52,24 @@ export async function tryLaunch(
   const unmade: Outcome = { kind: "open", why: `there is no instance profile ${ROLE_NAME} to launch with yet` };
   outcomes.set("iam:PassRole", outcomeFor("iam:PassRole", role ?? unmade));
   return outcomes;
+}
+
+/** One dry run of a launch into the default VPC, with the tags without which the product launches nothing. */
+export function tryBareLaunch(
+  ec2: EC2Client,
+  { imageId, instanceType }: { readonly imageId: string; readonly instanceType: string },
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<Outcome> {
+  const http = options.signal === undefined ? {} : { abortSignal: options.signal };
+  const input: RunInstancesCommandInput = {
+    ImageId: imageId,
+    InstanceType: instanceType as _InstanceType,
+    MinCount: 1,
+    MaxCount: 1,
+    DryRun: true,
+    TagSpecifications: [INSTANCE_TAGS],
+  };
+  return tryDry(() => ec2.send(new RunInstancesCommand(input), http));
 }
 
 const LAUNCH_ROWS = [
