@@ -33,6 +33,12 @@ export function createAwsCloud(options: {
   const clock = options.clock ?? systemClock;
   const auth = new AwsAuth({ ...options, clock });
   const open: OpenSession = (context, wish) => auth.open(context, wish);
+  const { withPrepaid, ...nodes } = lazyNodes({
+    auth,
+    clock,
+    fetchText: textFetcher(auth),
+    ...createSshTools(options),
+  });
   return {
     name: "aws",
     displayName: "AWS",
@@ -49,16 +55,17 @@ export function createAwsCloud(options: {
     credentials: (context) => summarize(auth, context),
     knownCredentials: (context) => known(auth, context),
     serviceAccess: (service, context) => serviceAccess(auth.open(context).session, service),
-    offers: (request, context) => {
+    offers: async (request, context) => {
       const account = knownAccount(auth, context);
       const catalog = options.catalogs.find("aws", account === undefined ? {} : { account });
       if (catalog === undefined) throw new Error("The catalog of AWS is missing.");
       const set = inProxiedRegions(awsOffers(request, catalog), context);
-      return Promise.resolve(withExtras(set, request, context.config));
+      const offers = await withPrepaid(set.offers, context);
+      return withExtras({ ...set, offers }, request, context.config);
     },
     consistencyMs: CONSISTENCY_MS,
     whyNoStop,
-    ...lazyNodes({ auth, clock, fetchText: textFetcher(auth), ...createSshTools(options) }),
+    ...nodes,
     refreshCatalog: awsCatalogRefresher(auth, options.catalogs),
     commands: {
       login: loginCommand(auth),

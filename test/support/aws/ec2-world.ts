@@ -25,6 +25,9 @@ export interface Reservation {
   readonly type: string;
   readonly zone: string;
   readonly free: number;
+  /** For launches that name none, too. */
+  readonly isOpen?: boolean;
+  readonly isBlock?: boolean;
 }
 
 export interface LedgerEntry {
@@ -155,11 +158,16 @@ export class Ec2World {
   }
 
   /** What DescribeCapacityReservations answers, of which moto knows nothing. */
-  reservations(): string {
-    const items = this.rules.reservations.map(
-      ({ id, type, zone, free }) =>
-        `<item><capacityReservationId>${id}</capacityReservationId><instanceType>${type}</instanceType><availabilityZone>${zone}</availabilityZone><availableInstanceCount>${free}</availableInstanceCount><state>active</state></item>`,
+  reservations(region: string, params: URLSearchParams): string {
+    const type = [...params].find(([, value]) => value === "instance-type")?.[0].replace(/Name$/u, "Value.1") ?? "";
+    const found = this.rules.reservations.filter(
+      (one) => one.zone.startsWith(region) && [null, one.type].includes(params.get(type)),
     );
+    const items = found.map(({ id, type: instanceType, zone, free, isOpen, isBlock }) => {
+      const match = isOpen === true ? "open" : "targeted";
+      const kind = isBlock === true ? "capacity-block" : "default";
+      return `<item><capacityReservationId>${id}</capacityReservationId><instanceType>${instanceType}</instanceType><availabilityZone>${zone}</availabilityZone><availableInstanceCount>${free}</availableInstanceCount><instanceMatchCriteria>${match}</instanceMatchCriteria><reservationType>${kind}</reservationType><state>active</state></item>`;
+    });
     const set = `<capacityReservationSet>${items.join("")}</capacityReservationSet>`;
     return `<DescribeCapacityReservationsResponse>${set}</DescribeCapacityReservationsResponse>`;
   }

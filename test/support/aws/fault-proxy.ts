@@ -131,7 +131,8 @@ export class FaultProxy {
       const before = this.world.replay(params);
       if (before !== undefined) return typeof before === "string" ? { status: 200, type, text: before } : before;
     }
-    if (action === "DescribeCapacityReservations") return { status: 200, type, text: this.world.reservations() };
+    if (action === "DescribeCapacityReservations")
+      return { status: 200, type, text: this.world.reservations(region, params) };
     if (action === "GetServiceQuota") {
       const answer = this.world.quota(region, params);
       return typeof answer === "string" ? { status: 200, type: "application/x-amz-json-1.1", text: answer } : answer;

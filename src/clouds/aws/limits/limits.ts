@@ -9,7 +9,7 @@ import { failureOf, type Denial } from "../policy/denial.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
 import { quotaCodesOf } from "../quota-family.ts";
 import { LaunchRight } from "./launch-right.ts";
-import { Quotas, type Quota } from "./quotas.ts";
+import type { Quota, Quotas } from "./quotas.ts";
 import { Usage } from "./usage.ts";
 
 /** Who asks what a plan can have waits no longer for any region. What AWS says later is there for who asks next. */
@@ -39,7 +39,7 @@ export class Limits {
     const asked = new Map<string, Promise<OfferLimit>>();
     return Promise.all(
       offers.map((offer) => {
-        const key = `${offer.region}\n${offer.instanceType}\n${offer.useSpot}`;
+        const key = [offer.region, offer.instanceType, offer.useSpot, offer.prepaidNodes].join("\n");
         const limit = asked.get(key) ?? this.#inTime(offer, numNodes, context);
         asked.set(key, limit);
         return limit;
@@ -73,8 +73,10 @@ export class Limits {
   }
 
   async #quotaOf(region: Region, offer: Offer, numNodes: number): Promise<OfferLimit> {
-    if (quotaCodesOf(offer.instanceType, offer.useSpot).length === 0) return { notes: [] };
-    const needed = numNodes * offer.resources.cpus;
+    // A reservation counts in the quota whether it is used or not.
+    const added = numNodes - (offer.prepaidNodes ?? 0);
+    const needed = added * offer.resources.cpus;
+    if (added <= 0 || quotaCodesOf(offer.instanceType, offer.useSpot).length === 0) return { notes: [] };
     try {
       const quota = await this.#quotas.find(region, offer, needed);
       if (quota === undefined) return { notes: ["quota unknown: AWS names none for the region"] };

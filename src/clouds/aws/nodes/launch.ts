@@ -1,6 +1,7 @@
 import type { CloudContext, ClusterSpec } from "../../../core/ports/cloud.ts";
 import { RegionUnusableError } from "../../../shared/errors.ts";
-import { divideOverReservations, efaInterfaces } from "./capacity.ts";
+import { efaInterfaces } from "./efa.ts";
+import { divideOverReservations } from "./reservations.ts";
 import { assertQuota } from "../limits/assert-quota.ts";
 import type { Quotas } from "../limits/quotas.ts";
 import { createNodes, type UntaggedVolumes } from "./create.ts";
@@ -76,7 +77,7 @@ async function create(region: Region, request: Create, tools: LaunchTools): Prom
     // Looked at now, so that it is known once the VPC is.
     places.groupsNamed(region, choice.name),
     // Capacity that is paid for has a quota of its own.
-    settings.usesReservations ? undefined : assertQuota(region, spec, quotas),
+    settings.usesReservations && !offer.useSpot ? undefined : assertQuota(region, spec, quotas),
   ]);
   const subnets = chooseSubnets(network, settings, offer.zone);
   const form = { ...formOf(spec, settings, tools), image, profile: profile.profile, efaInterfaces: efa };
@@ -88,7 +89,7 @@ async function create(region: Region, request: Create, tools: LaunchTools): Prom
   };
   const zone = subnets[0]?.zone ?? "";
   const nodes = { instanceType: offer.instanceType, zone, indices: spec.create };
-  const batches = await divideOverReservations(region, nodes, settings.reservationIds);
+  const batches = await divideOverReservations(region, nodes, offer.useSpot ? [] : settings.reservationIds);
   const { enforcesVolumeTags } = settings;
   await createNodes(
     region,

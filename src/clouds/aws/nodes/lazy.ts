@@ -1,4 +1,5 @@
 import type { AwsNodes, AwsNodesOptions } from "./nodes.ts";
+import { usesReservations } from "./settings.ts";
 
 /** The nodes of AWS, whose code loads at the first call: that of EC2 takes half a second and 80 MB, which only its users should pay. */
 export function lazyNodes(options: AwsNodesOptions): AwsNodes {
@@ -8,6 +9,8 @@ export function lazyNodes(options: AwsNodesOptions): AwsNodes {
     return loading;
   };
   return {
+    withPrepaid: async (offers, context) =>
+      usesReservations(context) ? (await nodes()).withPrepaid(offers, context) : offers,
     limits: async (...args) => (await nodes()).limits(...args),
     run: async (...args) => (await nodes()).run(...args),
     query: async (...args) => (await nodes()).query(...args),

@@ -1,6 +1,6 @@
 import { hostname, userInfo } from "node:os";
 import type { Instance as Ec2Instance, SecurityGroup } from "@aws-sdk/client-ec2";
-import type { Cloud, CloudContext, ClusterRef, ClusterSpec, InstanceId } from "../../../core/ports/cloud.ts";
+import type { Cloud, CloudContext, ClusterRef, ClusterSpec, InstanceId, Offer } from "../../../core/ports/cloud.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
 import { Limits } from "../limits/limits.ts";
@@ -12,6 +12,7 @@ import { findClusters } from "./all-clusters.ts";
 import { launch, type LaunchTools } from "./launch.ts";
 import type { SshConnections } from "../../../runners/ssh/connections.ts";
 import type { RuntimeSource } from "../../../runners/runtime/source.ts";
+import { Prepaid } from "./prepaid.ts";
 import { reachNode } from "./reach.ts";
 import type { FetchText } from "./own-address.ts";
 import { Places } from "./places.ts";
@@ -47,7 +48,10 @@ type NodeMethods =
   | "runner";
 
 /** The part of the cloud's port that has to do with nodes. */
-export type AwsNodes = Required<Pick<Cloud, NodeMethods>>;
+export interface AwsNodes extends Required<Pick<Cloud, NodeMethods>> {
+  /** The offers with what of their capacity is paid for, as far as the settings ask for it. */
+  readonly withPrepaid: (offers: readonly Offer[], context: CloudContext) => Promise<readonly Offer[]>;
+}
 
 export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
   const { auth, clock, random = Math.random } = options;
@@ -55,6 +59,7 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
   const opener = new RegionOpener(auth, clock, random);
   const places = new Places(clock, options.fetchText);
   const quotas = new Quotas(clock);
+  const prepaid = new Prepaid(opener, clock);
   const limits = new Limits({ opener, quotas, places, clock });
   const tools: LaunchTools = { places, quotas, machine, untagged: new Set(), registry: options.runtimes.registry };
   const open = (cluster: ClusterRef, context: CloudContext): Promise<Region> => opener.open(cluster.region, context);
@@ -67,6 +72,7 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
     return named(region, `looking for ${what}`, () => findNodes(region, names));
   };
   return {
+    withPrepaid: (offers, context) => prepaid.mark(offers, context),
     limits: (question, context) => limits.of(question, context),
     run: async (spec, token, context) => {
       const region = await opener.open(spec.offer.region, context);

@@ -71,10 +71,21 @@ export function readNodeSettings(context: Pick<CloudContext, "config" | "workspa
     isDiskEncrypted: aws["disk_encrypted"] === true,
     sshUser: typeof aws["ssh_user"] === "string" && aws["ssh_user"] !== "" ? aws["ssh_user"] : "ubuntu",
     enforcesVolumeTags: namesField(aws, "enforce_tags").some((each) => each.toLowerCase() === "volume"),
-    usesReservations: aws["prioritize_reservations"] === true || namesField(aws, "specific_reservations").length > 0,
+    usesReservations: asksForReservations(aws),
     reservationIds: namesField(aws, "specific_reservations"),
     runCommands: runCommandsOf(aws["post_provision_runcmd"]),
   };
+}
+
+/** Whether capacity that is paid for is to be looked for anywhere. */
+export function usesReservations(context: Pick<CloudContext, "config" | "workspace">): boolean {
+  const aws = awsConfig(context);
+  const regions = Object.values(sectionOf(aws, "region_configs")).filter(isObject);
+  return [aws, ...regions].some(asksForReservations);
+}
+
+function asksForReservations(aws: JsonObject): boolean {
+  return aws["prioritize_reservations"] === true || namesField(aws, "specific_reservations").length > 0;
 }
 
 function layered(section: JsonObject, of: SettingsOf): JsonObject {
