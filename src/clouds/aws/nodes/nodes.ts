@@ -53,15 +53,29 @@ export interface AwsNodes extends Required<Pick<Cloud, NodeMethods>> {
   readonly withPrepaid: (offers: readonly Offer[], context: CloudContext) => Promise<readonly Offer[]>;
 }
 
-export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
+interface Parts {
+  readonly opener: RegionOpener;
+  readonly tools: LaunchTools;
+  readonly limits: Limits;
+  readonly prepaid: Prepaid;
+}
+
+function openParts(options: AwsNodesOptions): Parts {
   const { auth, clock, random = Math.random } = options;
   const machine = options.machine ?? { user: userInfo().username, hostname: hostname() };
   const opener = new RegionOpener(auth, clock, random);
   const places = new Places(clock, options.fetchText);
   const quotas = new Quotas(clock);
-  const prepaid = new Prepaid(opener, clock);
-  const limits = new Limits({ opener, quotas, places, clock });
-  const tools: LaunchTools = { places, quotas, machine, untagged: new Set(), registry: options.runtimes.registry };
+  return {
+    opener,
+    tools: { places, quotas, machine, untagged: new Set(), registry: options.runtimes.registry },
+    limits: new Limits({ opener, quotas, places, clock }),
+    prepaid: new Prepaid(opener, clock),
+  };
+}
+
+export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
+  const { opener, tools, limits, prepaid } = openParts(options);
   const open = (cluster: ClusterRef, context: CloudContext): Promise<Region> => opener.open(cluster.region, context);
   const queryMany: AwsNodes["queryMany"] = async (clusters, context) => {
     const [first] = clusters;
