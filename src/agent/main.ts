@@ -20,7 +20,9 @@ async function main(argv: readonly string[]): Promise<number | undefined> {
     process.stdout.write(`${AGENT_VERSION}\n`);
     return 0;
   }
-  if (command === "host" && argv[2] === "--base" && argv[3] !== undefined) return runHostVerb(flag ?? "", argv[3]);
+  if (command === "host" && argv[2] === "--base" && argv[3] !== undefined) {
+    return runHostVerb(flag ?? "", argv[3], process.env);
+  }
   if (flag !== "--root" || root === undefined || (command !== "daemon" && command !== "connect")) {
     process.stderr.write(USAGE);
     return 2;

@@ -7,6 +7,7 @@ export interface UsefulCommandsOptions {
   readonly jobId: number | null;
   /** False for a cluster on this very machine, which no ssh leads to. */
   readonly hasSsh: boolean;
+  readonly canStop: boolean;
   /** The cluster's page, for a server that others use too. */
   readonly dashboardUrl: string | undefined;
 }
@@ -33,7 +34,7 @@ export function renderUsefulCommands(ctx: Context, options: UsefulCommandsOption
       ...dashboard,
       ...(options.hasSsh ? [`To log into the head VM:\t${colors.bold(`ssh ${cluster}`)}`] : []),
       `To submit a job:\t\t${colors.bold(`sky exec ${cluster} yaml_file`)}`,
-      `To stop the cluster:\t${colors.bold(`sky stop ${cluster}`)}`,
+      ...(options.canStop ? [`To stop the cluster:\t${colors.bold(`sky stop ${cluster}`)}`] : []),
       `To teardown the cluster:\t${colors.bold(`sky down ${cluster}`)}`,
     ]),
   );

@@ -15,6 +15,8 @@ export interface LaunchOutcome {
   readonly jobId: number | null;
   /** null for a dry run. */
   readonly cluster: ClusterHandle | null;
+  /** False for clusters that can only be taken down; undefined when the server does not say. */
+  readonly canStop?: boolean | undefined;
   /** Of a dry run for a new cluster; a server of the original gives none. */
   readonly plan?: Plan | undefined;
 }
@@ -131,8 +133,8 @@ export interface EnabledCloudsOptions extends WaitOptions {
 export type EnabledInfra = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
 
 function toOutcome(value: unknown): LaunchOutcome {
-  const { job_id: jobId, handle, plan } = value as LaunchResult;
-  return { jobId, cluster: plainHandle(handle), ...(plan ? { plan } : {}) };
+  const { job_id: jobId, handle, plan, can_stop: canStop } = value as LaunchResult;
+  return { jobId, cluster: plainHandle(handle), ...(plan ? { plan } : {}), canStop };
 }
 
 /** A handle as plain data; a server of the original sends a pickle instead, which is not read here. */

@@ -34,6 +34,27 @@ export interface GpuOffer {
   readonly region: string;
 }
 
+/** What a machine of the user's own has, fields as the official SDK names them. Memory in GiB. */
+export interface LiveNode {
+  readonly name: string;
+  readonly accelerator_type: string | null;
+  readonly total: { readonly accelerator_count: number };
+  readonly free: { readonly accelerators_available: number };
+  readonly ip_address: string | null;
+  readonly cpu_count: number | null;
+  readonly memory_gb: number | null;
+  readonly cpu_free?: number | null;
+  readonly memory_free_gb?: number | null;
+  readonly is_ready?: boolean;
+}
+
+/** The machines of a pool. */
+export interface LivePool {
+  readonly node_info_dict: Readonly<Record<string, LiveNode>>;
+  /** What is wrong with some of them. */
+  readonly hint: string;
+}
+
 const FIELDS = [
   "cloud",
   "instance_type",
@@ -66,6 +87,15 @@ export class GpusNamespace {
     const { signal, abortBehavior } = filter;
     const options = { name: "sky.list_accelerators", decode: toOffers, signal, abortBehavior };
     return submit(this.#client.session, "/list_accelerators", body, options);
+  }
+
+  /** What of the machines of a pool is free at the moment. */
+  pool(name: string, options: WaitOptions = {}): Request<LivePool> {
+    const body = this.#client.body({ context: `ssh-${name}` });
+    return submit(this.#client.session, "/kubernetes_node_info", body, {
+      name: "sky.kubernetes_node_info",
+      ...options,
+    });
   }
 
   /** The counts per node in which each accelerator comes. */

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync,
 import { join } from "node:path";
 import { writeFileAtomic } from "../platform/atomic-file.ts";
 import { skyPaths, type SkyPaths } from "../platform/paths.ts";
-import type { ClusterHandle, ClusterRecord, SshCredentials } from "./wire-types.ts";
+import type { ClusterHandle, ClusterRecord, SshCredentials, SshNode } from "./wire-types.ts";
 
 const INCLUDE_COMMENT = "# Added by SkyPilot for ssh config of all clusters";
 const INCLUDE = "Include ~/.sky/generated/ssh/*";
@@ -84,22 +84,19 @@ export function removeSshTarget(home: string, name: string): void {
 /** The `Host` blocks of a cluster: the head under its name, workers as `<cluster>-worker1` and so on. */
 export function renderStanzas(target: SshTarget, identity: string | undefined): string {
   const { name, handle, credentials } = target;
-  const user = credentials.ssh_user ?? handle.ssh_user ?? "root";
-  const ports = handle.stable_ssh_ports ?? [];
   const docker = credentials.docker_user ?? handle.docker_user;
-  const blocks = (handle.stable_internal_external_ips ?? []).map(([internal, external], index) => {
-    const address = external || internal;
-    const proxy = proxyCommand(target, { index, address, user, identity, docker: docker ?? undefined });
+  const blocks = nodesOf(target).map((node, index) => {
+    const proxy = proxyCommand(target, { index, node, identity, docker: docker ?? undefined });
     const lines = [
       `Host ${index === 0 ? name : `${name}-worker${index}`}`,
-      `  HostName ${docker ? "localhost" : address}`,
-      `  User ${docker || user}`,
+      `  HostName ${docker ? "localhost" : node.host}`,
+      `  User ${docker || node.user}`,
       ...(identity === undefined ? [] : [`  IdentityFile ${identity}`]),
       "  IdentitiesOnly yes",
       "  StrictHostKeyChecking no",
       "  UserKnownHostsFile=/dev/null",
       "  GlobalKnownHostsFile=/dev/null",
-      `  Port ${docker ? 10_022 : (ports[index] ?? 22)}`,
+      `  Port ${docker ? 10_022 : node.port}`,
       `  SetEnv SKY_CLUSTER_NAME=${handle.cluster_name_on_cloud ?? name}`,
       ...(proxy === undefined ? [] : [`  ProxyCommand ${proxy}`]),
     ];
@@ -108,19 +105,33 @@ export function renderStanzas(target: SshTarget, identity: string | undefined): 
   return `# Added by sky (use \`sky stop/down ${name}\` to remove)\n${blocks.join("\n\n")}\n`;
 }
 
+function nodesOf({ handle, credentials }: SshTarget): readonly SshNode[] {
+  const user = credentials.ssh_user ?? handle.ssh_user ?? "root";
+  const proxy = credentials.ssh_proxy_command ?? null;
+  return (handle.stable_internal_external_ips ?? []).map(
+    ([internal, external], index) =>
+      credentials.ssh_nodes?.[index] ?? {
+        host: external || internal,
+        port: handle.stable_ssh_ports?.[index] ?? 22,
+        user,
+        proxy_command: proxy,
+      },
+  );
+}
+
 function proxyCommand(
   target: SshTarget,
-  host: { index: number; address: string; user: string; identity: string | undefined; docker: string | undefined },
+  host: { index: number; node: SshNode; identity: string | undefined; docker: string | undefined },
 ): string | undefined {
   if (target.credentials.ssh_through_server === true || target.throughServer.isNeeded) {
     // ssh takes a percent sign for one of its own words.
     return target.throughServer.command(target.name, host.index).replaceAll("%", "%%");
   }
-  const given = target.credentials.ssh_proxy_command;
+  const { user, host: address, proxy_command: given } = host.node;
   if (host.docker === undefined || host.docker === "") return given ?? undefined;
   const key = host.identity === undefined ? "" : `-i ${host.identity} `;
-  const through = given === null || given === undefined ? "" : `-o ProxyCommand='${given}' `;
-  return `ssh ${key}-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes ${through}-W %h:%p ${host.user}@${host.address}`;
+  const through = given === null ? "" : `-o ProxyCommand='${given}' `;
+  return `ssh ${key}-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes ${through}-W %h:%p ${user}@${address}`;
 }
 
 /** ssh reads an `Include` only before the first `Host`, so the line goes to the very top. */

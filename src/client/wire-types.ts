@@ -50,8 +50,17 @@ export interface SshCredentials {
   readonly ssh_control_name?: string;
   readonly ssh_proxy_command?: string | null;
   readonly docker_user?: string | null;
+  /** How each node is reached, by index, where that is not by one user at the handle's addresses; a server of the original does not know of it. */
+  readonly ssh_nodes?: readonly SshNode[];
   /** Only the way through the API server leads into the container; a server of the original does not know of it. */
   readonly ssh_through_server?: boolean;
+}
+
+export interface SshNode {
+  readonly host: string;
+  readonly port: number;
+  readonly user: string;
+  readonly proxy_command: string | null;
 }
 
 export type ClusterStatus = "INIT" | "UP" | "STOPPED" | "AUTOSTOPPING" | "PENDING";
@@ -109,6 +118,7 @@ export interface LaunchResult {
   readonly job_id: number | null;
   readonly handle: ClusterHandle | string | null;
   readonly plan?: Plan | null;
+  readonly can_stop?: boolean;
 }
 
 /** One row of `/cost_report`. */

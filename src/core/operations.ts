@@ -1,4 +1,5 @@
 import { listAcceleratorCountsOperation, listAcceleratorsOperation } from "./catalog/list-accelerators.ts";
+import { liveGpusOperation, nodeInfoOperation } from "./catalog/live-gpus.ts";
 import { budgetDeleteOperation, budgetListOperation, budgetSetOperation } from "./budgets/operations.ts";
 import { catalogInfoOperation } from "./catalog/info.ts";
 import { catalogUpdateOperation } from "./catalog/update.ts";
@@ -46,6 +47,8 @@ export const operations = {
   catalog_update: catalogUpdateOperation,
   list_accelerators: listAcceleratorsOperation,
   list_accelerator_counts: listAcceleratorCountsOperation,
+  realtime_kubernetes_gpu_availability: liveGpusOperation,
+  kubernetes_node_info: nodeInfoOperation,
   storage_ls: storageListOperation,
   storage_delete: storageDeleteOperation,
   download_logs: downloadLogsOperation,

@@ -10,6 +10,7 @@ import { DownloadBody } from "../shared/wire/download.ts";
 import { DownloadLogsResult } from "../shared/wire/download-logs.ts";
 import { EnabledCloudsBatchResult, EnabledCloudsResult } from "../shared/wire/enabled-clouds.ts";
 import { LaunchResult, WireHandle } from "../shared/wire/handle.ts";
+import { LiveGpusResult, NodesInfo } from "../shared/wire/live-gpus.ts";
 import { HealthResult } from "../shared/wire/health.ts";
 import { JobStatusResult } from "../shared/wire/job-status.ts";
 import { JobsQueueResult } from "../shared/wire/jobs.ts";
@@ -45,10 +46,12 @@ const results: Readonly<Record<string, z.ZodType>> = {
   exec: LaunchResult,
   job_status: JobStatusResult,
   "jobs.queue_v2": JobsQueueResult,
+  kubernetes_node_info: NodesInfo,
   launch: LaunchResult,
   optimize: Plan,
   orphans: z.array(OrphanRecord),
   queue: z.array(ClusterJobRecord),
+  realtime_kubernetes_gpu_availability: LiveGpusResult,
   start: WireHandle,
   status: z.array(StatusRecord),
   storage_ls: z.array(StorageRecord),

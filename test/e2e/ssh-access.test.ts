@@ -9,6 +9,7 @@ import { plainText } from "./support/plain-text.ts";
 import { findReference } from "./support/reference.ts";
 import { runProgram, type RunResult } from "./support/run-program.ts";
 import { OfficialClient, Sandbox } from "./support/sandbox.ts";
+import { sshOfClient } from "./support/ssh-of-client.ts";
 import { waitFor } from "./support/wait-for.ts";
 
 describeWithFleet("ssh to a cluster", () => {
@@ -119,11 +120,8 @@ describeWithFleet("ssh to a cluster", () => {
     const config = join(official.home, ".sky/generated/ssh/c1");
     expect(readFileSync(config, "utf8")).toContain("kubernetes-pod-ssh-proxy");
     // It logs in to the head through the server, and from there to the node.
-    const accounts = `sed "s,^root:\\(.*\\):/root:,root:\\1:$HOME:," /etc/passwd >$HOME/passwd`;
-    const script = `${accounts} && mount --bind "$HOME/passwd" /etc/passwd && exec "$@"`;
     for (const name of ["c1", "c1-worker1"]) {
-      const ssh = ["unshare", "--mount", "sh", "-c", script, "sh", "ssh", "-F", config, name, "id -un"];
-      const { stdout, stderr } = await runProgram(fleet.world.enterNetwork(ssh), options);
+      const { stdout, stderr } = await sshOfClient({ fleet, sandbox, client: official }, [name, "id -un"]);
       expect(stdout, stderr).toBe("dev\n");
     }
   });

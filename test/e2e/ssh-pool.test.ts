@@ -44,14 +44,18 @@ describeWithFleet("a pool of three machines", () => {
 
   test("is set up, and says what each machine has", async () => {
     const before = await sky(["check", "ssh"]);
-    expect(before.text).toContain("Reason [compute]: lab: not set up. Run: sky ssh up --infra lab");
+    expect(before.text).toContain(
+      "SSH Node Pools:\n    └── lab: disabled. Reason: Not set up. Use `sky ssh up --infra lab` to set up.\n",
+    );
     const up = await sky(["ssh", "up"]);
     expect(up.exitCode).toBe(0);
     expect(up.text).toMatch(/✔ c: \d+ CPUs?, [\d.]+ GiB of memory, 2x L4, \d+ GiB of disk free, Debian .*, x64/u);
     expect(up.text).toContain("✔ Node Pool `lab` deployed successfully.");
     const check = await sky(["check", "ssh", "-v"]);
     expect(check.text).toContain("SSH: enabled [compute]");
+    expect(check.text).toContain("  SSH: enabled [compute]\n    SSH Node Pools:\n    └── lab: enabled.\n");
     expect(check.text).toContain("Pool lab: 3 of 3 hosts can be used");
+    expect(check.text).toContain("  SSH [compute]\n    SSH Node Pools:\n    └── lab\n");
   });
 
   test("runs a gang on all three, and again by exec", async () => {
@@ -158,7 +162,7 @@ describeWithFleet("a pool of three machines", () => {
   test("a machine that is switched off is named; what runs elsewhere goes on", async () => {
     await fleet.host("b").kill();
     const check = await sky(["check", "ssh"]);
-    expect(check.text).toMatch(/lab: 1 of 3 hosts cannot be used:\n\s+b: Cannot reach b by SSH: /u);
+    expect(check.text).toMatch(/lab: enabled\. 1 of 3 hosts cannot be used:\n\s+b: Cannot reach b by SSH: /u);
     expect((await sky(["exec", "c1", "echo still on $(hostname)"])).text).toContain("still on a");
     const down = await sky(["down", "-y", "c1"]);
     expect(down.exitCode).toBe(1);

@@ -6,9 +6,12 @@ import { readBootId } from "../node/proc.ts";
 
 const GIB = 2 ** 30;
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /** What this machine has, as far as its user can see. */
-export async function readFacts(base: string): Promise<HostFacts> {
+export async function readFacts(base: string, env: Environment): Promise<HostFacts> {
   const user = userInfo();
+  const sshPort = loginPort(env);
   const disk = statfsSync(base);
   return {
     hostname: hostname(),
@@ -22,9 +25,16 @@ export async function readFacts(base: string): Promise<HostFacts> {
     diskGib: round((disk.blocks * disk.bsize) / GIB),
     diskFreeGib: round((disk.bavail * disk.bsize) / GIB),
     addresses: listAddresses(),
+    ...(sshPort === undefined ? {} : { sshPort }),
     bootId: readBootId(),
     hasBash: canRun("/bin/bash"),
   };
+}
+
+/** The last of `client address, port, own address, port`, as sshd tells its sessions. */
+function loginPort(env: Environment): number | undefined {
+  const port = Number(env["SSH_CONNECTION"]?.split(" ")[3]);
+  return Number.isInteger(port) && port > 0 ? port : undefined;
 }
 
 function round(amount: number): number {

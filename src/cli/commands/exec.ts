@@ -37,7 +37,10 @@ export async function runExec({ args, options }: Input<typeof execSpec>, ctx: Co
   if (jobId !== null && !options.detachRun) {
     return await printJobLog(ctx, client.logs(cluster, jobId, { signal: ctx.signal }));
   }
-  ctx.out.write(renderUsefulCommands(ctx, { cluster, jobId, hasSsh: hasSsh(outcome), dashboardUrl: undefined }));
+  const { canStop = true } = outcome;
+  ctx.out.write(
+    renderUsefulCommands(ctx, { cluster, jobId, hasSsh: hasSsh(outcome), canStop, dashboardUrl: undefined }),
+  );
   return 0;
 }
 

@@ -21,6 +21,7 @@ beforeAll(async () => {
     routes: {
       "POST /list_accelerators": answer("list_accelerators"),
       "POST /list_accelerator_counts": answer("list_accelerator_counts"),
+      "GET /enabled_clouds": () => ({ value: ["aws", "ssh/local"] }),
     },
   });
 });
@@ -115,7 +116,7 @@ describe("sky gpus list", () => {
   });
 
   it.each([
-    ["ssh/lab", "SSH node pools are not listed here yet. To see what their hosts have, run: sky check ssh -v\n"],
+    ["ssh/lab", "SSH Node Pools are not enabled. To fix, run: sky check ssh\n"],
     ["k8s", "Kubernetes is not enabled. To fix, run: sky check kubernetes\n"],
   ])("says that %s is not listed, and keeps JSON alone on stdout", async (infra, text) => {
     const table = await sky(["gpus", "list", "--infra", infra], { server });
@@ -129,5 +130,108 @@ describe("sky gpus list", () => {
     const { out } = await sky(["gpus", "list", "H100", "--infra", "aws"], { server });
     expect(old.out).toBe(out);
     expect(old.err).toContain("`sky show-gpus` has been renamed to `sky gpus list`");
+  });
+});
+
+describe("sky gpus list --infra ssh", () => {
+  const node = (name: string, more: object) => ({
+    name,
+    accelerator_type: null,
+    total: { accelerator_count: 0 },
+    free: { accelerators_available: 0 },
+    ip_address: "10.0.0.1",
+    cpu_count: 8,
+    memory_gb: 31.3,
+    cpu_free: 6,
+    memory_free_gb: 31.3,
+    is_ready: true,
+    ...more,
+  });
+  const gpus = (kind: string, total: number, free: number) => ({
+    accelerator_type: kind,
+    total: { accelerator_count: total },
+    free: { accelerators_available: free },
+  });
+  const pools: Readonly<Record<string, unknown>> = {
+    "ssh-lab": {
+      hint: "",
+      node_info_dict: { a: node("a", gpus("L4", 6, 3)), "a (T4)": node("a (T4)", gpus("T4", 1, 1)), b: node("b", {}) },
+    },
+    "ssh-rack": {
+      hint: "r: it did not answer",
+      node_info_dict: { r: node("r", { ...gpus("L4", 2, 0), is_ready: false, cpu_free: 0 }) },
+    },
+  };
+
+  async function list(words: string, infras = ["aws", "ssh/lab", "ssh/local", "ssh/rack"]) {
+    const own = await WireServer.start({
+      routes: {
+        ...server.routes,
+        "GET /enabled_clouds": () => ({ value: infras }),
+        "POST /kubernetes_node_info": ({ body }) => ({ value: pools[String(body["context"])] }),
+      },
+    });
+    try {
+      return await sky(["gpus", "list", ...words.split(" ")], { server: own });
+    } finally {
+      await own.stop();
+    }
+  }
+
+  it("counts what is free in each pool and on each host", async () => {
+    expect((await list("--infra ssh")).out).toMatchInlineSnapshot(`
+      "SSH Node Pool GPUs
+      GPU  UTILIZATION                
+      L4   3 of 6 free (2 not ready)  
+      T4   1 of 1 free                
+      SSH Node Pool: lab
+      GPU  REQUESTABLE_QTY_PER_NODE  UTILIZATION  
+      L4   1, 2, 4, 6                3 of 6 free  
+      T4   1                         1 of 1 free  
+      SSH Node Pool: rack
+      GPU  REQUESTABLE_QTY_PER_NODE  UTILIZATION                
+      L4   1, 2                      0 of 0 free (2 not ready)  
+      SSH Node Pool per-node GPU availability (rack: r: it did not answer)
+      NODE_POOL  NODE    vCPU         Memory (GB)    GPU  GPU UTILIZATION  NODE STATUS  
+      lab        a       6 of 8 free  31 of 31 free  L4   3 of 6 free      Healthy      
+      lab        a (T4)  6 of 8 free  31 of 31 free  T4   1 of 1 free      Healthy      
+      lab        b       6 of 8 free  31 of 31 free  -    0 of 0 free      Healthy      
+      rack       r       0 of 8 free  31 of 31 free  L4   0 of 2 free      NotReady     
+      "
+    `);
+  });
+
+  it("shows one pool, one accelerator, and machines with enough of it", async () => {
+    expect((await list("--infra ssh/rack")).out).not.toMatch(/\blab\b/u);
+    expect((await list("l4:4 --infra ssh")).out).toMatchInlineSnapshot(`
+      "SSH Node Pool GPUs
+      SSH Node Pool: lab
+      GPU  QTY_FILTER  UTILIZATION  
+      L4   4           0 of 6 free  
+      "
+    `);
+    expect((await list("H100:2 --infra ssh")).out).toBe(
+      "Resources 'H100' with requested quantity 2 not found in SSH Node Pools. To show available accelerators in SSH Node Pools, run: sky gpus list --infra ssh\n",
+    );
+    const unknown = await list("--infra ssh/nope");
+    expect([unknown.code, unknown.err]).toEqual([
+      1,
+      "error: There is no SSH Node Pool 'nope' that is set up.\nhint: Pools: lab, rack\n",
+    ]);
+  });
+
+  it("comes before the lists of clouds", async () => {
+    expect((await list("T4")).out).toMatch(/^SSH Node Pool GPUs\n.*1 of 1 free {2}\n\nCloud GPUs\nGPU +QTY/su);
+  });
+
+  it("says how to get pools", async () => {
+    expect((await list("--infra ssh", ["ssh/local"])).out).toBe(
+      "SSH Node Pools are not enabled. To fix, run: sky check ssh\n",
+    );
+  });
+
+  it("has all of it as JSON", async () => {
+    const { out } = await list("--infra ssh -o json");
+    expect(Object.keys(JSON.parse(out) as object)).toEqual(["lab", "rack"]);
   });
 });

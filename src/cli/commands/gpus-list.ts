@@ -8,8 +8,10 @@ import { waitFor } from "../follow.ts";
 import type { Input } from "../parser/spec.ts";
 import { countsOf, renderCounts, renderOffers } from "../render/accelerators.ts";
 import { makeColors } from "../render/colors.ts";
+import { renderLive } from "../render/live-gpus.ts";
 import { printJson } from "../render/json.ts";
 import { page } from "../pager.ts";
+import { askPools, renderPools } from "./gpus-live.ts";
 import type { gpusListSpec, showGpusSpec } from "../specs/infra.ts";
 
 const HINT = "Hint: use -a/--all to see all accelerators (including non-common ones) and pricing.";
@@ -18,7 +20,6 @@ const HINT = "Hint: use -a/--all to see all accelerators (including non-common o
 const LIVE: Readonly<Record<string, string>> = {
   kubernetes: "Kubernetes is not enabled. To fix, run: sky check kubernetes",
   k8s: "Kubernetes is not enabled. To fix, run: sky check kubernetes",
-  ssh: "SSH node pools are not listed here yet. To see what their hosts have, run: sky check ssh -v",
   slurm: "Slurm is not enabled. To fix, run: sky check slurm",
 };
 
@@ -50,12 +51,15 @@ export async function runGpusList({ args, options }: ListInput, ctx: Context): P
     allRegions: options.allRegions,
     signal: ctx.signal,
   };
-  if (options.outputFormat === "json") return printJson(ctx.out, await waitFor(ctx, client.gpus.list(filter)));
-  if (wanted === undefined) return await listAll({ client, filter, isFull: options.all }, ctx);
+  const isJson = options.outputFormat === "json";
+  if (place.cloud === "ssh") return await listPools({ client, filter, isJson }, ctx);
+  if (isJson) return printJson(ctx.out, await waitFor(ctx, client.gpus.list(filter)));
+  const above = place.cloud === undefined ? await poolsAbove({ client, filter }, ctx) : "";
+  if (wanted === undefined) return await listAll({ client, filter, isFull: options.all, above }, ctx);
   const offers = await waitFor(ctx, client.gpus.list(filter));
   const tables = Object.values(exactFirst(offers, wanted.name)).map((rows) => renderOffers(rows, { withRegion: true }));
-  if (tables.length > 0) ctx.out.write(`${tables.join("\n\n")}\n`);
-  else ctx.out.write(`${await notFound({ client, filter }, ctx)}\n`);
+  if (tables.length > 0) ctx.out.write(`${above}${tables.join("\n\n")}\n`);
+  else ctx.out.write(`${above}${await notFound({ client, filter }, ctx)}\n`);
 }
 
 interface Question {
@@ -63,20 +67,34 @@ interface Question {
   readonly filter: GpuFilter;
 }
 
+/** The machines of pools, counted now. */
+async function listPools({ client, filter, isJson }: Question & { readonly isJson: boolean }, ctx: Context) {
+  const pools = await askPools(client, filter.region, ctx);
+  if (!isJson || pools.length === 0) (isJson ? ctx.err : ctx.out).write(`${renderPools(pools, filter, ctx)}\n`);
+  if (isJson) printJson(ctx.out, Object.fromEntries(pools.map(({ name, pool }) => [name, pool.node_info_dict])));
+}
+
+/** What comes before the lists of clouds: pools, if they have any such accelerator. */
+async function poolsAbove({ client, filter }: Question, ctx: Context): Promise<string> {
+  const colors = makeColors(ctx.env, ctx.out.isTTY);
+  const shown = renderLive(await askPools(client, undefined, ctx), filter, colors);
+  return shown === undefined ? "" : `${shown}\n\n${colors.cyan(colors.bold("Cloud GPUs"))}\n`;
+}
+
 async function listAll(
-  { client, filter, isFull }: Question & { readonly isFull: boolean },
+  { client, filter, isFull, above }: Question & { readonly isFull: boolean; readonly above: string },
   ctx: Context,
 ): Promise<void> {
   if (!isFull) {
     const counts = await waitFor(ctx, client.gpus.counts(filter));
-    ctx.out.write(`${[...renderCounts(counts, { withOthers: false }), HINT].join("\n\n")}\n`);
+    ctx.out.write(`${above}${[...renderCounts(counts, { withOthers: false }), HINT].join("\n\n")}\n`);
     return;
   }
   // The counts are in the list already; a second request would only cost time.
   const offers = await waitFor(ctx, client.gpus.list(filter));
   const tables = renderCounts(countsOf(offers), { withOthers: true });
   const details = Object.values(offers).map((rows) => renderOffers(rows, { withRegion: false }));
-  await page(ctx, `${[...tables, ...details].join("\n\n")}\n`);
+  await page(ctx, `${above}${[...tables, ...details].join("\n\n")}\n`);
 }
 
 function exactFirst<T>(offers: Readonly<Record<string, T>>, name: string): Readonly<Record<string, T>> {

@@ -215,11 +215,11 @@ async function finish(
   { detach }: { readonly detach: boolean },
   ctx: Context,
 ): Promise<number> {
-  const { jobId } = outcome;
+  const { jobId, canStop = true } = outcome;
   const isFollowed = jobId !== null && !detach;
   const exitCode = isFollowed ? await printJobLog(ctx, client.logs(name, jobId, { signal: ctx.signal })) : 0;
   const dashboardUrl = client.endpoint.local ? undefined : `${client.endpoint.url}/dashboard/clusters/${name}`;
-  ctx.out.write(renderUsefulCommands(ctx, { cluster: name, jobId, hasSsh: hasSsh(outcome), dashboardUrl }));
+  ctx.out.write(renderUsefulCommands(ctx, { cluster: name, jobId, hasSsh: hasSsh(outcome), canStop, dashboardUrl }));
   return exitCode;
 }
 

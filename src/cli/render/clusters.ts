@@ -90,8 +90,10 @@ function definedOnly(parts: Readonly<Record<string, string | null | undefined>>)
 
 /** Address of the head node that users reach: external, else internal. */
 export function headIpOf(record: ClusterRecord): string | undefined {
-  const { handle } = record;
+  const { handle, credentials } = record;
   if (typeof handle !== "object" || handle === null) return undefined;
+  const node = credentials?.ssh_nodes?.[0];
+  if (node !== undefined) return node.host;
   const [first] = handle.stable_internal_external_ips ?? [];
   return first === undefined ? undefined : first[1] || first[0];
 }

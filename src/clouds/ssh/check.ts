@@ -1,5 +1,6 @@
 import { AgentError } from "../../shared/errors.ts";
 import type { CheckResult, CloudContext } from "../../core/ports/cloud.ts";
+import { allowedPools } from "./config.ts";
 import { describeHost } from "./describe.ts";
 import type { SshParts } from "./index.ts";
 import { poolsFile, type Pool, type PoolHost } from "./pools.ts";
@@ -17,21 +18,36 @@ interface PoolState {
 }
 
 /** Asks every host of every pool whether it answers. A pool with one that does is enough. */
-export async function checkPools(pools: readonly Pool[], parts: SshParts, context: CloudContext): Promise<CheckResult> {
+export async function checkPools(parts: SshParts, context: CloudContext): Promise<CheckResult> {
+  const all = parts.pools();
+  const pools = allowedPools(all, context);
   if (pools.length === 0) {
     const text = `No SSH node pools are listed in ${poolsFile(parts.home)}. See docs/ssh.md.`;
     return { enabled: [], reasons: [{ capabilities: ["compute"], text }], details: [] };
   }
   const states = await Promise.all(pools.map((pool) => checkPool(pool, parts, context)));
-  const usable = states.filter(({ hosts }) => hosts.some((one) => one.problem === undefined));
-  const problems = states.flatMap((state) => problemText(state) ?? []);
-  const texts = problems.map((text) => ({ capabilities: ["compute"] as const, text }));
+  const isAnyUsable = states.some(isUsable);
+  const list = all.map((pool) => {
+    const state = states.find((one) => one.pool === pool);
+    if (state === undefined) return { name: pool.name, isEnabled: false, problem: NOT_ALLOWED };
+    const problem = problemText(state);
+    return { name: pool.name, isEnabled: isUsable(state), ...(problem === undefined ? {} : { problem }) };
+  });
+  const problems = list.flatMap(({ name, problem }) => (problem === undefined ? [] : [`${name}: ${problem}`]));
+  const reasons = problems.map((text) => ({ capabilities: ["compute"] as const, text }));
   return {
-    enabled: usable.length > 0 ? ["compute"] : [],
-    reasons: usable.length > 0 ? [] : texts,
-    hints: usable.length > 0 ? texts : [],
+    enabled: isAnyUsable ? ["compute"] : [],
+    reasons: isAnyUsable ? [] : reasons,
     details: states.flatMap(detailLines),
+    places: { title: "SSH Node Pools", list },
   };
+}
+
+const NOT_SET_UP = "not set up. Run: sky ssh up";
+const NOT_ALLOWED = "Not included in allowed_node_pools configuration.";
+
+function isUsable({ hosts }: PoolState): boolean {
+  return hosts.some((one) => one.problem === undefined);
 }
 
 async function checkPool(pool: Pool, parts: SshParts, context: CloudContext): Promise<PoolState> {
@@ -41,7 +57,7 @@ async function checkPool(pool: Pool, parts: SshParts, context: CloudContext): Pr
       const facts = known.find((one) => one.host === host.host)?.facts;
       const detail = facts === undefined ? undefined : describeHost(facts);
       const problem = await parts.hosts.greet(pool.name, host, context.signal).then(
-        () => (facts === undefined ? `not set up. Run: sky ssh up --infra ${pool.name}` : undefined),
+        () => (facts === undefined ? NOT_SET_UP : undefined),
         (error: unknown) => {
           if (error instanceof AgentError) return textOf(error);
           throw error;
@@ -57,15 +73,16 @@ export function textOf(error: AgentError): string {
   return error.hint === undefined ? error.message : `${error.message} ${error.hint}`;
 }
 
+/** What is wrong with the pool or some of its hosts, a line for each host. */
 function problemText({ pool, hosts }: PoolState): string | undefined {
   const bad = hosts.filter((one) => one.problem !== undefined);
   if (bad.length === 0) return undefined;
+  if (bad.every((one) => one.problem === NOT_SET_UP) && bad.length === hosts.length) {
+    return `Not set up. Use \`sky ssh up --infra ${pool.name}\` to set up.`;
+  }
   const all = hosts.length;
-  const first = bad[0]?.problem;
-  // One cause for all of them needs to be told once.
-  if (bad.length === all && bad.every((one) => one.problem === first) && all > 1) return `${pool.name}: ${first}`;
-  const lines = bad.map(({ host, problem }) => `      ${host.host}: ${problem}`);
-  return [`${pool.name}: ${bad.length} of ${all} ${all === 1 ? "host" : "hosts"} cannot be used:`, ...lines].join("\n");
+  const lines = bad.map(({ host, problem }) => `${host.host}: ${problem}`);
+  return [`${bad.length} of ${all} ${all === 1 ? "host" : "hosts"} cannot be used:`, ...lines].join("\n");
 }
 
 function detailLines({ pool, hosts }: PoolState): readonly string[] {

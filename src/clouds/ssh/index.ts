@@ -8,6 +8,7 @@ import { allowedPools } from "./config.ts";
 import { createCommands } from "./commands.ts";
 import { FactsStore } from "./facts-store.ts";
 import { Hosts } from "./hosts.ts";
+import { askMachines } from "./machines.ts";
 import { Nodes } from "./nodes.ts";
 import { offersOf } from "./offers.ts";
 import { readPools, type Pool } from "./pools.ts";
@@ -59,7 +60,7 @@ export function createSshCloud(options: SshCloudOptions): Cloud {
     power: "leave",
     checksOverNetwork: true,
     maxNameLength: 40,
-    check: (context) => checkPools(poolsOf(context), parts, context),
+    check: (context) => checkPools(parts, context),
     identity: () => Promise.resolve(null),
     offers: async (request, context) =>
       offersOf(
@@ -70,7 +71,15 @@ export function createSshCloud(options: SshCloudOptions): Cloud {
     query: (cluster, context) => nodes.query(cluster, context),
     terminate: (cluster, context, only) => nodes.terminate(cluster, context, only),
     runner: (instance, cluster) => nodes.runner(instance, cluster),
-    sshProxyCommand: (cluster) => Promise.resolve(nodes.proxyCommand(cluster)),
+    sshProxyCommands: (cluster) => Promise.resolve(nodes.proxyCommands(cluster)),
+    infras: (context) =>
+      poolsOf(context)
+        .filter((pool) => parts.facts.read(pool).length > 0)
+        .map((pool) => `ssh/${pool.name}`),
+    machines: (context, region) => {
+      const pools = poolsOf(context).filter(({ name }) => region === undefined || name === region);
+      return askMachines(pools, parts, context.signal);
+    },
     commands: createCommands(parts),
   };
 }

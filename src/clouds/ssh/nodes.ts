@@ -100,8 +100,9 @@ export class Nodes {
     return instance.index === 0 ? this.#counted(runner, cluster.nameOnCloud) : runner;
   }
 
-  proxyCommand(cluster: ClusterRef): string | null {
-    return this.#parts.records.read(cluster.nameOnCloud)?.nodes[0]?.known.address.proxyCommand ?? null;
+  proxyCommands(cluster: ClusterRef): readonly (string | null)[] {
+    const nodes = this.#parts.records.read(cluster.nameOnCloud)?.nodes ?? [];
+    return nodes.map(({ known }) => known.address.proxyCommand);
   }
 
   /** Whether the hosts gave the nodes a moment ago: the query that follows a `run` needs no second look at each of them. */
@@ -240,12 +241,20 @@ function toInstance(node: NodeRecord, record: ClusterRecord, state: InstanceStat
     externalIp: address.hostName,
     sshPort: address.port,
     sshUser: address.user,
+    ...sshInside(known),
     agentRoot: given.agentRoot,
     installDir: `${base}/agent`,
     home: given.home,
     resources: record.perNode,
     ...(facts.gpus.length > 0 ? { deviceIndices: given.gpus } : {}),
   };
+}
+
+/** Behind a NAT or a forwarded port the machines of a cluster reach each other elsewhere than the pool's file says. */
+function sshInside(known: NodeRecord["known"]): Pick<Instance, "sshInside"> {
+  const { address, facts } = known;
+  const inside = { address: internalAddress(known), port: facts.sshPort ?? address.port };
+  return inside.address === address.hostName && inside.port === address.port ? {} : { sshInside: inside };
 }
 
 /** The address by which SSH reaches a host when the host has it itself; behind a NAT or a proxy, the one of its default route. */

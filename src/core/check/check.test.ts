@@ -49,7 +49,7 @@ test("refuses a name that no cloud has", async () => {
 });
 
 test("names enabled clouds, in the long form as --infra takes them", async () => {
-  expect((await world.run(enabledCloudsOperation, {})).result).toEqual(["Fake"]);
+  expect((await world.run(enabledCloudsOperation, {})).result).toEqual(["lambda"]);
   expect((await world.run(enabledCloudsOperation, { expand: true })).result).toEqual(["lambda/"]);
 });
 
@@ -106,9 +106,9 @@ describe("a cloud that checks over the network", () => {
   test("is listed by its last answer, and never asked for a list", async () => {
     expect((await world.run(enabledCloudsOperation, {})).result).toEqual([]);
     await world.run(checkOperation, {});
-    expect((await world.run(enabledCloudsOperation, {})).result).toEqual(["Fake"]);
+    expect((await world.run(enabledCloudsOperation, {})).result).toEqual(["lambda"]);
     await world.restart();
-    expect((await world.run(enabledCloudsOperation, {})).result).toEqual(["Fake"]);
+    expect((await world.run(enabledCloudsOperation, {})).result).toEqual(["lambda"]);
     expect(world.cloud.checked).toEqual(["default"]);
     world.cloud.knobs.isEnabled = false;
     await world.run(checkOperation, {});
@@ -133,7 +133,7 @@ describe("a cloud that checks over the network", () => {
     const config = { workspaces: { team1: {} } };
     await world.run(checkOperation, { workspace: "team1" }, { config });
     expect((await world.run(enabledCloudsOperation, {}, { config })).result).toEqual([]);
-    expect((await world.run(enabledCloudsOperation, { workspace: "team1" }, { config })).result).toEqual(["Fake"]);
+    expect((await world.run(enabledCloudsOperation, { workspace: "team1" }, { config })).result).toEqual(["lambda"]);
     const without = { workspaces: { team1: { lambda: { disabled: true } } } };
     const { result } = await world.run(enabledCloudsOperation, { workspace: "team1" }, { config: without });
     expect(result).toEqual([]);

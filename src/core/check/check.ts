@@ -1,6 +1,7 @@
 import { CLOUD_ALIASES } from "../../shared/cloud-names.ts";
 import { InvalidValueError } from "../../shared/errors.ts";
 import type { CheckBody, EnabledCloudsBody } from "../clusters/bodies.ts";
+import { cloudContext } from "../clusters/cluster.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import {
   checkClouds,
@@ -81,7 +82,9 @@ export const enabledCloudsOperation: Operation<EnabledCloudsBody, readonly strin
   run: async (body, context) => {
     const workspace = body.workspace === undefined || body.workspace === null ? {} : { workspace: body.workspace };
     const enabled = (await enabledClouds(context, workspace)).filter((one) => one.enabled.length > 0);
+    if (body.expand !== true) return enabled.map(({ cloud }) => cloud.name);
     // In the long form each entry is what `--infra` takes.
-    return enabled.map(({ cloud }) => (body.expand === true ? cloud.wireInfra("", null) : cloud.displayName));
+    const asCaller = { ...cloudContext(context), ...workspace };
+    return enabled.flatMap(({ cloud }) => cloud.infras?.(asCaller) ?? [cloud.wireInfra("", null)]);
   },
 };

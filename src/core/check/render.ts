@@ -6,6 +6,8 @@ const RESET = "\u001b[0m";
 const DIM = "\u001b[2m";
 const BOLD = "\u001b[1m";
 const GREEN = "\u001b[32m";
+const BRIGHT_GREEN = "\u001b[92m";
+const BRIGHT_RED = "\u001b[91m";
 
 /** What was found out for one workspace. */
 export interface WorkspaceCheck {
@@ -56,10 +58,28 @@ function renderCloud({ cloud, result }: CheckedCloud, isVerbose: boolean): reado
       : `${DIM}  ${cloud.displayName}: disabled ${RESET}${RESET}`;
   return [
     head,
+    ...renderPlaces(result.places),
     ...account,
     ...details,
     ...renderTexts("Hint", result.hints ?? []),
-    ...renderTexts("Reason", result.reasons),
+    ...renderTexts("Reason", result.places === undefined ? result.reasons : []),
+  ];
+}
+
+/** A tree of the places, with what is wrong with them. */
+function renderPlaces(places: CheckResult["places"]): readonly string[] {
+  if (places === undefined || places.list.length === 0) return [];
+  return [
+    `    ${places.title}:`,
+    ...places.list.flatMap(({ name, isEnabled, problem = "" }, index) => {
+      const isLast = index === places.list.length - 1;
+      const [first = "", ...rest] = problem.split("\n");
+      const state = isEnabled ? `${BRIGHT_GREEN}enabled.${RESET}` : `${BRIGHT_RED}disabled. ${RESET}`;
+      const reason = isEnabled ? ` ${first}` : `${DIM}Reason: ${first}${RESET}`;
+      const branch = `    ${DIM}${isLast ? "└── " : "├── "}${RESET}`;
+      const further = rest.map((line) => `    ${isLast ? "    " : `${DIM}│${RESET}   `}${line}`);
+      return [`${branch}${name}: ${state}${first === "" ? "" : reason}`, ...further];
+    }),
   ];
 }
 
@@ -106,10 +126,20 @@ export function renderEnabled(check: WorkspaceCheck, namesWorkspace: boolean): r
     `${GREEN}🎉 ${title} 🎉${RESET}`,
     ...(enabled.length === 0
       ? ["  No infra to check/enabled."]
-      : enabled.map(
-          ({ cloud, result }) => `  ${GREEN}${cloud.displayName} ${capabilitiesText(result.enabled)}${RESET}`,
-        )),
+      : enabled.flatMap(({ cloud, result }) => [
+          `  ${GREEN}${cloud.displayName} ${capabilitiesText(result.enabled)}${RESET}`,
+          ...renderUsable(result.places),
+        ])),
     ...renderNote(check),
+  ];
+}
+
+function renderUsable(places: CheckResult["places"]): readonly string[] {
+  const names = places?.list.filter(({ isEnabled }) => isEnabled).map(({ name }) => name) ?? [];
+  if (names.length === 0) return [];
+  return [
+    `    ${places?.title}:`,
+    ...names.map((name, index) => `    ${DIM}${index === names.length - 1 ? "└── " : "├── "}${RESET}${name}`),
   ];
 }
 

@@ -4,12 +4,12 @@ import { warnAboutSession } from "../check/sessions.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { ExecBody } from "./bodies.ts";
 import { requireUpCluster } from "./cluster.ts";
-import { refuseReserved, type LaunchResult } from "./launch.ts";
+import { submittedResult, type LaunchResult } from "./launch-result.ts";
+import { refuseReserved } from "./launch.ts";
 import * as messages from "./messages.ts";
 import { checkOwner } from "./owner.ts";
 import { checkFit } from "./plan.ts";
 import { runTimestamp } from "./provision-log.ts";
-import { toHandle } from "./record.ts";
 import { submitJob } from "./submit.ts";
 import { requireSources, syncWorkdir } from "./sync-files.ts";
 import { readTask } from "./task-input.ts";
@@ -65,6 +65,5 @@ async function runExec(body: ExecBody, context: OperationContext): Promise<Launc
     },
     context,
   );
-  const cloud = await context.clouds.load(cluster.row.cloud);
-  return { job_id: jobId, handle: toHandle(cluster, cloud.wireInfra(cluster.row.region, cluster.row.zone)) };
+  return submittedResult(cluster, jobId, context);
 }

@@ -5,7 +5,6 @@ import { AgentError, InvalidValueError, NotAvailableYetError, ResourcesUnavailab
 import type { Operation, OperationContext } from "../operation.ts";
 import { warnAboutSession } from "../check/sessions.ts";
 import { describePlan, type PlannedPlacement } from "../optimizer/operation.ts";
-import type { Plan } from "../../shared/wire/plan.ts";
 import { greet } from "../provision/renew.ts";
 import { requireStorage, syncStorage } from "../storage/sync-storage.ts";
 import type { Task } from "../task/task.ts";
@@ -14,26 +13,18 @@ import type { LaunchBody } from "./bodies.ts";
 import { clusterRef, cloudContext, toCluster, type Cluster } from "./cluster.ts";
 import { prepareContainer } from "./container.ts";
 import { ensureCurrentAgents } from "./current-agents.ts";
+import { submittedResult, type LaunchResult } from "./launch-result.ts";
 import * as messages from "./messages.ts";
 import { checkClusterName } from "./names.ts";
 import { newPorts, planLaunch, refuseUnsupported, type LaunchPlan } from "./plan.ts";
 import { provisionCluster } from "./provision-cluster.ts";
 import { openRunLog, runLogDir } from "./provision-log.ts";
-import { toHandle, type Handle } from "./record.ts";
 import { prepareResize } from "./resize.ts";
 import { submitJob } from "./submit.ts";
 import { requireSources, syncFileMounts, syncWorkdir } from "./sync-files.ts";
 import { configHash, readTask, type TaskInput } from "./task-input.ts";
 import { noteProgress } from "./transition.ts";
 import { waitForAutostop, withClusterLock } from "./waiting.ts";
-
-export interface LaunchResult {
-  readonly job_id: number | null;
-  /** Null for a dry run only. */
-  readonly handle: Handle | null;
-  /** Of a dry run for a new cluster. */
-  readonly plan?: Plan;
-}
 
 const RETRY_MS = 30_000;
 
@@ -258,8 +249,7 @@ async function runStages(launch: Staged, context: OperationContext): Promise<Lau
     context,
   );
   await updateCluster(context.db, cluster.row.cluster_hash, { config_hash: configHash(task, resources) });
-  const cloud = await context.clouds.load(cluster.row.cloud);
-  return { job_id: jobId, handle: toHandle(cluster, cloud.wireInfra(cluster.row.region, cluster.row.zone)) };
+  return submittedResult(cluster, jobId, context);
 }
 
 async function syncFiles(launch: Staged, context: OperationContext): Promise<Readonly<Record<string, unknown>>> {

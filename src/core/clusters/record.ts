@@ -78,11 +78,16 @@ export function toHandle(cluster: Cluster, wireInfra: string): Handle {
     cluster_yaml: null,
     launched_nodes: row.num_nodes,
     launched_resources: launchedResources(cluster, wireInfra),
+    // Official clients log in through the head, which reaches some nodes elsewhere than users do; our own go by the credentials.
     stable_internal_external_ips:
       instances.length === 0
         ? null
-        : instances.map((instance) => [instance.internalIp, instance.externalIp ?? instance.internalIp]),
-    stable_ssh_ports: instances.length === 0 ? null : instances.map((instance) => instance.sshPort),
+        : instances.map(({ internalIp, externalIp, sshInside }) => [
+            internalIp,
+            sshInside?.address ?? externalIp ?? internalIp,
+          ]),
+    stable_ssh_ports:
+      instances.length === 0 ? null : instances.map(({ sshInside, sshPort }) => sshInside?.port ?? sshPort),
     ssh_user: instances[0]?.sshUser ?? null,
     docker_user: null,
     is_grpc_enabled: true,

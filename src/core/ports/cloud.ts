@@ -32,6 +32,16 @@ export interface CheckResult {
   readonly details: readonly string[];
   /** The account as `check` shows it after `Activated account: `, e.g. `AIDAXXXX [account=123456789012]`. */
   readonly account?: string;
+  /** Places of the user's own that can be used or not, each by itself, e.g. pools of machines. They tell what `reasons` sum up. */
+  readonly places?: {
+    readonly title: string;
+    readonly list: readonly {
+      readonly name: string;
+      readonly isEnabled: boolean;
+      /** What is wrong with all of it or, when it is enabled, with a part. */
+      readonly problem?: string;
+    }[];
+  };
   /** What the user should know about capabilities that are on. */
   readonly hints?: readonly { readonly capabilities: readonly Capability[]; readonly text: string }[];
 }
@@ -233,6 +243,8 @@ export interface Instance {
   readonly sshPort: number;
   /** Account for logins by SSH; absent = whoever asks is to know. */
   readonly sshUser?: string;
+  /** Where the other nodes reach its SSH server, when that is neither `externalIp` nor `sshPort`. */
+  readonly sshInside?: { readonly address: string; readonly port: number };
   /** A stopped one that powered itself off, by its own timer or by a program on it; absent = not known. */
   readonly isSelfStopped?: boolean;
   /** When it was last switched on, in milliseconds; it may still be booting then. Absent = long ago. */
@@ -272,6 +284,31 @@ export interface FoundCluster {
   readonly userName: string;
   /** Undefined where the resources do not tell: they were made by another program. */
   readonly origin: { readonly userHash: string; readonly workspace: string; readonly clusterHash: string } | undefined;
+}
+
+/** An amount of a machine that clusters share. */
+export interface Share {
+  readonly total: number;
+  /** Not set aside for a cluster. */
+  readonly free: number;
+}
+
+/** A machine of the user's own, and what of it is free at the moment. */
+export interface MachineUse {
+  readonly name: string;
+  readonly address: string | null;
+  readonly cpus: Share;
+  readonly memoryGib: Share;
+  /** By canonical name. */
+  readonly gpus: Readonly<Record<string, Share>>;
+  /** Why it cannot be used now; what it has is what was known before, and nothing of it is free. */
+  readonly problem?: string;
+}
+
+export interface MachineGroup {
+  /** As `--infra` takes it after the cloud's name. */
+  readonly region: string;
+  readonly machines: readonly MachineUse[];
 }
 
 /** A cloud adapter. Every call is idempotent, takes the context's signal and returns soon; the core owns waiting. */
@@ -342,10 +379,14 @@ export interface Cloud {
   readonly refreshCatalog?: (wish: CatalogRefresh, context: CloudContext) => Promise<void>;
   /** Keys and place for adapters of the cloud's other services. Throws when there are no credentials. */
   readonly serviceAccess?: (service: string, context: CloudContext) => ServiceAccess;
+  /** What `--infra` takes, where that is more than the cloud's name. */
+  readonly infras?: (context: CloudContext) => readonly string[];
+  /** Asks the machines of one region, or of all, what of them is free. */
+  readonly machines?: (context: CloudContext, region?: string) => Promise<readonly MachineGroup[]>;
   /** Commands that only this cloud has, by name: `sky <cloud> <name>`. */
   readonly commands?: Readonly<Record<string, CloudCommand>>;
-  /** OpenSSH's ProxyCommand by which users reach the nodes; null (or absent) = directly, at their external addresses. */
-  readonly sshProxyCommand?: (cluster: ClusterRef, context: CloudContext) => Promise<string | null>;
+  /** OpenSSH's ProxyCommands by which users reach the nodes, by index; null (or absent) = directly, at the external address. */
+  readonly sshProxyCommands?: (cluster: ClusterRef, context: CloudContext) => Promise<readonly (string | null)[]>;
   /** How to reach an instance. */
   runner(instance: Instance, cluster: ClusterRef, context: CloudContext): Promise<Runner>;
 }

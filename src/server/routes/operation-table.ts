@@ -20,6 +20,7 @@ import { JobsQueueBody, PoolStatusBody } from "../../shared/wire/jobs.ts";
 import { HookLogsBody } from "../../shared/wire/hook-logs.ts";
 import { LaunchBody } from "../../shared/wire/launch.ts";
 import { ListAcceleratorsBody } from "../../shared/wire/list-accelerators.ts";
+import { LiveGpusBody, NodeInfoBody } from "../../shared/wire/live-gpus.ts";
 import { OrphansBody } from "../../shared/wire/orphans.ts";
 import { QueueBody } from "../../shared/wire/queue.ts";
 import { ServeStatusBody } from "../../shared/wire/serve.ts";
@@ -107,6 +108,14 @@ export const operationRoutes: readonly OperationRoute[] = [
     operation: "list_accelerator_counts",
     summary: "List accelerators and their counts.",
   }),
+  post("/realtime_kubernetes_gpu_availability", LiveGpusBody, {
+    operation: "realtime_kubernetes_gpu_availability",
+    summary: "Count the accelerators that are free on the user's own machines.",
+  }),
+  post("/kubernetes_node_info", NodeInfoBody, {
+    operation: "kubernetes_node_info",
+    summary: "Tell what is free on each of the user's own machines.",
+  }),
   post("/api/cancel", ApiCancelBody, { operation: "api_cancel", summary: "Cancel requests." }),
   get("/workspaces", CommonBody, { operation: "workspaces.get", summary: "List workspaces." }),
   get("/storage/ls", CommonBody, { operation: "storage_ls", summary: "List storage." }),
@@ -152,8 +161,6 @@ export const unsupportedRoutes: readonly (readonly ["GET" | "POST", string, stri
   ["POST", "/recipes/update", "recipes.update"],
   ["POST", "/recipes/delete", "recipes.delete"],
   ["POST", "/recipes/pin", "recipes.pin"],
-  ["POST", "/realtime_kubernetes_gpu_availability", "realtime_kubernetes_gpu_availability"],
-  ["POST", "/kubernetes_node_info", "kubernetes_node_info"],
   ["POST", "/kubernetes_label_gpus", "kubernetes_label_gpus"],
   ["POST", "/slurm_gpu_availability", "realtime_slurm_gpu_availability"],
   ["POST", "/slurm_node_info", "slurm_node_info"],

@@ -32,6 +32,8 @@ export interface HostFacts {
   readonly diskFreeGib: number;
   /** Addresses of its own, the one of the default route first; none of loopback. */
   readonly addresses: readonly string[];
+  /** Port of its own at which the login that asked came in; behind a NAT not the one that was called. */
+  readonly sshPort?: number;
   readonly bootId: string;
   /** Tasks are run by it. */
   readonly hasBash: boolean;

@@ -39,6 +39,10 @@ export const WireCredentials = z.object({
   ssh_proxy_command: z.string().nullable(),
   docker_user: z.string().optional(),
   disable_control_master: z.boolean().optional(),
+  /** Ours: how each node is reached, by index, where that is not by one user at the handle's addresses. */
+  ssh_nodes: z
+    .array(z.object({ host: z.string(), port: z.int(), user: z.string(), proxy_command: z.string().nullable() }))
+    .optional(),
 });
 export type WireCredentials = z.infer<typeof WireCredentials>;
 
@@ -47,6 +51,8 @@ export const LaunchResult = z.object({
   job_id: z.int().nullable(),
   handle: WireHandle.nullable(),
   credentials: WireCredentials.optional(),
+  /** Ours: whether the cluster can be stopped and started again. */
+  can_stop: z.boolean().optional(),
   /** Of a dry run. */
   plan: Plan.optional(),
 });
