@@ -26,7 +26,7 @@ describeWithFleet("kill -9 of the server at every failpoint, on machines that ar
     const agents = (): string[] =>
       hosts.flatMap((host) => {
         const running = host.processes().map(({ argv }) => argv.join(" "));
-        return running.filter((words) => words.includes("agent.cjs")).map((words) => `${host.name}: ${words}`);
+        return running.filter((words) => words.includes("agent.cjs daemon")).map((words) => `${host.name}: ${words}`);
       });
     crashes = new CrashPoints(
       {

@@ -204,7 +204,7 @@ describeWithFleet("faults of machines that are reached by SSH", () => {
   test("down leaves nothing on the hosts", async () => {
     await sky("down", "-y", "c");
     for (const host of [head, worker]) {
-      const agents = host.processes().filter(({ argv }) => argv.some((word) => word.endsWith("agent.cjs")));
+      const agents = host.processes().filter(({ argv }) => argv.join(" ").includes("agent.cjs daemon"));
       expect(agents).toEqual([]);
       expect(host.list("/home/dev/.sky/nodes").filter((name) => !name.startsWith("."))).toEqual([]);
     }

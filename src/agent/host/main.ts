@@ -1,11 +1,12 @@
 import { mkdirSync } from "node:fs";
-import { text } from "node:stream/consumers";
-import type { HostFacts, HostVerb, HostVerbs } from "../../shared/agent/host.ts";
+import type { HostAnswer, HostFacts, HostRequest, HostVerb, HostVerbs } from "../../shared/agent/host.ts";
+import { SkyError } from "../../shared/errors.ts";
 import { claim } from "./claim.ts";
 import { readClaims } from "./claim-store.ts";
 import { readFacts } from "./facts.ts";
 import { hostPaths, type HostPaths } from "./host-paths.ts";
 import { release } from "./release.ts";
+import { prepareStart } from "./start.ts";
 
 interface Machine {
   readonly paths: HostPaths;
@@ -23,20 +24,32 @@ const handlers: Handlers = {
     await release(nameOnCloud, paths);
     return {};
   },
+  start: (params, { paths }) => {
+    prepareStart(params, paths);
+    return Promise.resolve({});
+  },
 };
 
-/** Runs one verb of `agent.cjs host`: parameters on stdin, the answer on stdout. */
-export async function runHostVerb(
-  verb: string,
-  base: string,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<number> {
-  if (!Object.hasOwn(handlers, verb)) return 2;
-  const params = JSON.parse(await text(process.stdin)) as unknown;
-  const paths = hostPaths(base);
-  mkdirSync(paths.nodes, { recursive: true, mode: 0o700 });
-  const handler = handlers[verb as HostVerb] as (params: unknown, machine: Machine) => Promise<unknown>;
-  const machine = { paths, readFacts: () => readFacts(base, env) };
-  process.stdout.write(`${JSON.stringify(await handler(params, machine))}\n`);
-  return 0;
+/** What the program knows of itself: where our things are, and the environment of its login. */
+export interface HostSelf {
+  readonly base: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Does what one request says. What goes wrong is an answer too. */
+export async function answerHost({ verb, params }: HostRequest, { base, env }: HostSelf): Promise<HostAnswer> {
+  try {
+    if (!Object.hasOwn(handlers, verb)) return { error: `This release knows no '${verb}'.` };
+    const paths = hostPaths(base);
+    mkdirSync(paths.nodes, { recursive: true, mode: 0o700 });
+    const handler = handlers[verb] as (params: unknown, machine: Machine) => Promise<unknown>;
+    return { result: await handler(params, { paths, readFacts: () => readFacts(base, env) }) };
+  } catch (error) {
+    return { error: describe(error as Error) };
+  }
+}
+
+function describe(error: Error): string {
+  if (!(error instanceof SkyError)) return error.message;
+  return error.hint === undefined ? error.message : `${error.message} ${error.hint}`;
 }

@@ -9,6 +9,7 @@ import { killTree } from "../tasks/kill-tree.ts";
 import { removeKeys } from "./authorized-keys.ts";
 import { readClaim, withClaimsLock } from "./claim-store.ts";
 import { assertInside, nodeFolder, type HostPaths } from "./host-paths.ts";
+import { agentTitle } from "./start.ts";
 
 const GRACE_MS = 5000;
 /** What a cluster has put into the login's own HOME. */
@@ -49,7 +50,13 @@ async function endProcesses(root: string): Promise<void> {
 
 /** Processes whose command line says that they are the agent of this root. */
 function agentsOf(root: string): readonly number[] {
-  return processesWhere("cmdline", (text) => text.includes(`\0daemon\0--root\0${root}\0`));
+  const title = agentTitle(root);
+  return processesWhere("cmdline", (text) => text.includes(`\0daemon\0--root\0${root}\0`) || isTitle(text, title));
+}
+
+/** The kernel fills up with zeros what the words had been longer. */
+function isTitle(text: string, title: string): boolean {
+  return text.startsWith(title) && /^\0*$/.test(text.slice(title.length));
 }
 
 function processesWith(prefix: string): readonly number[] {

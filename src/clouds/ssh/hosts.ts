@@ -4,7 +4,8 @@ import type { HostFacts, HostLook, HostVerb, HostVerbs } from "../../shared/agen
 import { AgentError } from "../../shared/errors.ts";
 import type { ResolvedTarget } from "../../runners/ssh/resolve.ts";
 import { quotePath } from "../../runners/ssh/remote-script.ts";
-import { installOn } from "../../runners/ssh/install.ts";
+import { HostPrograms } from "../../runners/ssh/host-programs.ts";
+import type { ProgramPlace } from "../../runners/ssh/host-program.ts";
 import type { SshTools } from "../../runners/ssh/tools.ts";
 import type { SshTarget } from "../../runners/ssh/target.ts";
 import { entryOf, type HostAddress, type KnownHost } from "./facts-store.ts";
@@ -29,9 +30,11 @@ export interface HostPlace {
 /** Talks to the machines of pools. */
 export class Hosts {
   readonly #options: HostsOptions;
+  readonly #programs: HostPrograms;
 
   constructor(options: HostsOptions) {
     this.#options = options;
+    this.#programs = new HostPrograms(options.tools);
   }
 
   /** How OpenSSH reaches the host. */
@@ -56,12 +59,12 @@ export class Hosts {
 
   /** Prepares a host that nothing is known of, and finds out what it has. */
   async prepare(poolName: string, host: PoolHost, signal: AbortSignal): Promise<KnownHost & HostLook> {
+    const { tools, bundle } = this.#options;
     const target = await this.target(poolName, host);
-    const [[base = "", answer = ""], resolved] = await Promise.all([
-      this.#install(target, { base: undefined, verb: "look", params: {} }, signal),
-      this.#options.tools.connections.resolve(target),
+    const [{ base, result: look }, resolved] = await Promise.all([
+      this.#programs.ask({ target, installDir: undefined, bundle: bundle() }, { verb: "look", params: {} }, signal),
+      tools.connections.resolve(target),
     ]);
-    const look = JSON.parse(answer) as HostLook;
     requireBash(look.facts, host.host);
     return { host: host.host, entry: entryOf(host), base, address: addressOf(resolved), ...look };
   }
@@ -72,10 +75,8 @@ export class Hosts {
     verb: V,
     request: { readonly params: HostVerbs[V]["params"]; readonly signal: AbortSignal },
   ): Promise<HostVerbs[V]["result"]> {
-    const target = await this.target(at.poolName, at.host);
-    const call = { base: at.base, verb, params: request.params };
-    const [, answer = ""] = await this.#install(target, call, request.signal);
-    return JSON.parse(answer) as HostVerbs[V]["result"];
+    const { params, signal } = request;
+    return (await this.#programs.ask(await this.#placeOf(at), { verb, params }, signal)).result;
   }
 
   /** Whether the host answers to SSH: resolves, or throws AgentError that says why not. */
@@ -89,7 +90,9 @@ export class Hosts {
 
   /** Removes everything of ours from a host. */
   async clear(at: HostPlace, signal: AbortSignal): Promise<void> {
-    const target = await this.target(at.poolName, at.host);
+    const place = await this.#placeOf(at);
+    this.#programs.drop(place);
+    const { target } = place;
     const session = await this.#options.tools.connections.open(target, clearScript(at.base), { signal });
     session.child.stdin.end();
     session.child.stdout.resume();
@@ -98,36 +101,13 @@ export class Hosts {
     await this.#options.tools.connections.close(target);
   }
 
-  #install(
-    target: SshTarget,
-    call: {
-      /** Undefined: chosen by what the host has. */
-      readonly base: string | undefined;
-      readonly verb: HostVerb;
-      readonly params: object;
-    },
-    signal: AbortSignal,
-  ): Promise<readonly string[]> {
-    const request = {
-      installDir: call.base === undefined ? undefined : `${call.base}/agent`,
+  async #placeOf({ poolName, host, base }: HostPlace): Promise<ProgramPlace> {
+    return {
+      target: await this.target(poolName, host),
+      installDir: `${base}/agent`,
       bundle: this.#options.bundle(),
-      mayFetch: true,
-      files: [{ name: "input", bytes: Buffer.from(JSON.stringify(call.params)) }],
-      script: verbScript(call.verb),
     };
-    return installOn(target, request, this.#options.tools, { signal });
   }
-}
-
-/** Prints the base, which may have been chosen on the host, and the answer. */
-function verbScript(verb: HostVerb): string {
-  return String.raw`
-D=$(dirname "$I")
-P=$("$N" "$A" host ${verb} --base "$D" <"$T/input" 2>"$T/err") || fail "$(tail -n 2 "$T/err")"
-say "$D"
-say "$P"
-say ok
-`;
 }
 
 /** Programs of ours that still run keep their files until they end. */

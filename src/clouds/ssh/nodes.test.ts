@@ -15,6 +15,7 @@ import type { Cloud, CloudContext, ClusterSpec } from "../../core/ports/cloud.ts
 import { pinnedRuntimes, runtimeFolder } from "../../runners/runtime/pinned.ts";
 import { RuntimeSource } from "../../runners/runtime/source.ts";
 import { SshConnections } from "../../runners/ssh/connections.ts";
+import { readBundle } from "../../platform/agent-bundle.ts";
 import type { HostFacts } from "../../shared/agent/host.ts";
 import { PLAIN_WISH } from "../../../test/fakes/node-wish.ts";
 import { systemClock } from "../../shared/clock.ts";
@@ -28,22 +29,30 @@ for word; do host=$last last=$word; done
 FAKE_HOST=$host exec /bin/sh -c "$last"
 `;
 
-/** Stands in for the agent's program on a host: notes what it is asked, and gives whatever is wanted unless it is to fail. */
+/**
+ * Stands in for the agent's program on a host: notes when it starts and what it is asked, and gives whatever is wanted unless it is to
+ * fail, or to be killed.
+ */
 const PROGRAM = `const fs = require("node:fs");
-const [verb, , base] = process.argv.slice(3);
-fs.appendFileSync(base + "/asked", process.env.FAKE_HOST + " " + verb + "\\n");
-const params = JSON.parse(fs.readFileSync(0, "utf8"));
+const base = process.argv[4];
+const host = process.env.FAKE_HOST;
+const file = base + "/" + host;
 const facts = { cpus: 4, memoryGib: 8, gpus: [], addresses: ["10.0.0.1"] };
-const made = { ...params, gpus: [], home: base + "/home", agentRoot: base + "/agent" };
-const file = base + "/" + process.env.FAKE_HOST;
-if (verb === "claim" && fs.existsSync(file + ".fails")) {
-  console.error("It fails.");
-  process.exit(1);
+function answer({ verb, params }) {
+  fs.appendFileSync(base + "/asked", host + " " + verb + "\\n");
+  const made = { ...params, gpus: [], home: base + "/home", agentRoot: base + "/agent" };
+  if (fs.existsSync(file + ".dies")) process.exit(fs.rmSync(file + ".dies"));
+  if (verb === "claim" && fs.existsSync(file + ".fails")) return { error: "It fails." };
+  if (verb === "claim") fs.writeFileSync(file, JSON.stringify(made));
+  if (verb === "release") fs.rmSync(file, { force: true });
+  const claims = fs.existsSync(file) ? [JSON.parse(fs.readFileSync(file, "utf8"))] : [];
+  return { result: verb === "look" ? { facts, claims } : verb === "claim" ? { ok: true, claim: made } : {} };
 }
-if (verb === "claim") fs.writeFileSync(file, JSON.stringify(made));
-if (verb === "release") fs.rmSync(file, { force: true });
-const claims = fs.existsSync(file) ? [JSON.parse(fs.readFileSync(file, "utf8"))] : [];
-console.log(JSON.stringify(verb === "look" ? { facts, claims } : { ok: true, claim: made }));
+const say = (value) => fs.writeSync(4, JSON.stringify(value) + "\\n");
+fs.appendFileSync(base + "/started", host + "\\n");
+say({ base });
+const lines = require("node:readline").createInterface({ input: fs.createReadStream("", { fd: 3 }) });
+lines.on("line", (line) => say(answer(JSON.parse(line))));
 `;
 
 let home: string;
@@ -52,11 +61,15 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true, force: true }));
 
-function asked(): readonly string[] {
-  const file = join(home, "base/asked");
+function noted(name: "asked" | "started"): readonly string[] {
+  const file = join(home, "base", name);
   const lines = existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
   rmSync(file, { force: true });
   return lines.sort();
+}
+
+function asked(): readonly string[] {
+  return noted("asked");
 }
 
 function writeFiles(): void {
@@ -82,7 +95,8 @@ function openCloud(): Cloud {
   );
   const connections = new SshConnections({
     controlDir: join(home, "c"),
-    env: process.env,
+    // The login shells read no profile of whoever runs this.
+    env: { ...process.env, HOME: home },
     clock: systemClock,
     random: Math.random,
     program: join(home, "ssh"),
@@ -135,6 +149,31 @@ test("the query after a launch believes what the hosts just said; the next one a
   expect(asked()).toEqual(["h0 look", "h1 look"]);
   rmSync(join(home, "base/h1"));
   expect(await statesOf(cloud)).toEqual([["h0", 0, "running"]]);
+});
+
+test("each host's program starts once for all that a launch asks of it", async () => {
+  const cloud = openCloud();
+  await cloud.run(spec, "token", context);
+  const agentBundle = readBundle(join(home, "agent.cjs"));
+  for (const instance of await cloud.query(cluster, context)) {
+    const runner = await cloud.runner(instance, cluster, context);
+    const { agentRoot: root, installDir } = instance;
+    await runner.startAgent({ root, installDir, bundle: agentBundle, config: Buffer.from("{}") });
+  }
+  expect(asked()).toEqual(["h0 claim", "h0 look", "h0 start", "h1 claim", "h1 look", "h1 start", "h2 look"]);
+  expect(noted("started")).toEqual(["h0", "h1", "h2"]);
+  // Those two are agents from then on.
+  await cloud.query(cluster, context);
+  expect(noted("started")).toEqual(["h0", "h1"]);
+});
+
+test("a program that went away while nobody asked it anything is started again", async () => {
+  const cloud = openCloud();
+  await cloud.run(spec, "token", context);
+  await cloud.query(cluster, context);
+  writeFileSync(join(home, "base/h1.dies"), "");
+  expect(await statesOf(cloud)).toEqual(running);
+  expect(noted("started")).toEqual(["h0", "h1", "h1", "h2"]);
 });
 
 test("a cluster that cannot grow goes on as it was", async () => {

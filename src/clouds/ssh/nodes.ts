@@ -96,7 +96,14 @@ export class Nodes {
     if (node === undefined) throw new AgentError(`${cluster.clusterName} has no node ${instance.index}.`);
     const place = this.#placesOf(record)(node);
     const target = await parts.hosts.target(place.poolName, place.host);
-    const runner = createSshRunner({ ...parts.tools, target });
+    const runner: Runner = {
+      ...createSshRunner({ ...parts.tools, target }),
+      // By the program that has been asked for the node a moment ago, if it was.
+      startAgent: async ({ root, config }, { signal = new AbortController().signal } = {}) => {
+        const params = { root, config: Buffer.from(config).toString() };
+        await parts.hosts.ask(place, "start", { params, signal });
+      },
+    };
     return instance.index === 0 ? this.#counted(runner, cluster.nameOnCloud) : runner;
   }
 

@@ -7,6 +7,7 @@ import type { SessionOptions, SshConnections } from "./connections.ts";
 import { startScript } from "./install-script.ts";
 import { installOn, type InstallTools } from "./install.ts";
 import { readUntilMarker } from "./marker.ts";
+import { withWaitSignal } from "./outlive.ts";
 import { shellQuote } from "../../shared/shell-quote.ts";
 import { assignments, quotePath } from "./remote-script.ts";
 import type { SshTarget } from "./target.ts";
@@ -35,7 +36,9 @@ export function createSshRunner(options: SshRunnerOptions): Runner {
       };
       await installOn(target, request, options, session(start.signal));
     },
-    connectAgent: (root, connect = {}) => connectAgent(root, options, connect),
+    // Others share the connection with whoever asks for it first.
+    connectAgent: (root, { waitMs = 0, signal } = {}) =>
+      withWaitSignal(signal, (waitSignal) => reachAgent(root, options, { waitMs, signal: waitSignal })),
     close: () => connections.close(target),
   };
 }
@@ -80,23 +83,6 @@ function programScript(argv: readonly string[], { env = {}, cwd }: RunOptions): 
     argv.map(shellQuote).join(" "),
     "C=$?\n[ $C -ne 255 ] || C=254\nexit $C",
   ].join("\n");
-}
-
-/** The signal ends the wait for the agent; the connection outlives whoever asked for it, because others share it. */
-async function connectAgent(
-  root: string,
-  options: SshRunnerOptions,
-  { waitMs = 0, signal }: { readonly waitMs?: number; readonly signal?: AbortSignal },
-): Promise<Duplex> {
-  signal?.throwIfAborted();
-  const wait = new AbortController();
-  const giveUp = (): void => wait.abort(signal?.reason);
-  signal?.addEventListener("abort", giveUp, { once: true });
-  try {
-    return await reachAgent(root, options, { waitMs, signal: wait.signal });
-  } finally {
-    signal?.removeEventListener("abort", giveUp);
-  }
 }
 
 async function reachAgent(

@@ -1,8 +1,9 @@
 import type { NodeResources } from "./protocol.ts";
 
 /**
- * What the API server asks of a machine that clusters share: `agent.cjs host <verb> --base DIR`, a JSON object on standard input, one line
- * of JSON as the answer. DIR is where we keep things on the machine, e.g. `/home/me/.sky`. It needs no running agent; a lock on the machine keeps two servers of the same user from giving the same thing twice.
+ * What the API server asks of a machine that clusters share. `agent.cjs serve --base DIR` says `HostGreeting` and then answers each line,
+ * a `HostRequest`, with one, a `HostAnswer`; DIR is where we keep things on the machine, e.g. `/home/me/.sky`. It needs no running agent;
+ * a lock on the machine keeps two servers of the same user from giving the same thing twice. Each request may be repeated.
  */
 export interface HostVerbs {
   /** What the machine has, and who holds what. */
@@ -14,7 +15,27 @@ export interface HostVerbs {
     readonly params: { readonly nameOnCloud: string };
     readonly result: Record<string, never>;
   };
+  /** The program itself becomes the agent of a node, and leaves the connection. It ends when another agent runs there. */
+  readonly start: { readonly params: StartParams; readonly result: Record<string, never> };
 }
+
+export interface StartParams {
+  /** The agent's own directory, as the claim says. */
+  readonly root: string;
+  /** Content of its `node.json`. */
+  readonly config: string;
+}
+
+export interface HostGreeting {
+  readonly base: string;
+}
+
+export interface HostRequest {
+  readonly verb: HostVerb;
+  readonly params: unknown;
+}
+
+export type HostAnswer = { readonly result: unknown } | { readonly error: string };
 
 export interface HostFacts {
   readonly hostname: string;
