@@ -10,7 +10,8 @@ export function explainRefusal(text: string, host: string): AgentError {
       hint: "It needs glibc 2.28 or newer (Debian 10, Ubuntu 20.04, RHEL 8) and a directory from which programs may be started.",
     });
   }
-  if (/no space left|disk quota/i.test(text)) {
+  // The last is how GNU tar says it when a part of a block still fits.
+  if (/no space left|disk quota|wrote only \d+ of/i.test(text)) {
     return new AgentError(`The disk of ${host} is full: ${text}`, {
       hint: "About 300 MB are needed. Free space and repeat the command.",
     });

@@ -78,17 +78,19 @@ CODECS=
 for C in zstd gzip; do command -v $C >/dev/null 2>&1 && CODECS="$CODECS $C"; done
 say "need $ARCH$NEED$CODECS"
 while IFS= read -r GO && [ "$GO" = ping ]; do say pong; done
-[ "$GO" = go ] || exit 1
-E=$(tar -xof - -C "$T" 2>&1) || fail "$E"
-if [ -f "$T/runtime.zstd" ]; then E=$( { zstd -dcq "$T/runtime.zstd" >"$T/runtime"; } 2>&1 ) || fail "$E"; fi
-if [ -f "$T/runtime.gzip" ]; then E=$( { gzip -dc "$T/runtime.gzip" >"$T/runtime"; } 2>&1 ) || fail "$E"; fi
+case $GO in
+"go raw") E=$(tar -xof - -C "$T" 2>&1) ;;
+"go zstd") E=$( { zstd -dcq | tar -xof - -C "$T"; } 2>&1 ) ;;
+"go gzip") E=$( { gzip -dc | tar -xof - -C "$T"; } 2>&1 ) ;;
+*) exit 1 ;;
+esac || fail "$E"
 if [ -f "$T/runtime" ]; then take; fi
 if [ -f "$T/bundle" ]; then put "$T/bundle" "$A" 644; fi
 `;
 
 /**
  * Installs runtime and agent program by content hash: says what is lacking (`need <arch> …`, or `fail …`), answers each line
- * `ping`, and after a line `go` takes a tar archive with `bundle`, `runtime` (or `runtime.zstd`, `runtime.gzip`) and whatever else. Afterwards `$N` is the runtime, `$A` the program, `$T` a
+ * `ping`, and after a line `go raw`, `go zstd` or `go gzip` takes a tar archive, so compressed, with `bundle`, `runtime` and whatever else. Afterwards `$N` is the runtime, `$A` the program, `$T` a
  * folder with the rest, which goes when the script ends.
  */
 export function installScript(options: InstallScriptOptions): string {

@@ -1,14 +1,15 @@
-import { statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { pipeline } from "node:stream/promises";
+import type { Writable } from "node:stream";
 import { AgentError } from "../../shared/errors.ts";
-import type { NodeArch } from "../runtime/pinned.ts";
-import type { Codec, RuntimeSource } from "../runtime/source.ts";
+import { encode, type Codec } from "../runtime/codec.ts";
+import { pinnedRuntimes, type NodeArch } from "../runtime/pinned.ts";
+import type { RuntimeSource } from "../runtime/source.ts";
 import type { SessionOptions, SshConnections, SshSession } from "./connections.ts";
 import { explainRefusal } from "./install-failure.ts";
 import { installScript } from "./install-script.ts";
 import type { SshTarget } from "./target.ts";
-import { writeTar, type TarEntry } from "./tar.ts";
+import { TAR_END, tarFile, tarHeader, tarPadding } from "./tar.ts";
 
 /** A link that takes longer for an answer is taken for one on which fewer bytes matter more than the CPU time of gzip. */
 const FAR_MS = 15;
@@ -47,7 +48,7 @@ export async function installOn(
   const talk = new Talk(session, target);
   try {
     const need = await readNeed(talk);
-    await talk.send(await tarEntries(need, request, tools.runtimes));
+    await talk.send(need.codec, archive(need, request, tools.runtimes));
     return await readResult(talk);
   } catch (error) {
     options.signal?.throwIfAborted();
@@ -84,14 +85,12 @@ class Talk {
     return performance.now() - start;
   }
 
-  async send(entries: readonly TarEntry[]): Promise<void> {
+  /** When the host stops to read, what it printed says why. */
+  async send(codec: Codec, content: AsyncIterable<Uint8Array>): Promise<void> {
     const { stdin } = this.session.child;
-    stdin.write("go\n");
-    // When the host stops to read, what it printed says why.
-    await pipeline(writeTar(entries), stdin).catch(async (error: unknown) => {
-      if ((error as NodeJS.ErrnoException).code !== "EPIPE" && !stdin.destroyed) throw error;
-      await this.next();
-    });
+    stdin.write(`go ${codec}\n`);
+    for await (const bytes of content) if (!(await hasWritten(stdin, bytes))) break;
+    stdin.end();
   }
 
   close(): void {
@@ -131,27 +130,25 @@ async function chooseCodec(words: readonly string[], talk: Talk): Promise<Codec>
   return words.includes("gzip") && (await talk.ping()) > FAR_MS ? "gzip" : "raw";
 }
 
-async function tarEntries(need: Need, request: InstallRequest, runtimes: RuntimeSource): Promise<readonly TarEntry[]> {
-  const entries: TarEntry[] = request.files.map(({ name, bytes }) => ({
-    name,
-    mode: 0o600,
-    size: bytes.length,
-    content: bytes,
-  }));
-  if (need.bundle) {
-    const { path } = request.bundle;
-    entries.push({ name: "bundle", mode: 0o644, size: statSync(path).size, content: path });
-  }
-  if (need.runtime) {
-    const { path, size } = await runtimes.get(need.arch, need.codec);
-    entries.push({
-      name: need.codec === "raw" ? "runtime" : `runtime.${need.codec}`,
-      mode: 0o755,
-      size,
-      content: path,
-    });
-  }
-  return entries;
+/** A tar archive of what is lacking and of the request's files, encoded. Bytes are valid until the next ones are asked for. */
+async function* archive(
+  { arch, bundle, runtime, codec }: Need,
+  request: InstallRequest,
+  runtimes: RuntimeSource,
+): AsyncGenerator<Uint8Array, void> {
+  const files = request.files.map(({ name, bytes }) => tarFile(name, 0o600, bytes));
+  if (bundle) files.push(tarFile("bundle", 0o644, readFileSync(request.bundle.path)));
+  const { size } = pinnedRuntimes[arch];
+  if (runtime) files.push(tarHeader({ name: "runtime", mode: 0o755, size }));
+  yield await encode(Buffer.concat(files), codec);
+  // It is encoded once for all hosts; encodings follow each other as what they encode does.
+  if (runtime) yield* runtimes.read(arch, codec);
+  yield await encode(Buffer.concat([tarPadding(runtime ? size : 0), TAR_END]), codec);
+}
+
+/** Resolves when the bytes were taken, with false when nobody takes them. */
+function hasWritten(stream: Writable, bytes: Uint8Array): Promise<boolean> {
+  return new Promise((resolve) => void stream.write(bytes, (error) => resolve(error === null || error === undefined)));
 }
 
 async function readResult(talk: Talk): Promise<readonly string[]> {

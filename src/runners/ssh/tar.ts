@@ -1,42 +1,30 @@
-import { createReadStream } from "node:fs";
-
-/** A file of an archive; its content has exactly `size` bytes. */
-export interface TarEntry {
+/** A file of an archive. */
+export interface TarFile {
   /** At most 100 bytes. */
   readonly name: string;
   readonly mode: number;
+  /** Bytes of its content. */
   readonly size: number;
-  /** Bytes, or the path of a file. */
-  readonly content: Uint8Array | string;
 }
 
 const BLOCK = 512;
 
-/** The bytes of a tar archive (ustar) with these files, as every `tar -x` reads it. */
-export async function* writeTar(entries: readonly TarEntry[]): AsyncGenerator<Uint8Array> {
-  for (const entry of entries) {
-    yield header(entry);
-    let written = 0;
-    for await (const chunk of contentOf(entry)) {
-      written += chunk.length;
-      yield chunk;
-    }
-    if (written !== entry.size) throw new Error(`${entry.name} has ${written} bytes instead of ${entry.size}.`);
-    yield Buffer.alloc((BLOCK - (entry.size % BLOCK)) % BLOCK);
-  }
-  yield Buffer.alloc(2 * BLOCK);
+/** What follows the last file of an archive. */
+export const TAR_END = Buffer.alloc(2 * BLOCK);
+
+/** A file in an archive (ustar), as every `tar -x` reads it. */
+export function tarFile(name: string, mode: number, content: Uint8Array): Uint8Array {
+  const { length: size } = content;
+  return Buffer.concat([tarHeader({ name, mode, size }), content, tarPadding(size)]);
 }
 
-async function* contentOf({ content }: TarEntry): AsyncGenerator<Uint8Array> {
-  if (content instanceof Uint8Array) {
-    yield content;
-    return;
-  }
-  const stream = createReadStream(content, { highWaterMark: 256 * 1024 });
-  for await (const chunk of stream) yield chunk as Buffer;
+/** What follows the content of a file. */
+export function tarPadding(size: number): Uint8Array {
+  return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
 }
 
-function header({ name, mode, size }: TarEntry): Buffer {
+/** What comes before the content of a file. */
+export function tarHeader({ name, mode, size }: TarFile): Uint8Array {
   const block = Buffer.alloc(BLOCK);
   const octal = (value: number, length: number): string => `${value.toString(8).padStart(length - 1, "0")}\0`;
   block.write(name, 0, 100);
