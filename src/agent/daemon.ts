@@ -9,12 +9,13 @@ import { systemClock } from "../shared/clock.ts";
 import { OperationFailedError } from "../shared/errors.ts";
 import { renewHookClaim } from "./autostop/hooks.ts";
 import { NodeContainer } from "./container/node-container.ts";
-import { startHead } from "./head.ts";
-import { createAgentLog, describeError } from "./node/agent-log.ts";
+import { startHead, type NodeParts } from "./head.ts";
+import { NodeMounts } from "./mounts/node-mounts.ts";
+import { createAgentLog, describeError, type AgentLog } from "./node/agent-log.ts";
 import { readBootId } from "./node/proc.ts";
 import { LocalNode } from "./node/local-node.ts";
 import { loadNodeConfig } from "./node/node-config.ts";
-import { agentPaths } from "./node/paths.ts";
+import { agentPaths, type AgentPaths } from "./node/paths.ts";
 import { baseEnvironment } from "./tasks/prologue.ts";
 import { SshDoor } from "./ssh/ssh-door.ts";
 import { TaskCgroups } from "./tasks/cgroups.ts";
@@ -51,34 +52,10 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
   process.on("SIGHUP", () => log.info("hangup ignored"));
   process.on("uncaughtException", (error) => log.error("uncaught", describeError(error)));
   process.on("unhandledRejection", (error) => log.error("unhandled", describeError(error)));
-  const identity = createHash("sha256").update(root).digest("hex").slice(0, 12);
-  const cgroups = TaskCgroups.open(identity);
-  const taskEnv = baseEnvironment(env, config.home);
-  const container = new NodeContainer({ config, paths, env, clock: systemClock });
   const bootId = readBootId();
   const hasRebooted = noteBoot(paths.boot, bootId);
-  const runner = new TaskRunner({
-    hasRebooted,
-    directory: paths.tasks,
-    home: config.home,
-    env: taskEnv,
-    identity,
-    clock: systemClock,
-    cgroups,
-    container,
-  });
-  const sshDoor = openSshDoor(config, { root, env: taskEnv, container });
-  const { index, home, power } = config;
-  const node = new LocalNode({
-    index,
-    home,
-    power,
-    env: taskEnv,
-    runner,
-    clock: systemClock,
-    container,
-    sshDoor,
-  });
+  const { node, runner, container, mounts, cgroups } = createNode({ root, env, config, paths, log, hasRebooted });
+  await mounts.resume();
   const leave = (): void => {
     log.info("agent ends");
     setTimeout(() => {
@@ -90,8 +67,44 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
   renewHookClaim(paths.hooks, { bootId, wasStopped: existsSync(paths.state) });
   rmSync(paths.state, { force: true });
   const workerGraceMs = Number(env["SKYPILOT_AGENT_WORKER_GRACE_MS"] ?? WORKER_GRACE_MS);
-  const parts = { config, paths, node, runner, container, log, bootId, hasRebooted, workerGraceMs, exit: leave };
+  const parts = {
+    config,
+    paths,
+    node,
+    runner,
+    container,
+    mounts,
+    log,
+    bootId,
+    hasRebooted,
+    workerGraceMs,
+    exit: leave,
+  };
   await (config.index === 0 ? startHead(parts) : startWorker(parts));
+}
+
+/** What the node can do: run tasks, in a container or not, mount buckets, let users in. */
+function createNode(parts: {
+  readonly root: string;
+  readonly env: DaemonOptions["env"];
+  readonly config: NodeConfig;
+  readonly paths: AgentPaths;
+  readonly log: AgentLog;
+  readonly hasRebooted: boolean;
+}): Pick<NodeParts, "node" | "runner" | "container" | "mounts"> & { readonly cgroups: TaskCgroups | undefined } {
+  const { root, env, config, paths, log, hasRebooted } = parts;
+  const { index, home, power } = config;
+  const clock = systemClock;
+  const identity = createHash("sha256").update(root).digest("hex").slice(0, 12);
+  const cgroups = TaskCgroups.open(identity);
+  const taskEnv = baseEnvironment(env, home);
+  const container = new NodeContainer({ config, paths, env, clock });
+  const common = { home, env: taskEnv, identity, clock };
+  const runner = new TaskRunner({ ...common, hasRebooted, directory: paths.tasks, cgroups, container });
+  const mounts = new NodeMounts({ ...common, root, mayUseSudo: power === "poweroff", log });
+  const sshDoor = openSshDoor(config, { root, env: taskEnv, container });
+  const node = new LocalNode({ ...common, index, power, runner, container, sshDoor, mounts });
+  return { node, runner, container, mounts, cgroups };
 }
 
 function openSshDoor(

@@ -14,6 +14,7 @@ import { rebootedText } from "./jobs/job-text.ts";
 import { JobSecrets } from "./jobs/job-secrets.ts";
 import { JobStore } from "./jobs/job-store.ts";
 import type { NodeContainer } from "./container/node-container.ts";
+import type { NodeMounts } from "./mounts/node-mounts.ts";
 import { describeError, type AgentLog } from "./node/agent-log.ts";
 import type { LocalNode } from "./node/local-node.ts";
 import type { AgentPaths } from "./node/paths.ts";
@@ -30,6 +31,7 @@ export interface NodeParts {
   readonly node: LocalNode;
   readonly runner: TaskRunner;
   readonly container: NodeContainer;
+  readonly mounts: NodeMounts;
   readonly log: AgentLog;
   readonly bootId: string;
   /** Whether the machine was booted since an agent last ran here. */

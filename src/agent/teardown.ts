@@ -8,6 +8,7 @@ import type { StopNode } from "./cluster/worker-protocol.ts";
 import type { NodeParts } from "./head.ts";
 import type { EventLog } from "./jobs/job-events.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
+import { endMounts } from "./mounts/end-mounts.ts";
 import { describeError } from "./node/agent-log.ts";
 
 interface TeardownOptions extends NodeParts {
@@ -33,7 +34,7 @@ export class Teardown {
     if (jobs === "kill") {
       await queue.failUnfinished();
       const fate = hookEvent === "stop" ? "stop" : "remove";
-      await Promise.all([this.#stopWorkers({ hooks: [], power: "none", container: fate }), this.#endContainer(fate)]);
+      await Promise.all([this.#stopWorkers({ hooks: [], power: "none", container: fate }), this.#endNode(fate)]);
     }
     exit();
   }
@@ -50,17 +51,15 @@ export class Teardown {
     await queue.failUnfinished();
     const fate = down ? "remove" : "stop";
     const hooks = this.#hooksOf(hookEvent);
-    await Promise.all([
-      this.#stopWorkers({ hooks, hookEvent, power: state, container: fate }),
-      this.#endContainer(fate),
-    ]);
+    await Promise.all([this.#stopWorkers({ hooks, hookEvent, power: state, container: fate }), this.#endNode(fate)]);
     writePowerState(paths.state, state, systemClock.now());
     if (config.power === "poweroff") powerOff();
     exit();
   }
 
-  async #endContainer(fate: "stop" | "remove"): Promise<void> {
-    const { container, log } = this.#options;
+  async #endNode(fate: "stop" | "remove"): Promise<void> {
+    const { container, mounts, log } = this.#options;
+    await endMounts(mounts, { forget: fate === "remove" }, log);
     const work = fate === "stop" ? container.stop() : container.remove();
     await work.catch((error: unknown) => log.error("container not ended", describeError(error)));
   }

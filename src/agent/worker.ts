@@ -10,6 +10,7 @@ import { factsOf, listNodeInfos } from "./cluster/members.ts";
 import { createWorkerMethods, createWorkerStreams } from "./cluster/worker-handlers.ts";
 import type { StopNode } from "./cluster/worker-protocol.ts";
 import type { NodeParts } from "./head.ts";
+import { endMounts } from "./mounts/end-mounts.ts";
 import { describeError } from "./node/agent-log.ts";
 import { loadNodeConfig } from "./node/node-config.ts";
 import { listenOnSocket } from "./rpc/listener.ts";
@@ -22,6 +23,7 @@ export async function startWorker({
   node,
   runner,
   container,
+  mounts,
   log,
   exit,
   bootId,
@@ -35,6 +37,7 @@ export async function startWorker({
       await runHooks(hookEvent, hooks, { directory: paths.hooks, bootId, node, onFailure });
     }
     await dropStaleTasks([], { runner, graceMs: 2000 });
+    await endMounts(mounts, { forget: fate === "remove" }, log);
     const ending = fate === "remove" ? container.remove() : container.stop();
     await ending.catch((error: unknown) => log.error("container not ended", describeError(error)));
     if (power !== "none") writePowerState(paths.state, power, clock.now());

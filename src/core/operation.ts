@@ -5,6 +5,7 @@ import type { Database } from "../db/schema.ts";
 import type { AgentPeer } from "../shared/agent/peer.ts";
 import type { CloudRegistry } from "./ports/cloud.ts";
 import type { StoreRegistry } from "./ports/object-store.ts";
+import type { MountKeys } from "./storage/mount-keys.ts";
 
 /** The operation's own log: what `/api/stream` sends. After a restart, lines that are in the file already are not written twice. */
 export interface RequestLog {
@@ -35,6 +36,8 @@ export interface OperationContext {
   readonly db: Kysely<Database>;
   readonly clouds: CloudRegistry;
   readonly stores: StoreRegistry;
+  /** Keys of buckets that nodes have mounted. */
+  readonly mountKeys: MountKeys;
   /** Instance types and prices. */
   readonly catalogs: Catalogs;
   readonly clock: Clock;

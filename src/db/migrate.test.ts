@@ -164,6 +164,7 @@ const rows = {
     workspace: "text",
     cluster_hash: "text?",
   },
+  cluster_mounts: { cluster_hash: "text", dest: "text", store: "text", spec: "text" },
   system_config: { config_key: "text", config_value: "text", updated_at: "number" },
 } as const satisfies { readonly [T in keyof Database]: { readonly [C in keyof Database[T]]-?: Column } };
 
@@ -180,6 +181,7 @@ const PRIMARY_KEYS: Readonly<Record<string, readonly string[]>> = {
   cluster_events: ["id"],
   users: ["id"],
   storage: ["name"],
+  cluster_mounts: ["cluster_hash", "dest"],
   system_config: ["config_key"],
 };
 

@@ -219,6 +219,17 @@ export interface StorageTable {
   cluster_hash: string | null;
 }
 
+/** Buckets that the nodes of a cluster have mounted. */
+export interface ClusterMountsTable {
+  cluster_hash: string;
+  /** Where the nodes see it. */
+  dest: string;
+  /** As in `storage`. */
+  store: string;
+  /** JSON: what the agents were told (shared/agent/mounts.ts `MountSpec`). */
+  spec: string;
+}
+
 /** Places of clouds that refused nodes a while ago (core/provision/capacity-memory.ts). */
 export interface RefusalsTable {
   /** JSON of the account and the block: one row for each. */
@@ -250,6 +261,7 @@ export interface Database {
   cluster_events: ClusterEventsTable;
   users: UsersTable;
   storage: StorageTable;
+  cluster_mounts: ClusterMountsTable;
   system_config: SystemConfigTable;
   refusals: RefusalsTable;
 }

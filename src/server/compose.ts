@@ -15,6 +15,8 @@ import type { Logger } from "../platform/logger.ts";
 import type { ServerPaths } from "../platform/server-paths.ts";
 import type { Clock } from "../shared/clock.ts";
 import { createApp } from "./app.ts";
+import type { StoreRegistry } from "../core/ports/object-store.ts";
+import { MountKeys } from "../core/storage/mount-keys.ts";
 import { createStoreRegistry } from "../stores/registry.ts";
 import { cachedStatus } from "./cached-status.ts";
 import { startDaemons } from "./daemons/daemons.ts";
@@ -68,9 +70,10 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   const clouds = openClouds(parts, catalogs);
   const stores = createStoreRegistry(clouds);
   const { locks, close: closeLocks } = openLocks(parts);
-  const agents = openAgents(parts, { clouds, locks });
   const config = new ServerConfig(parts.configPath, clock);
-  const contextParts = { ...parts, clouds, stores, catalogs, agents, locks, config };
+  const mountKeys = openMountKeys(parts, { stores, config });
+  const agents = openAgents(parts, { clouds, locks, mountKeys });
+  const contextParts = { ...parts, clouds, stores, mountKeys, catalogs, agents, locks, config };
   const createContext = (run: RunInfo): Promise<OperationContext> => createOperationContext(run, contextParts);
   const operations: Record<string, AnyOperation> = {
     ...serverOperations({ cancel: (ids) => queue.cancel(ids), enabledClouds: coreOperations.enabled_clouds }),
@@ -116,9 +119,22 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   };
 }
 
+function openMountKeys(
+  { database, clock, logger }: ServerParts,
+  shared: { readonly stores: StoreRegistry; readonly config: ServerConfig },
+): MountKeys {
+  return new MountKeys({
+    stores: shared.stores,
+    db: database.db,
+    clock,
+    config: () => shared.config.load(),
+    onError: (clusterName, error) => logger.warn({ err: error, clusterName }, "keys of mounts"),
+  });
+}
+
 function openAgents(
   parts: ServerParts,
-  shared: { readonly clouds: CloudRegistry; readonly locks: ClusterLocks },
+  shared: { readonly clouds: CloudRegistry; readonly locks: ClusterLocks; readonly mountKeys: MountKeys },
 ): ReturnType<typeof createAgentPool> {
   const { database, clock, logger, agentBundle } = parts;
   return createAgentPool({

@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import type { Catalogs } from "../catalog/catalogs.ts";
 import type { AgentConnections, ClusterLocks, OperationContext } from "../core/operation.ts";
 import type { CloudRegistry } from "../core/ports/cloud.ts";
+import type { MountKeys } from "../core/storage/mount-keys.ts";
 import type { StoreRegistry } from "../core/ports/object-store.ts";
 import { PermissionDeniedError } from "../shared/errors.ts";
 import type { ServerPaths } from "../platform/server-paths.ts";
@@ -13,6 +14,7 @@ import { blobDirectory } from "./uploads/blob-store.ts";
 export interface ContextParts {
   readonly clouds: CloudRegistry;
   readonly stores: StoreRegistry;
+  readonly mountKeys: MountKeys;
   readonly catalogs: Catalogs;
   readonly agents: AgentConnections;
   readonly locks: ClusterLocks;
@@ -38,6 +40,7 @@ export async function createOperationContext(run: RunInfo, parts: ContextParts):
     db: run.db,
     clouds: parts.clouds,
     stores: parts.stores,
+    mountKeys: parts.mountKeys,
     catalogs: parts.catalogs,
     clock: parts.clock,
     log: run.log,

@@ -143,11 +143,6 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
       exitCode: 1,
       message: "replace `name: extern` with `source: s3://extern`.",
     });
-    expectRefusal(await refused("{name: my-mount, source: ./src}"), {
-      exitCode: 1,
-      message: "Mounting buckets (mode: MOUNT of ~/x) is not available in this version.",
-      hint: "Use `mode: COPY`",
-    });
     expectRefusal(await refused("gs://bucket"), { exitCode: 1, message: "Buckets of 'gs' are not available" });
     expect(await buckets()).toEqual([...before, "extern"].sort());
     expect((await sky("status", "-o", "json")).stdout).not.toContain("never");

@@ -11,6 +11,7 @@ import { openCatalogs } from "../support/catalogs.ts";
 import { createPatientClouds } from "../../src/core/provision/patient-clouds.ts";
 import { openDatabase, type OpenDatabase } from "../../src/db/database.ts";
 import { insertRequest } from "../../src/db/queries/requests.ts";
+import { MountKeys } from "../../src/core/storage/mount-keys.ts";
 import { createStoreRegistry } from "../../src/stores/registry.ts";
 import type { Clock } from "../../src/shared/clock.ts";
 import { systemClock } from "../../src/shared/clock.ts";
@@ -89,7 +90,16 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
           onError: (error) => options.onBackgroundError?.(error),
         });
   const locks = shared ?? createClusterLocks();
+  const stores = createStoreRegistry(clouds);
+  const mountKeys = new MountKeys({
+    db: database.db,
+    stores,
+    clock,
+    config: () => Promise.resolve({}),
+    onError: (_, error) => options.onBackgroundError?.(error),
+  });
   const agents = createAgentPool({
+    mountKeys,
     db: database.db,
     clouds,
     clock,
@@ -110,7 +120,8 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
         caller: { userId: request.user ?? "0a1b2c3d", userName: "alice", workspace: "default" },
         db: database.db,
         clouds,
-        stores: createStoreRegistry(clouds),
+        stores,
+        mountKeys,
         catalogs,
         clock,
         log: new MemoryLog(),

@@ -144,6 +144,9 @@ function toContext(run: RunInfo, options: { readonly paths: ServerPaths; readonl
     db: run.db,
     clouds: { names: () => [], load: missing },
     stores: { types: () => [], load: missing },
+    get mountKeys() {
+      return missing();
+    },
     catalogs: openCatalogs(options.paths.home),
     clock: options.clock,
     log: run.log,

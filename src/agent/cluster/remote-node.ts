@@ -1,9 +1,17 @@
 import { AgentPeerError, isConnectionLoss } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
+import type { LendKeysParams, LentKeys } from "../../shared/agent/mounts.ts";
 import type { ContainerSpec, FetchFile, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { nodeName } from "../jobs/job-text.ts";
-import type { ClusterNode, NodeConnection, NodeExec, NodeSync } from "../node/cluster-node.ts";
+import type {
+  ClusterNode,
+  NodeConnection,
+  NodeExec,
+  NodeMountParams,
+  NodeMountStates,
+  NodeSync,
+} from "../node/cluster-node.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 import type { Member, MemberFacts } from "./members.ts";
 import type { StopNode, WorkerMethods, WorkerStreams } from "./worker-protocol.ts";
@@ -35,6 +43,8 @@ export class RemoteNode implements ClusterNode, Member {
   #arrival = Promise.withResolvers<WorkerPeer>();
   #isGivenUp = false;
   #waiting: AbortController | undefined;
+  /** By destination: a worker that was started anew has none. */
+  readonly #lent = new Map<string, LentKeys>();
 
   constructor(options: RemoteNodeOptions) {
     this.index = options.index;
@@ -64,6 +74,9 @@ export class RemoteNode implements ClusterNode, Member {
     this.#arrival.resolve(peer);
     void peer.closed.then((error) => this.#leave(peer, error));
     this.#options.onChange(true, "connected");
+    const keys = Array.from(this.#lent, ([dest, one]) => ({ dest, keys: one }));
+    // One that goes away at once gets them when it comes back.
+    if (keys.length > 0) peer.call("lend_keys", { keys }).catch(() => undefined);
   }
 
   async startTask(spec: TaskSpec): Promise<number> {
@@ -155,6 +168,24 @@ export class RemoteNode implements ClusterNode, Member {
 
   fetch(dest: string, files: readonly FetchFile[], signal: AbortSignal): Promise<FetchResult> {
     return this.#call((peer) => peer.call("fetch", { dest, files }, { signal }));
+  }
+
+  async mount(params: NodeMountParams): Promise<void> {
+    for (const { spec, keys } of params.mounts) if (keys !== undefined) this.#lent.set(spec.dest, keys);
+    await this.#call((peer) => peer.call("mount", params));
+  }
+
+  async lendKeys(params: LendKeysParams): Promise<void> {
+    for (const { dest, keys } of params.keys) this.#lent.set(dest, keys);
+    await this.#peer?.call("lend_keys", params);
+  }
+
+  async mountStates(): Promise<NodeMountStates | undefined> {
+    return this.#peer === undefined ? undefined : (await this.#peer.call("mount_states", {})).mounts;
+  }
+
+  async flushMounts(signal: AbortSignal): Promise<void> {
+    await this.#call((peer) => peer.call("flush_mounts", {}, { signal }));
   }
 
   async sync(dest: string, entries: readonly SyncEntry[], signal: AbortSignal): Promise<NodeSync> {

@@ -29,6 +29,19 @@ export function createWorkerMethods({ node, stop }: WorkerHandlerOptions): Metho
       return {};
     },
     fetch: ({ dest, files }, { signal }) => node.fetch(dest, files, signal),
+    mount: async (params) => {
+      await node.mount(params);
+      return {};
+    },
+    lend_keys: async (params) => {
+      await node.lendKeys(params);
+      return {};
+    },
+    mount_states: async () => ({ mounts: await node.mountStates() }),
+    flush_mounts: async (_, { signal }) => {
+      await node.flushMounts(signal);
+      return {};
+    },
     stop_node: async (params) => {
       await stop(params);
       return {};

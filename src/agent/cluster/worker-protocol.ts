@@ -6,6 +6,8 @@ import type {
   ShutdownParams,
   SyncEntry,
 } from "../../shared/agent/protocol.ts";
+import type { LendKeysParams } from "../../shared/agent/mounts.ts";
+import type { NodeMountParams, NodeMountStates } from "../node/cluster-node.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 import type { MemberFacts } from "./members.ts";
 
@@ -40,6 +42,13 @@ export interface WorkerMethods {
     readonly params: { readonly dest: string; readonly files: readonly FetchFile[] };
     readonly result: FetchResult;
   };
+  readonly mount: { readonly params: NodeMountParams; readonly result: Record<string, never> };
+  readonly lend_keys: { readonly params: LendKeysParams; readonly result: Record<string, never> };
+  readonly mount_states: {
+    readonly params: Record<string, never>;
+    readonly result: { readonly mounts: NodeMountStates };
+  };
+  readonly flush_mounts: { readonly params: Record<string, never>; readonly result: Record<string, never> };
   readonly stop_node: { readonly params: StopNode; readonly result: Record<string, never> };
 }
 

@@ -3,8 +3,10 @@ import { existsSync, readdirSync, readFileSync, rmSync, rmdirSync } from "node:f
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { engineEnvironment, readContainerRecord, removeContainer } from "../../platform/container-record.ts";
+import { unmountBelow } from "../../platform/fuse-mounts.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
+import { removeLeftMounts } from "../mounts/left-over.ts";
 import { killTree } from "../tasks/kill-tree.ts";
 import { removeKeys } from "./authorized-keys.ts";
 import { readClaim, withClaimsLock } from "./claim-store.ts";
@@ -30,6 +32,9 @@ export async function release(nameOnCloud: string, paths: HostPaths): Promise<vo
   const root = join(folder, "agent");
   await endProcesses(root);
   await removeItsContainer(root);
+  // Files below a mount are those of a bucket.
+  await unmountBelow(folder);
+  if (made !== undefined) await removeLeftMounts(root, made.home);
   await withClaimsLock(paths, () => {
     removeKeys(userInfo().homedir, nameOnCloud);
     // A claim without `home` of its own: the login's.

@@ -6,6 +6,7 @@ import { describeError, type AgentLog } from "../node/agent-log.ts";
 import type { ClusterNode } from "../node/cluster-node.ts";
 import { rankLogName, rankTaskId, setupTaskId, type TaskExit, type TaskSpec } from "../tasks/task-types.ts";
 import type { RunLog } from "../logs/run-log.ts";
+import { flushMounts } from "./flush-mounts.ts";
 import type { JobPlacement, StoredJob } from "./job-store.ts";
 import { runEnv, setupEnv, type JobEnvOptions } from "./job-env.ts";
 import {
@@ -68,6 +69,7 @@ export class JobRun {
   readonly #options: JobRunOptions;
   readonly #planned: readonly PlannedTask[];
   readonly #abort = new AbortController();
+  readonly #flushing = new AbortController();
   #endAs: JobStatus | undefined;
   #killing: Promise<unknown> = Promise.resolve();
   /** Resolves with the job's final state stored and nothing of it running. */
@@ -91,6 +93,7 @@ export class JobRun {
   async end(as: "CANCELLED" | "FAILED_DRIVER", graceMs: number): Promise<void> {
     if (this.#endAs === undefined) {
       this.#endAs = as;
+      this.#flushing.abort();
       this.#killing = this.#killTasks(this.#planned, graceMs);
     }
     await this.#killing;
@@ -122,6 +125,7 @@ export class JobRun {
       await this.#move("RUNNING");
     }
     const results = await this.#runGang(log, ranks);
+    await this.#flushMounts(log);
     const lost = results.find((result) => result.lost !== undefined)?.lost;
     const codes = results.map((result) => exitCodeOf(result.exit));
     if (this.#endAs !== undefined) await this.#finishEnded();
@@ -156,7 +160,10 @@ export class JobRun {
       );
       return false;
     }
-    if (this.#options.job.spec.run === undefined) await this.#finish(log, "SUCCEEDED");
+    if (this.#options.job.spec.run !== undefined) return true;
+    await this.#flushMounts(log);
+    if (this.#endAs === undefined) await this.#finish(log, "SUCCEEDED");
+    else await this.#finishEnded();
     return true;
   }
 
@@ -217,6 +224,17 @@ export class JobRun {
     } finally {
       await this.#patiently(() => source.end());
     }
+  }
+
+  /** A job ends when what it has written is where it belongs. */
+  async #flushMounts(log: RunLog): Promise<void> {
+    await flushMounts({
+      nodes: [...new Set(this.#planned.map(({ node }) => node.node))],
+      clock: this.#options.clock,
+      signal: this.#flushing.signal,
+      say: (step, text) => this.#appendStep(log, step, text),
+      onError: (error) => this.#options.log.error("mounts not flushed", { job: this.jobId, ...describeError(error) }),
+    });
   }
 
   /** A full disk delays the log; it does not end the job. */

@@ -1,4 +1,5 @@
 import type { ContainerSpec, FetchFile, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { LendKeysParams, MountParams, MountState } from "../../shared/agent/mounts.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 
 export interface NodeExec {
@@ -19,6 +20,9 @@ export interface NodeSync {
   finish(): Promise<void>;
   abort(): void;
 }
+
+export type NodeMountParams = Omit<MountParams, "key">;
+export type NodeMountStates = readonly Omit<MountState, "node">[];
 
 /** A connection to an SSH server on a node. */
 export interface NodeConnection {
@@ -52,6 +56,13 @@ export interface ClusterNode {
   openSsh(signal: AbortSignal): Promise<NodeConnection>;
   /** Makes the container that tasks run in, or starts it again. */
   prepareContainer(spec: ContainerSpec): Promise<void>;
+  /** Makes buckets appear as directories, and keeps them up. */
+  mount(params: NodeMountParams): Promise<void>;
+  lendKeys(params: LendKeysParams): Promise<void>;
+  /** Undefined when the node cannot be asked at this moment. */
+  mountStates(): Promise<NodeMountStates | undefined>;
+  /** Resolves when everything that was written to mounts is in the buckets. */
+  flushMounts(signal: AbortSignal): Promise<void>;
   fetch(dest: string, files: readonly FetchFile[], signal: AbortSignal): Promise<FetchResult>;
   sync(dest: string, entries: readonly SyncEntry[], signal: AbortSignal): Promise<NodeSync>;
 }

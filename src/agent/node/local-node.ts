@@ -1,16 +1,25 @@
 import { join } from "node:path";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import type { LendKeysParams } from "../../shared/agent/mounts.ts";
 import type { ContainerSpec, FetchFile, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { readChunk, tailFile } from "../logs/tail-file.ts";
 import { containerDestination } from "../container/links.ts";
 import type { NodeContainer } from "../container/node-container.ts";
 import { fetchFiles } from "../sync/fetch-files.ts";
+import type { NodeMounts } from "../mounts/node-mounts.ts";
 import type { SshDoor } from "../ssh/ssh-door.ts";
 import { beginSync } from "../sync/receive-files.ts";
 import type { TaskRunner } from "../tasks/task-runner.ts";
 import { jobOfTask, type TaskExit, type TaskSpec } from "../tasks/task-types.ts";
-import type { ClusterNode, NodeConnection, NodeExec, NodeSync } from "./cluster-node.ts";
+import type {
+  ClusterNode,
+  NodeConnection,
+  NodeExec,
+  NodeMountParams,
+  NodeMountStates,
+  NodeSync,
+} from "./cluster-node.ts";
 import { execScript } from "./exec-script.ts";
 import { listJobLogFiles, readToEnd, resolveInside } from "./log-files.ts";
 import { expandHome } from "./paths.ts";
@@ -24,6 +33,7 @@ export interface LocalNodeOptions {
   readonly clock: Clock;
   readonly container: NodeContainer;
   readonly sshDoor: SshDoor;
+  readonly mounts: NodeMounts;
 }
 
 /** The node on which this agent runs. */
@@ -36,7 +46,8 @@ export class LocalNode implements ClusterNode {
     this.#options = options;
   }
 
-  startTask(spec: TaskSpec): Promise<number> {
+  async startTask(spec: TaskSpec): Promise<number> {
+    await this.#options.mounts.ensureReady();
     return this.#options.runner.start(spec);
   }
 
@@ -108,6 +119,28 @@ export class LocalNode implements ClusterNode {
 
   prepareContainer(spec: ContainerSpec): Promise<void> {
     return this.#options.container.prepare(spec);
+  }
+
+  async mount(params: NodeMountParams): Promise<void> {
+    const { container, mounts } = this.#options;
+    if (container.isUsed) {
+      throw new AgentPeerError("MOUNT_FAILED", "Buckets cannot be mounted into containers in this version.", {
+        hint: "Use `mode: COPY`, or leave out the image.",
+      });
+    }
+    await mounts.mount(params);
+  }
+
+  async lendKeys(params: LendKeysParams): Promise<void> {
+    this.#options.mounts.lend(params);
+  }
+
+  async mountStates(): Promise<NodeMountStates> {
+    return this.#options.mounts.states();
+  }
+
+  flushMounts(signal: AbortSignal): Promise<void> {
+    return this.#options.mounts.flush(signal);
   }
 
   async sync(dest: string, entries: readonly SyncEntry[], _signal: AbortSignal): Promise<NodeSync> {

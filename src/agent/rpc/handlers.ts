@@ -5,7 +5,6 @@ import {
   AGENT_PROTOCOL_VERSION,
   type AgentMethods,
   type AgentStreams,
-  type ContainerSpec,
   type HelloResult,
   type ShutdownParams,
   type StatusResult,
@@ -57,7 +56,7 @@ export function createMethods(options: HandlerOptions): MethodHandlers<AgentMeth
       return { files: files.flat() };
     },
     prepare_container: async (spec) => {
-      await Promise.all(options.nodes().map((node) => prepareOn(node, spec)));
+      await Promise.all(options.nodes().map((node) => naming(node, () => node.prepareContainer(spec))));
       return {};
     },
     shutdown: async (params) => {
@@ -67,6 +66,23 @@ export function createMethods(options: HandlerOptions): MethodHandlers<AgentMeth
     fetch: async ({ dest, files }, { signal }) => {
       const results = await Promise.all(options.nodes().map((node) => node.fetch(dest, files, signal)));
       return results.reduce((most, one) => (one.bytes > most.bytes ? one : most));
+    },
+    mount: async ({ mounts, mounters }) => {
+      await Promise.all(options.nodes().map((node) => naming(node, () => node.mount({ mounts, mounters }))));
+      return {};
+    },
+    lend_keys: async (params) => {
+      await Promise.all(options.nodes().map((node) => node.lendKeys(params)));
+      return {};
+    },
+    mount_states: async () => {
+      const states = await Promise.all(
+        options.nodes().map(async (node) => {
+          const mounts = (await node.mountStates()) ?? [];
+          return mounts.map((mount) => ({ ...mount, node: node.index }));
+        }),
+      );
+      return { mounts: states.flat() };
     },
     fail_unfinished: ({ key }) => replies.once(key, async () => ({ jobIds: await queue.failUnfinished() })),
   };
@@ -127,15 +143,17 @@ export function createStreams(options: HandlerOptions): StreamHandlers<AgentStre
   };
 }
 
+const NAMED: ReadonlySet<string> = new Set(["CONTAINER_FAILED", "MOUNT_FAILED", "MOUNTER_MISSING"]);
+
 /** Says by name which of several nodes refused. */
-async function prepareOn(node: ClusterNode, spec: ContainerSpec): Promise<void> {
+async function naming(node: ClusterNode, work: () => Promise<void>): Promise<void> {
   try {
-    await node.prepareContainer(spec);
+    await work();
   } catch (error) {
-    if (!(error instanceof AgentPeerError) || error.agentCode !== "CONTAINER_FAILED") throw error;
-    const { message, hint } = error;
+    if (!(error instanceof AgentPeerError) || !NAMED.has(error.agentCode)) throw error;
+    const { message, hint, agentCode } = error;
     const options = hint === undefined ? { cause: error } : { cause: error, hint };
-    throw new AgentPeerError("CONTAINER_FAILED", `On ${nodeName(node.index)}: ${message}`, options);
+    throw new AgentPeerError(agentCode, `On ${nodeName(node.index)}: ${message}`, options);
   }
 }
 

@@ -155,6 +155,7 @@ export const STATEMENTS = {
   S3Objects: { feature: "s3", tiers: ["user", "node"], resources: [OBJECTS] },
   S3Buckets: { feature: "s3", tiers: ["user", "node"], resources: [BUCKETS] },
   S3List: { feature: "s3", tiers: ["user", "node"], resources: ["*"] },
+  S3Lend: { feature: "s3", tiers: ["user"], resources: ["*"] },
   S3Manage: { feature: "buckets", tiers: ["user"], resources: [BUCKETS] },
   S3Care: { feature: "bucket-care", tiers: ["user"], resources: [BUCKETS] },
   S3Versions: { feature: "bucket-care", tiers: ["user"], resources: [OBJECTS] },
@@ -303,6 +304,10 @@ export const ACTIONS: readonly ActionRow[] = [
     needs: ["s3-read"],
     trial: "call",
     without: "`sky storage ls` and `sky check` cannot list buckets",
+  }),
+  row("S3Lend", "sts:GetFederationToken", {
+    needs: ["s3-write"],
+    without: "keys of a user cannot be cut down to a bucket, so that `mode: MOUNT` needs a role",
   }),
   row("S3Manage", "s3:CreateBucket", { needs: ["buckets"] }),
   row("S3Manage", "s3:DeleteBucket", { needs: ["buckets"] }),

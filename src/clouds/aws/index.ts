@@ -1,5 +1,12 @@
 import type { Catalogs } from "../../catalog/catalogs.ts";
-import type { Cloud, CloudContext, CredentialSummary, OfferSet } from "../../core/ports/cloud.ts";
+import type {
+  Cloud,
+  CloudContext,
+  CredentialSummary,
+  LendWish,
+  LentCredentials,
+  OfferSet,
+} from "../../core/ports/cloud.ts";
 import { systemClock, type Clock } from "../../shared/clock.ts";
 import { createSshTools } from "../../runners/ssh/tools.ts";
 import { AwsAuth } from "./auth/auth-session.ts";
@@ -14,6 +21,7 @@ import { AwsAuthError } from "./errors.ts";
 import { withExtras } from "./extras.ts";
 import { lazyNodes } from "./nodes/lazy.ts";
 import type { FetchText } from "./nodes/own-address.ts";
+import { lendCredentials } from "./lend.ts";
 import { CONSISTENCY_MS, whyNoStop } from "./nodes/traits.ts";
 import { awsOffers } from "./offers.ts";
 import { policyCommand } from "./policy/command.ts";
@@ -54,7 +62,11 @@ export function createAwsCloud(options: {
     identity: async (context) => stableIdentity(await auth.open(context).identity()),
     credentials: (context) => summarize(auth, context),
     knownCredentials: (context) => known(auth, context),
-    serviceAccess: (service, context) => serviceAccess(auth.open(context).session, service),
+    serviceAccess: (service, context) => {
+      const opened = auth.open(context);
+      const lend = (wish: LendWish): Promise<LentCredentials> => lendCredentials(opened, wish, context);
+      return { ...serviceAccess(opened.session, service), lend };
+    },
     offers: async (request, context) => {
       const account = knownAccount(auth, context);
       const catalog = options.catalogs.find("aws", account === undefined ? {} : { account });

@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Cloud, CloudContext, ClusterRef, ClusterSpec, Instance, InstanceState } from "../../core/ports/cloud.ts";
 import { engineEnvironment } from "../../platform/container-record.ts";
+import { unmountBelow } from "../../platform/fuse-mounts.ts";
 import { nodeEnvironment } from "../../runners/local/environment.ts";
 import { toFileError } from "../../runners/local/file-errors.ts";
 import { assertInside } from "../../runners/local/inside.ts";
@@ -75,6 +76,7 @@ export function createLocalCloud(options: LocalCloudOptions): Cloud {
       }
       await endProcesses(cluster, tools);
       await removeContainers(cluster.nameOnCloud, nodes, tools);
+      await unmountBelow(clusterDir(paths, cluster.nameOnCloud));
       await locked(context, () => {
         rmSync(assertInside(paths.root, clusterDir(paths, cluster.nameOnCloud)), { recursive: true, force: true });
       });
@@ -103,6 +105,7 @@ async function removeNodes(cluster: ClusterRef, left: readonly LocalNode[], tool
   const gone = allocation.nodes.filter((node) => !left.some((other) => other.index === node.index));
   await endNodes(cluster.nameOnCloud, gone, tools);
   await removeContainers(cluster.nameOnCloud, gone, tools);
+  for (const { index } of gone) await unmountBelow(nodeDir(paths, cluster.nameOnCloud, index));
   writeAllocation(paths, { ...allocation, nodes: left });
   removeDirectories(cluster.nameOnCloud, gone, paths);
 }

@@ -14,6 +14,7 @@ import { readBundle } from "../../platform/agent-bundle.ts";
 import { hasOutdated } from "../provision/renew.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import { AgentError } from "../../shared/errors.ts";
+import type { MountKeys } from "../storage/mount-keys.ts";
 import { AgentPool, type MetAgent } from "./pool.ts";
 
 export interface AgentsOptions {
@@ -23,6 +24,7 @@ export interface AgentsOptions {
   readonly locks: ClusterLocks;
   /** Path of the agent's program; agents that run another one are replaced when the server meets them. */
   readonly agentBundle?: string;
+  readonly mountKeys: MountKeys;
   readonly onError: (clusterName: string, error: unknown) => void;
 }
 
@@ -37,6 +39,7 @@ export function createAgentPool(options: AgentsOptions): AgentPool {
   const pool: AgentPool = new AgentPool({
     ...options,
     ...(agentBundle === undefined ? {} : { renew: (met) => renewAgents(met, agentBundle, options) }),
+    onConnected: (clusterName, agent) => options.mountKeys.follow(clusterName, agent),
     onEvent: async (clusterName, event, later) => {
       await applyEvent(clusterName, event, store);
       if (event.type !== "node" || event.isAlive) return;

@@ -29,6 +29,8 @@ export interface AgentPoolOptions {
    * servers of different releases do not replace each other's agents for ever.
    */
   readonly renew?: (met: MetAgent) => Promise<AgentPeer>;
+  /** A connection is there. Resolves with its end, or when there is nothing more to do over it. */
+  readonly onConnected?: (clusterName: string, agent: AgentPeer) => Promise<void>;
   /** A bug or an outage in the background; the pool goes on. */
   readonly onError: (clusterName: string, error: unknown) => void;
 }
@@ -106,6 +108,8 @@ export class AgentPool implements AgentConnections {
       throw error;
     }
     this.#run(clusterName, this.#follow(clusterName, own.peer));
+    const { onConnected } = this.#options;
+    if (onConnected !== undefined) this.#run(clusterName, onConnected(clusterName, own.peer));
     return own.peer;
   }
 

@@ -42,7 +42,7 @@ async function runLaunch(body: LaunchBody, context: OperationContext): Promise<L
   refuseUnsupported(body);
   const input = readTask(body.task, context);
   await requireSources(input.task, context);
-  if (body.dryrun !== true) await requireStorage(input.task, context);
+  if (body.dryrun !== true) await requireStorage(input.task, body.cluster_name, context);
   await waitForAutostop(body.cluster_name, context);
   if (body.dryrun === true) return dryRun(body, input.task, context);
   return withClusterLock(body.cluster_name, context, () => launchLocked(body, input, context));

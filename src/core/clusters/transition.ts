@@ -1,3 +1,4 @@
+import { deleteClusterMounts } from "../../db/queries/cluster-mounts.ts";
 import type { Kysely } from "kysely";
 import { insertClusterEvent, type ClusterEventType } from "../../db/queries/clusters-events.ts";
 import { findClusterHistory, setUsageIntervals, upsertClusterHistory } from "../../db/queries/clusters-history.ts";
@@ -75,6 +76,7 @@ export async function removeCluster(store: StateStore, row: ClusterRow, reason: 
   return atOnce(store, async (inside) => {
     const isRemoved = await deleteCluster(inside.db, row.cluster_hash);
     if (!isRemoved) return false;
+    await deleteClusterMounts(inside.db, row.cluster_hash);
     await recordEvent(inside, row, { type: "STATUS_CHANGE", to: null, reason });
     const at = store.clock.now();
     await closeUsage(inside, row.cluster_hash, at);

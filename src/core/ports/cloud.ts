@@ -68,6 +68,8 @@ export interface ServiceAccess {
   credentials(): Promise<ServiceCredentials>;
   /** Opens connections that go through the caller's proxy and trust the caller's certificates; absent = straight. */
   readonly openAgents?: () => HttpAgents;
+  /** Keys for others, which may do what a policy allows and nothing else, and which end. Throws when these credentials can give none. */
+  readonly lend?: (wish: LendWish) => Promise<LentCredentials>;
   /** Makes refusals of the calls of a client of the provider's SDK into errors that name the permission. */
   explainRefusals(client: object, region: string): void;
 }
@@ -83,6 +85,18 @@ export interface ServiceCredentials {
   readonly secretAccessKey: string;
   readonly sessionToken?: string;
   readonly expiration?: Date;
+}
+
+export interface LendWish {
+  /** JSON in the provider's own form. */
+  readonly policy: string;
+  /** Tells in the provider's logs for whom they were made. */
+  readonly sessionName: string;
+}
+
+export interface LentCredentials extends ServiceCredentials {
+  /** By which way they were got, e.g. `role arn:… with a session policy`. */
+  readonly how: string;
 }
 
 /** What a cloud's own command may use besides the cloud's context. */

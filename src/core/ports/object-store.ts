@@ -1,4 +1,4 @@
-import type { CloudContext } from "./cloud.ts";
+import type { CloudContext, LentCredentials } from "./cloud.ts";
 
 /** As `store:` of a task names them. */
 export type StoreType = "S3";
@@ -78,12 +78,24 @@ export interface ObjectStore {
     options: UploadOptions & { readonly context: CloudContext },
   ): Promise<UploadProgress>;
   list(place: ObjectPlace, context: CloudContext): AsyncIterable<StoredObject>;
+  /** Keys for nodes: for this place alone, and they end. Throws when the caller's credentials can give none, with what to do. */
+  lendKeys(
+    place: ObjectPlace,
+    wish: { readonly isReadOnly: boolean; readonly sessionName: string; readonly context: CloudContext },
+  ): Promise<PlaceKeys>;
   /** URLs by which whoever has them may read the objects until they expire; no other right goes with them. */
   signReads(
     place: Pick<ObjectPlace, "bucket" | "region">,
     keys: readonly string[],
     options: { readonly expiresSeconds: number; readonly context: CloudContext },
   ): Promise<readonly string[]>;
+}
+
+/** What the nodes of a cluster may do with a place, as its users, and how they got it. */
+export interface PlaceKeys {
+  readonly keys: LentCredentials;
+  /** URL of a server that is not the provider's own. */
+  readonly endpoint?: string;
 }
 
 /** Finds a store; loads its code on first use. */

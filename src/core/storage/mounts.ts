@@ -29,6 +29,11 @@ export interface BucketMount {
   readonly spec?: StorageSpec;
 }
 
+/** Whether it is seen through to the bucket, instead of copied. */
+export function isMounted(mount: BucketMount): boolean {
+  return mount.spec !== undefined && mount.spec.mode !== "COPY";
+}
+
 /** A file on the web. */
 export interface WebMount {
   readonly kind: "web";
@@ -53,14 +58,6 @@ function toUriMount(dest: string, uri: string): RemoteMount {
 }
 
 function toStorageMount(dest: string, spec: StorageSpec): RemoteMount {
-  if (spec.mode !== "COPY") {
-    throw new NotAvailableYetError(
-      `Mounting buckets (mode: ${spec.mode} of ${dest}) is not available in this version.`,
-      {
-        hint: "Use `mode: COPY`, which copies the bucket's content to the nodes at launch.",
-      },
-    );
-  }
   if (typeof spec.source === "string" && isCloudUri(spec.source)) {
     const mount = toUriMount(dest, spec.source);
     return mount.kind === "web" ? mount : { ...mount, persistent: spec.persistent, spec };

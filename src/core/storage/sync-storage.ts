@@ -6,7 +6,8 @@ import { openRunLog, runLogDir, type RunLog } from "../clusters/provision-log.ts
 import type { OperationContext } from "../operation.ts";
 import { ensureBucket, requireBucket } from "./buckets.ts";
 import { copyBucket, copyWebFile } from "./copy.ts";
-import { remoteMounts, type BucketMount, type RemoteMount } from "./mounts.ts";
+import { mountBucket, requireKeys } from "./mount-bucket.ts";
+import { isMounted, remoteMounts, type BucketMount, type RemoteMount } from "./mounts.ts";
 import { uploadSources } from "./upload.ts";
 import type { Task } from "../task/task.ts";
 
@@ -21,6 +22,7 @@ export interface StorageSync {
 /** Looks at the task's buckets once, so that no node is brought up for one that cannot be used. */
 export async function requireStorage(
   task: Pick<Task, "fileMounts" | "storageMounts">,
+  clusterName: string,
   context: OperationContext,
 ): Promise<void> {
   const buckets = remoteMounts(task).filter((mount) => mount.kind === "bucket");
@@ -28,6 +30,7 @@ export async function requireStorage(
   // When the request goes on after a restart, buckets that it has made itself are there.
   await context.effect("check-storage", async () => {
     await Promise.all(buckets.map((mount) => requireBucket(mount, context)));
+    await requireKeys(buckets.filter(isMounted), clusterName, context);
   });
 }
 
@@ -37,11 +40,18 @@ export async function syncStorage(sync: StorageSync, context: OperationContext):
   if (mounts.length === 0) return;
   const log = openRunLog(join(runLogDir(context.home, sync.runTimestamp), "storage_sync.log"), context.clock);
   const hint = messages.viewServerLog(`${sync.runTimestamp}/storage_sync.log`);
-  for (const [index, mount] of mounts.entries()) {
+  // Copies come first, as in the original: a mount may lie inside of one.
+  const ordered = [...mounts.entries()].sort(([, one], [, other]) => rank(one) - rank(other));
+  for (const [index, mount] of ordered) {
     context.log.spin(messages.spinner(`Syncing ${mount.uri}`, hint));
     await syncMount({ mount, index, log, hint, ...sync }, context);
   }
+  if (mounts.some((mount) => rank(mount) > 0)) context.log.line(messages.success("Storage mounted.", hint));
   context.log.spinEnd();
+}
+
+function rank(mount: RemoteMount): number {
+  return mount.kind === "bucket" && isMounted(mount) ? 1 : 0;
 }
 
 interface MountSync extends StorageSync {
@@ -60,6 +70,13 @@ async function syncMount(sync: MountSync, context: OperationContext): Promise<vo
     return;
   }
   const region = await prepareBucket(sync, mount, context);
+  if (isMounted(mount)) {
+    context.log.line(`  ${messages.dim(`Mounting ${to}: ${mount.uri} -> ${mount.dest}`)}`);
+    await context.effect(`storage.${index}.mount`, () =>
+      mountBucket({ mount, region, cluster, agent: sync.agent }, context),
+    );
+    return;
+  }
   context.log.line(`  ${messages.dim(`Copying ${to}: ${mount.uri} -> ${mount.dest}`)}`);
   await context.effect(`storage.${index}.copy`, () => copyBucket(mount, region, sync, context));
 }

@@ -28,10 +28,6 @@ describe("validateDag", () => {
       "New storage object: source must be specified when using COPY mode.",
     ],
     [
-      "file_mounts: {/a: {source: s3://b/obj}}",
-      "MOUNT mode does not support mounting specific files from cloud storage.",
-    ],
-    [
       "file_mounts: {/a: {name: ab}}",
       "Invalid store name: name ab must be between 3 (min) and 63 (max) characters long.",
     ],

@@ -51,17 +51,7 @@ export function validateStorage({ name, source, mode, store }: StorageSpec): voi
     throw new StorageSpecError("Storage name should not be specified if the source is a remote URI.");
   if (mode === "COPY" && source === undefined)
     throw new StorageSpecError("New storage object: source must be specified when using COPY mode.");
-  if (remote && mode !== "COPY" && objectPath(source) !== "")
-    throw new StorageSpecError(
-      "MOUNT mode does not support mounting specific files from cloud storage. Please use COPY mode or specify only the bucket name as the source.",
-    );
   if (name !== undefined) validateBucketName(name, store);
-}
-
-/** What follows the bucket in a URI. */
-function objectPath(uri: string): string {
-  const [, , , ...rest] = uri.split("/");
-  return /^(?:s3|gs|r2|nebius|cw|vastdata):/.test(uri) ? rest.join("/") : "";
 }
 
 function validateBucketName(name: string, store: string | undefined): void {

@@ -6,6 +6,7 @@ import { lockClusters } from "./0004_lock_clusters.ts";
 import { chargeClusters } from "./0006_charge_clusters.ts";
 import { addNodeWish } from "./0007_add_node_wish.ts";
 import { addStorage } from "./0008_add_storage.ts";
+import { addClusterMounts } from "./0010_add_cluster_mounts.ts";
 import { rememberRefusals } from "./0009_remember_refusals.ts";
 
 /** Every migration in order; the last one's name stands in `latest-migration.ts`. */
@@ -18,4 +19,5 @@ export const migrations: readonly Migration[] = [
   addNodeWish,
   addStorage,
   rememberRefusals,
+  addClusterMounts,
 ];

@@ -3,6 +3,8 @@
  * stream per id (peer.ts). A mutating request carries an idempotency key. Versions N and N-1 work together: a side
  * ignores fields it does not know and answers `UNKNOWN_METHOD` to methods it does not know.
  */
+import type { LendKeysParams, MountParams, MountState } from "./mounts.ts";
+
 export const AGENT_PROTOCOL_VERSION = 1;
 
 /** States of a job on a cluster, in the order in which the original compares them. */
@@ -345,6 +347,14 @@ export interface AgentMethods {
   readonly shutdown: { readonly params: ShutdownParams; readonly result: Record<string, never> };
   /** Every node downloads the files by itself. May be repeated: what is there is left as it is. */
   readonly fetch: { readonly params: FetchParams; readonly result: FetchResult };
+  /** Buckets appear on every node before it is answered. What is mounted already, in the same way, stays as it is. */
+  readonly mount: { readonly params: MountParams; readonly result: Record<string, never> };
+  readonly lend_keys: { readonly params: LendKeysParams; readonly result: Record<string, never> };
+  /** Of the nodes that can be asked at this moment. */
+  readonly mount_states: {
+    readonly params: Record<string, never>;
+    readonly result: { readonly mounts: readonly MountState[] };
+  };
   /** After a stop and start: jobs that were not finished become FAILED_DRIVER. */
   readonly fail_unfinished: {
     readonly params: { readonly key: string };
@@ -388,4 +398,6 @@ export type AgentErrorCode =
   | "FETCH_FAILED"
   | "NOT_ALLOWED"
   | "CONTAINER_FAILED"
+  | "MOUNT_FAILED"
+  | "MOUNTER_MISSING"
   | "INTERNAL";

@@ -64,6 +64,7 @@ const AWS_KEYS: Readonly<Record<string, Schema>> = {
   security_group_name: either(STRING, BY_CLUSTER),
   ssh_allowed_cidrs: listOf(pattern(CIDR)),
   role_policy: word("narrow", "broad"),
+  bucket_role: pattern(String.raw`^arn:aws[\w-]*:iam::\d{12}:role/.+$`),
   vpc_name: STRING_OR_NULL,
   vpc_names: NAMES,
   subnet_names: NAMES,

@@ -3,6 +3,7 @@ import type { CloudContext, ServiceAccess } from "../../core/ports/cloud.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import { createBucket, deleteBucket, findBucket } from "./buckets.ts";
 import { openS3 } from "./client.ts";
+import { lendKeys } from "./lend.ts";
 import { listObjects } from "./list.ts";
 import { signReads } from "./sign.ts";
 import { uploadFiles } from "./upload.ts";
@@ -42,6 +43,7 @@ export function createS3Store(access: (context: CloudContext) => Promise<Service
       const region = state.kind === "exists" ? state.region : HOME_REGION;
       return withClient(context, region, (client) => deleteBucket(client, bucket));
     },
+    lendKeys: async (place, { context, ...wish }) => lendKeys(await access(context), place, wish),
     upload: (place, files, { context, ...options }) =>
       withClient(context, place.region, (client) =>
         uploadFiles({ client, place, files, signal: context.signal, ...options }),

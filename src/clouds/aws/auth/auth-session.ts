@@ -44,6 +44,8 @@ export interface AuthSession {
   /** For the clients of AWS's services. */
   readonly session: AwsSession;
   credentials(): Promise<Credentials>;
+  /** Of the source with which a role is assumed. */
+  credentialsOf(base: Source): Promise<Credentials>;
   /** Asks STS when the last answer is older than 5 minutes, or with `isFresh` in any case. */
   identity(options?: { readonly isFresh?: boolean }): Promise<CallerIdentity>;
   summary(): Promise<CredentialSummary>;
@@ -105,6 +107,7 @@ export class AwsAuth {
         openAgents: () => openAgents(environment, { keepAlive: true, maxSockets: MAX_SOCKETS }),
       },
       credentials,
+      credentialsOf: (base) => orAborted(this.#load(base, input, load), context.signal),
       identity: (wish) => this.#identity(source, load, { credentials, isFresh: wish?.isFresh ?? false }),
       summary: async () => summarize(source, await credentials(), { profile, region }),
       knownAccount: () => {

@@ -25,6 +25,8 @@ export interface RoleRequest {
   readonly externalId?: string;
   readonly mfa?: { readonly serial: string; readonly code: string };
   readonly durationSeconds?: number;
+  /** JSON of a policy that the session's rights are cut down to. */
+  readonly policy?: string;
 }
 
 /** Throws the SDK's errors; `explainStsError` turns them into ours. */
@@ -37,10 +39,26 @@ export async function assumeRole(base: Credentials, request: RoleRequest, contex
     SerialNumber: request.mfa?.serial,
     TokenCode: request.mfa?.code,
     DurationSeconds: request.durationSeconds,
+    Policy: request.policy,
   });
   return withClient(base, context, async (client) => {
     const answer = await client.send(command, { abortSignal: context.signal });
     return toCredentials("sts:AssumeRole", answer.Credentials);
+  });
+}
+
+/** A session of a user's own keys, with the rights that both the user and the policy have. Throws the SDK's errors. */
+export async function getFederationToken(
+  base: Credentials,
+  request: { readonly name: string; readonly policy: string; readonly durationSeconds: number },
+  context: LoadContext,
+): Promise<Credentials> {
+  const { GetFederationTokenCommand } = await import("@aws-sdk/client-sts");
+  const { name: Name, policy: Policy, durationSeconds: DurationSeconds } = request;
+  return withClient(base, context, async (client) => {
+    const command = new GetFederationTokenCommand({ Name, Policy, DurationSeconds });
+    const answer = await client.send(command, { abortSignal: context.signal });
+    return toCredentials("sts:GetFederationToken", answer.Credentials);
   });
 }
 

@@ -1,0 +1,39 @@
+import type { Clock } from "../../shared/clock.ts";
+import type { ClusterNode } from "../node/cluster-node.ts";
+
+/** A job that waits longer than this is told so, and again each ten seconds. */
+const FIRST_WORD_MS = 3000;
+const WORDS_MS = 10_000;
+
+export interface FlushOptions {
+  readonly nodes: readonly ClusterNode[];
+  readonly clock: Clock;
+  /** Aborts when the job is ended from outside. */
+  readonly signal: AbortSignal;
+  readonly say: (step: string, text: string) => Promise<void>;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Waits until what a job has written to mounts is in the buckets. A node that cannot tell is not waited for. */
+export async function flushMounts({ nodes, clock, signal, say, onError }: FlushOptions): Promise<void> {
+  const beganMs = clock.now();
+  const elapsed = (): number => Math.round((clock.now() - beganMs) / 1000);
+  const over = new AbortController();
+  const flushed = Promise.all(
+    nodes.map((node) =>
+      node.flushMounts(signal).catch((error: unknown) => {
+        if (!signal.aborted) onError(error);
+      }),
+    ),
+  ).then(() => {
+    over.abort();
+  });
+  await Promise.race([flushed, clock.sleep(FIRST_WORD_MS)]);
+  if (over.signal.aborted) return;
+  while (!over.signal.aborted && !signal.aborted) {
+    const seconds = elapsed();
+    await say(`uploading-${seconds}`, `skypilot: cached mount is still uploading (elapsed: ${seconds}s)\n`);
+    await Promise.race([flushed, clock.sleep(WORDS_MS)]);
+  }
+  if (!signal.aborted) await say("uploaded", `skypilot: cached mount upload complete (took ${elapsed()}s)\n`);
+}

@@ -1,0 +1,352 @@
+import { createHash, randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, rmSync, statSync, truncateSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { findFuseMount, unmount } from "../../platform/fuse-mounts.ts";
+import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import type { LentKeys, MountSpec, MountState } from "../../shared/agent/mounts.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { readChunk } from "../logs/tail-file.ts";
+import { describeError, type AgentLog } from "../node/agent-log.ts";
+import { assertLinkable, makeLink, resolveDestination, type Destination } from "../sync/dest.ts";
+import { mayAllowOthers, requireFuse } from "./fuse.ts";
+import type { KeysDoor } from "./keys-door.ts";
+import { removePlace } from "./left-over.ts";
+import { adoptMountProcess, startMountProcess, type MountProcess } from "./mount-process.ts";
+import type { Mounter } from "./mounter.ts";
+import { lastProblem, mountArguments, readCacheLine } from "./rclone-command.ts";
+
+export interface MountTools {
+  /** The agent's folder of mounts. */
+  readonly folder: string;
+  readonly home: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly mayUseSudo: boolean;
+  /** Variable that everything carries that belongs to this agent; the mount's id is added. */
+  readonly marker: readonly [string, string];
+  readonly door: KeysDoor;
+  readonly mounter: () => Promise<Mounter>;
+  readonly clock: Clock;
+  readonly log: AgentLog;
+}
+
+/** How long a mount may take to appear. */
+const APPEAR_MS = 20_000;
+const GAP_MS = 50;
+/** A bucket whose first look takes longer is large, not wrong. */
+const LOOK_MS = 15_000;
+const FIRST_RETRY_MS = 500;
+const LAST_RETRY_MS = 30_000;
+const LEAVE_MS = 5000;
+const FLUSH_GAP_MS = 200;
+const MAX_LOG_BYTES = 8 * 1024 * 1024;
+const LOG_TAIL = 16 * 1024;
+
+/** One mount of this node: put up, put up again when its program or the machine went, taken down. */
+export class BucketMount {
+  readonly spec: MountSpec;
+  readonly #tools: MountTools;
+  readonly #id: string;
+  readonly #place: Destination;
+  readonly #token = randomBytes(32).toString("hex");
+  #process: MountProcess | undefined;
+  #state: MountState["state"] = "waiting";
+  #reason: string | undefined;
+  #isEnding = false;
+  #wake = Promise.withResolvers<void>();
+
+  constructor(spec: MountSpec, tools: MountTools) {
+    this.spec = spec;
+    this.#tools = tools;
+    this.#place = resolveDestination(spec.dest, tools.home);
+    this.#id = createHash("sha256").update(spec.dest).digest("hex").slice(0, 12);
+  }
+
+  get state(): Omit<MountState, "node"> {
+    const keys = this.#tools.door.keysOf(this.#id);
+    const expiresAtMs = keys?.expiresAtMs;
+    return {
+      dest: this.spec.dest,
+      state: this.#state,
+      hasKeys: keys !== undefined,
+      ...(this.#reason === undefined ? {} : { reason: this.#reason }),
+      ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+    };
+  }
+
+  get hasKeys(): boolean {
+    return this.spec.credentials === "node" || this.#tools.door.keysOf(this.#id) !== undefined;
+  }
+
+  /** The program of an earlier agent, if it still runs. */
+  adopt(): MountProcess | undefined {
+    this.#process = adoptMountProcess(this.#recordPath, this.#marker.join("="), this.#tools.clock);
+    if (this.#process !== undefined) this.#state = "mounted";
+    return this.#process;
+  }
+
+  lend(keys: LentKeys): void {
+    const { door, clock } = this.#tools;
+    const running = this.#process;
+    door.admit(this.#id, running?.token ?? this.#token);
+    door.lend(this.#id, keys);
+    this.#wake.resolve();
+    // Somebody took the door's port while no agent ran: the program asks where nobody is, and has to be started anew.
+    if (running !== undefined && running.port !== door.port) void stop(running, clock);
+  }
+
+  /** Puts it up now. Throws MOUNT_FAILED, PATH_EXISTS, NOT_ALLOWED. */
+  async begin(): Promise<void> {
+    this.#process = await this.#mount();
+    this.#note("mounted");
+  }
+
+  /** Keeps it up until `end`. */
+  async keep(): Promise<void> {
+    const { clock, log } = this.#tools;
+    for (let pauseMs = FIRST_RETRY_MS; !this.#isEnding; pauseMs = Math.min(LAST_RETRY_MS, pauseMs * 2)) {
+      try {
+        if (this.#process === undefined && !this.hasKeys) {
+          this.#note("waiting", "its keys are missing");
+          await this.#nextWake();
+          continue;
+        }
+        this.#process ??= await this.#mount();
+        this.#note("mounted");
+        const { pid } = this.#process;
+        await Promise.race([this.#process.exited, this.#ended()]);
+        if (this.#isEnding) return;
+        this.#process = undefined;
+        log.error("mount lost", { dest: this.spec.dest, pid });
+        this.#note("failed", lastProblem(this.#logTail()) ?? "its program ended");
+        pauseMs = FIRST_RETRY_MS;
+      } catch (error) {
+        log.error("mount failed", { dest: this.spec.dest, ...describeError(error) });
+        this.#note("failed", error instanceof Error ? error.message : String(error));
+      }
+      await Promise.race([clock.sleep(pauseMs), this.#nextWake()]);
+    }
+  }
+
+  /** Resolves when everything that was written is in the bucket. */
+  async flush(signal: AbortSignal): Promise<void> {
+    if (this.spec.isReadOnly || !this.#hasCached()) return;
+    let offset = statSync(this.#logPath, { throwIfNoEntry: false })?.size ?? 0;
+    let rest = "";
+    // What has just been closed counts from the next look on.
+    for (let clean = 0; clean < 2;) {
+      signal.throwIfAborted();
+      await this.#tools.clock.sleep(FLUSH_GAP_MS, { signal });
+      const bytes = readChunk(this.#logPath, offset);
+      offset += bytes.length;
+      const lines = (rest + bytes.toString("utf8")).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const seen = readCacheLine(line);
+        if (seen !== undefined) clean = seen.waiting === 0 ? clean + 1 : 0;
+      }
+    }
+  }
+
+  /** What keeps written files from the bucket, as far as the program has said so lately. */
+  get lastProblem(): string | undefined {
+    return lastProblem(this.#logTail());
+  }
+
+  /** Takes it down; with `forget` nothing of it is left on the node. Files that are still open in it get errors. */
+  async end({ forget }: { readonly forget: boolean }): Promise<void> {
+    this.#isEnding = true;
+    this.#wake.resolve();
+    await this.#takeDown();
+    if (!forget) return;
+    this.#tools.door.forget(this.#id);
+    rmSync(this.#folder, { recursive: true, force: true });
+    removePlace(this.#place);
+  }
+
+  /** A log that grows for weeks is begun anew. */
+  trimLog(): void {
+    const size = statSync(this.#logPath, { throwIfNoEntry: false })?.size ?? 0;
+    // The program appends: what it writes next begins the file.
+    if (size > MAX_LOG_BYTES) truncateSync(this.#logPath);
+  }
+
+  async #mount(): Promise<MountProcess> {
+    const { env, mayUseSudo, home, door, mounter, log } = this.#tools;
+    const { path, link } = this.#place;
+    if (link !== undefined) assertLinkable(link);
+    await requireFuse({ env, mayUseSudo });
+    const { path: program, version } = await mounter();
+    await this.#takeDown();
+    this.#makePlace();
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    await door.open();
+    const token = this.#token;
+    door.admit(this.#id, token);
+    const command = { program, version, path, allowsOthers: mayAllowOthers(), cacheDir: join(this.#folder, "cache") };
+    const started = await startMountProcess([program, ...mountArguments(this.spec, command)], {
+      env: { ...env, ...this.#variables(token) },
+      logPath: this.#logPath,
+      recordPath: this.#recordPath,
+      port: door.port,
+      token,
+      cwd: home,
+    });
+    try {
+      await this.#appear(started);
+    } catch (error) {
+      await stop(started, this.#tools.clock);
+      await this.#takeDown();
+      throw error;
+    }
+    if (link !== undefined) makeLink(link, path, { home, mayUseSudo });
+    log.info("mounted", { dest: this.spec.dest, bucket: this.spec.bucket, pid: started.pid });
+    return started;
+  }
+
+  #variables(token: string): Readonly<Record<string, string>> {
+    const [name, value] = this.#marker;
+    const none = { AWS_SHARED_CREDENTIALS_FILE: "/dev/null", AWS_CONFIG_FILE: "/dev/null", [name]: value };
+    if (this.spec.credentials === "node") return none;
+    const { AWS_CONTAINER_CREDENTIALS_FULL_URI: url = "" } = this.#tools.door.variables(this.#id);
+    return {
+      ...none,
+      AWS_CONTAINER_CREDENTIALS_FULL_URI: url,
+      AWS_CONTAINER_AUTHORIZATION_TOKEN: token,
+      AWS_EC2_METADATA_DISABLED: "true",
+    };
+  }
+
+  /** Refuses a place with files in it: they would be out of sight. */
+  #makePlace(): void {
+    const { path } = this.#place;
+    mkdirSync(path, { recursive: true });
+    if (readdirSync(path).length === 0) return;
+    const { dest } = this.spec;
+    throw new AgentPeerError(
+      "MOUNT_FAILED",
+      `Mount path ${dest} is non-empty. ${dest} may be a standard unix path or may contain files from a previous task. ` +
+        "To fix, change the mount path to an empty or non-existent path.",
+    );
+  }
+
+  /** Waits for the mount, and looks into it once: wrong keys and missing buckets show only then. */
+  async #appear(started: MountProcess): Promise<void> {
+    const { clock } = this.#tools;
+    const { path } = this.#place;
+    for (const deadline = clock.now() + APPEAR_MS; findFuseMount(path) === undefined;) {
+      if (started.isOver() || clock.now() > deadline) throw this.#failed("rclone did not mount it");
+      await clock.sleep(GAP_MS);
+    }
+    const look = readdir(path).then(
+      () => undefined,
+      (error: unknown) => this.#failed("it cannot be read", error),
+    );
+    const failure = await Promise.race([look, clock.sleep(LOOK_MS)]);
+    if (failure !== undefined) throw failure;
+  }
+
+  #failed(what: string, cause?: unknown): AgentPeerError {
+    const { dest, bucket, prefix } = this.spec;
+    const place = [bucket, prefix].filter((part) => part !== "").join("/");
+    const { message, hint } = explain(lastProblem(this.#logTail()) ?? what);
+    return new AgentPeerError("MOUNT_FAILED", `s3://${place} could not be mounted at ${dest}: ${message}`, {
+      ...(hint === undefined ? {} : { hint }),
+      ...(cause === undefined ? {} : { cause }),
+    });
+  }
+
+  async #takeDown(): Promise<void> {
+    const { clock } = this.#tools;
+    const { path } = this.#place;
+    const running = this.#process ?? adoptMountProcess(this.#recordPath, this.#marker.join("="), clock);
+    this.#process = undefined;
+    for (let isForced = false; findFuseMount(path)?.type === "fuse.rclone"; isForced = true) {
+      if (!(await unmount(path, { isForced })) && isForced) break;
+    }
+    if (running !== undefined) await stop(running, clock);
+    rmSync(this.#recordPath, { force: true });
+  }
+
+  /** Whether files may wait on the disk. A streaming mount keeps only what was changed in place there. */
+  #hasCached(): boolean {
+    if (this.#process === undefined) return false;
+    if (this.spec.cache !== undefined) return true;
+    return (readdirIfThere(join(this.#folder, "cache", "vfs")) ?? []).length > 0;
+  }
+
+  #note(state: MountState["state"], reason?: string): void {
+    this.#state = state;
+    this.#reason = reason;
+  }
+
+  /** Resolves when keys come, or the end. */
+  async #nextWake(): Promise<void> {
+    await this.#wake.promise;
+    if (!this.#isEnding) this.#wake = Promise.withResolvers();
+  }
+
+  async #ended(): Promise<void> {
+    while (!this.#isEnding) await this.#nextWake();
+  }
+
+  #logTail(): string {
+    const size = statSync(this.#logPath, { throwIfNoEntry: false })?.size ?? 0;
+    return readChunk(this.#logPath, Math.max(0, size - LOG_TAIL)).toString("utf8");
+  }
+
+  get #marker(): readonly [string, string] {
+    const [name, value] = this.#tools.marker;
+    return [name, `${value}.mount-${this.#id}`];
+  }
+
+  get #folder(): string {
+    return join(this.#tools.folder, this.#id);
+  }
+
+  get #logPath(): string {
+    return join(this.#folder, "log");
+  }
+
+  get #recordPath(): string {
+    return join(this.#folder, "process");
+  }
+}
+
+/** TERM lets rclone unmount by itself. */
+async function stop(running: MountProcess, clock: Clock): Promise<void> {
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    if (running.isOver()) return;
+    try {
+      process.kill(running.pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
+      throw error;
+    }
+    for (const deadline = clock.now() + LEAVE_MS; !running.isOver() && clock.now() < deadline;)
+      await clock.sleep(GAP_MS);
+  }
+}
+
+/** rclone's words, and what to do about the usual ones. */
+function explain(problem: string): { readonly message: string; readonly hint?: string } {
+  if (/AccessDenied|403|Forbidden/u.test(problem)) {
+    return { message: problem, hint: "The keys may not list the bucket: sky check aws --permissions" };
+  }
+  if (/NoSuchBucket|directory not found/u.test(problem)) {
+    return { message: problem, hint: "The bucket is gone. Check its name, or launch again to have it made anew." };
+  }
+  if (/allow_other/u.test(problem)) {
+    return { message: problem, hint: "Add the line user_allow_other to /etc/fuse.conf of the node." };
+  }
+  return { message: problem };
+}
+
+function readdirIfThere(path: string): readonly string[] | undefined {
+  try {
+    return readdirSync(path);
+  } catch {
+    // Nothing was cached yet.
+    return undefined;
+  }
+}

@@ -1,0 +1,95 @@
+import { createHash } from "node:crypto";
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import type { MounterPin } from "../../shared/agent/mounts.ts";
+import { runCommand } from "../container/engine.ts";
+import { openConnections } from "../sync/http-get.ts";
+import { findProgram } from "./fuse.ts";
+import { isAtLeast } from "./rclone-command.ts";
+import { unzipFile } from "./unzip.ts";
+
+export interface Mounter {
+  readonly path: string;
+  readonly version: readonly [number, number];
+}
+
+export interface MounterOptions {
+  readonly env: Readonly<Record<string, string>>;
+  /** Where it is kept when it has to be fetched. */
+  readonly folder: string;
+  readonly pins: readonly MounterPin[];
+  readonly signal: AbortSignal;
+}
+
+/** Older ones lack options that mounts need. */
+const OLDEST = [1, 58] as const;
+const MAX_BYTES = 200 * 1024 * 1024;
+
+/** The rclone of the machine when it is new enough, else the pinned one, fetched once. Throws MOUNT_FAILED. */
+export async function findMounter(options: MounterOptions): Promise<Mounter> {
+  const { env, folder, pins } = options;
+  const installed = findProgram("rclone", env);
+  const own = installed === undefined ? undefined : await asMounter(installed, env);
+  if (own !== undefined) return own;
+  const pin = pins.find(({ arch }) => arch === process.arch);
+  if (pin === undefined) throw noMounter(`there is none for ${process.arch}`);
+  const path = join(folder, `rclone-${pin.sha256.slice(0, 16)}`);
+  if (!existsSync(path)) await fetchMounter(pin, path, options.signal);
+  const fetched = await asMounter(path, env);
+  if (fetched === undefined) throw noMounter(`${path} does not run on this machine`);
+  return fetched;
+}
+
+async function asMounter(path: string, env: Readonly<Record<string, string>>): Promise<Mounter | undefined> {
+  const answer = await runCommand([path, "version"], { env });
+  const found = /rclone v(\d+)\.(\d+)/u.exec(answer.stdout);
+  const version = [Number(found?.[1] ?? 0), Number(found?.[2] ?? 0)] as const;
+  return isAtLeast(version, ...OLDEST) ? { path, version } : undefined;
+}
+
+async function fetchMounter(pin: MounterPin, path: string, signal: AbortSignal): Promise<void> {
+  // The server puts it there for nodes without a way out.
+  const brought = `${path}.zip`;
+  const archive = existsSync(brought) ? readFileSync(brought) : await download(pin, signal);
+  const sha256 = createHash("sha256").update(archive).digest("hex");
+  if (sha256 !== pin.sha256) {
+    rmSync(brought, { force: true });
+    throw noMounter(`${pin.url} is not rclone ${pin.version}: its SHA-256 is ${sha256}`);
+  }
+  const program = await unzipFile(archive, pin.program);
+  if (program === undefined) throw noMounter(`${pin.url} has no ${pin.program}`);
+  mkdirSync(join(path, ".."), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, program, { mode: 0o700 });
+  chmodSync(temporary, 0o700);
+  renameSync(temporary, path);
+  rmSync(brought, { force: true });
+}
+
+async function download({ url }: MounterPin, signal: AbortSignal): Promise<Buffer> {
+  const connections = openConnections();
+  try {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of (await connections.get(url, { signal })) as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > MAX_BYTES) throw new Error(`${url} is too large`);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw noMounter(`it cannot be fetched: ${(error as Error).message}`, error);
+  } finally {
+    connections.close();
+  }
+}
+
+/** A code of its own: the server then brings the program itself. */
+function noMounter(why: string, cause?: unknown): AgentPeerError {
+  return new AgentPeerError("MOUNTER_MISSING", `The node has no rclone, which mounting needs: ${why}.`, {
+    ...(cause === undefined ? {} : { cause }),
+    hint: "Install rclone 1.58 or newer on the node (sudo apt-get install rclone), or use `mode: COPY`.",
+  });
+}

@@ -1,0 +1,190 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { writeFileAtomic } from "../../platform/atomic-file.ts";
+import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import type { LendKeysParams, MounterPin, MountParams, MountSpec, MountState } from "../../shared/agent/mounts.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { AgentLog } from "../node/agent-log.ts";
+import { BucketMount, type MountTools } from "./bucket-mount.ts";
+import { KeysDoor } from "./keys-door.ts";
+import { findMounter, type Mounter } from "./mounter.ts";
+import { readStoredMounts, type StoredMounts } from "./stored-mounts.ts";
+
+export interface NodeMountsOptions {
+  /** The agent's own directory. */
+  readonly root: string;
+  readonly home: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly mayUseSudo: boolean;
+  /** Tells this agent's processes from those of others on the machine. */
+  readonly identity: string;
+  readonly clock: Clock;
+  readonly log: AgentLog;
+}
+
+/** How long a task waits for mounts that are being put up again. */
+const READY_MS = 60_000;
+const READY_GAP_MS = 100;
+const TRIM_MS = 60_000;
+/** For what waits in caches when a cluster is stopped or taken down. */
+const LAST_FLUSH_MS = 10 * 60_000;
+
+/** The buckets that this node's tasks see as directories. */
+export class NodeMounts {
+  readonly #options: NodeMountsOptions;
+  readonly #door = new KeysDoor();
+  readonly #mounts = new Map<string, BucketMount>();
+  readonly #path: string;
+  #mounters: readonly MounterPin[] = [];
+  #mounter: Promise<Mounter> | undefined;
+  #trimmer: NodeJS.Timeout | undefined;
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(options: NodeMountsOptions) {
+    this.#options = options;
+    this.#path = join(options.root, "mounts.json");
+  }
+
+  /** Takes over what an earlier agent has put up, and puts up the rest as soon as its keys are there. */
+  async resume(): Promise<void> {
+    const stored = readStoredMounts(this.#path);
+    if (stored === undefined) return;
+    this.#mounters = stored.mounters;
+    const mounts = stored.mounts.map((spec) => new BucketMount(spec, this.#tools()));
+    const adopted = mounts.flatMap((mount) => mount.adopt() ?? []);
+    await this.#door.open(adopted[0]?.port ?? 0);
+    for (const mount of mounts) this.#keep(mount);
+  }
+
+  /** Throws MOUNT_FAILED, MOUNTER_MISSING, PATH_EXISTS, NOT_ALLOWED; mounts that failed are forgotten. */
+  mount(params: Omit<MountParams, "key">): Promise<void> {
+    this.#work = this.#work.catch(() => undefined).then(() => this.#mountAll(params));
+    return this.#work;
+  }
+
+  async #mountAll({ mounts, mounters }: Omit<MountParams, "key">): Promise<void> {
+    if (mounters.length > 0) this.#mounters = mounters;
+    for (const { spec, keys } of mounts) {
+      const known = this.#mounts.get(spec.dest);
+      if (known !== undefined && isSame(known.spec, spec)) {
+        if (keys !== undefined) known.lend(keys);
+        if (known.state.state === "mounted") continue;
+      }
+      // Whatever is there now does not do.
+      await known?.end({ forget: true });
+      this.#mounts.delete(spec.dest);
+      const mount = new BucketMount(spec, this.#tools());
+      if (keys !== undefined) mount.lend(keys);
+      try {
+        await mount.begin();
+      } catch (error) {
+        await mount.end({ forget: true });
+        throw error;
+      } finally {
+        this.#save();
+      }
+      this.#keep(mount);
+      this.#save();
+    }
+  }
+
+  lend({ keys }: LendKeysParams): void {
+    for (const one of keys) this.#mounts.get(one.dest)?.lend(one.keys);
+  }
+
+  states(): readonly Omit<MountState, "node">[] {
+    return [...this.#mounts.values()].map((mount) => mount.state);
+  }
+
+  /** Waits for mounts that are being put up again. Throws MOUNT_FAILED. */
+  async ensureReady(): Promise<void> {
+    const { clock } = this.#options;
+    for (const deadline = clock.now() + READY_MS; ;) {
+      const missing = this.states().find((mount) => mount.state !== "mounted");
+      if (missing === undefined) return;
+      if (clock.now() > deadline) {
+        throw new AgentPeerError(
+          "MOUNT_FAILED",
+          `${missing.dest} is not mounted: ${missing.reason ?? missing.state}.`,
+          {
+            hint: "Launch again to mount it anew.",
+          },
+        );
+      }
+      await clock.sleep(READY_GAP_MS);
+    }
+  }
+
+  /** Whether files may wait for their upload. */
+  get canWait(): boolean {
+    return [...this.#mounts.values()].some((mount) => !mount.spec.isReadOnly);
+  }
+
+  /** Resolves when everything that tasks have written is in the buckets. */
+  async flush(signal: AbortSignal): Promise<void> {
+    await Promise.all([...this.#mounts.values()].map((mount) => mount.flush(signal)));
+  }
+
+  /** Takes everything down, after a flush. With `forget` nothing comes back when the machine starts again. */
+  async end({ forget }: { readonly forget: boolean }): Promise<void> {
+    const { log } = this.#options;
+    await this.flush(AbortSignal.timeout(LAST_FLUSH_MS)).catch((error: unknown) => {
+      log.error("mounts not flushed", { reason: error instanceof Error ? error.message : String(error) });
+    });
+    clearInterval(this.#trimmer);
+    await Promise.all([...this.#mounts.values()].map((mount) => mount.end({ forget })));
+    this.#door.close();
+    if (!forget) return;
+    this.#mounts.clear();
+    rmSync(this.#path, { force: true });
+  }
+
+  #keep(mount: BucketMount): void {
+    this.#mounts.set(mount.spec.dest, mount);
+    this.#trimmer ??= setInterval(() => {
+      for (const one of this.#mounts.values()) one.trimLog();
+    }, TRIM_MS).unref();
+    void mount.keep();
+  }
+
+  #tools(): MountTools {
+    const { root, home, env, mayUseSudo, identity, clock, log } = this.#options;
+    return {
+      folder: join(root, "mounts"),
+      home,
+      env,
+      mayUseSudo,
+      marker: ["SKYPILOT_AGENT_TASK", identity],
+      door: this.#door,
+      mounter: () => this.#findMounter(),
+      clock,
+      log,
+    };
+  }
+
+  #findMounter(): Promise<Mounter> {
+    const { home, env } = this.#options;
+    this.#mounter ??= findMounter({
+      env,
+      folder: join(home, ".sky", "agent"),
+      pins: this.#mounters,
+      signal: new AbortController().signal,
+    }).catch((error: unknown) => {
+      this.#mounter = undefined;
+      throw error;
+    });
+    return this.#mounter;
+  }
+
+  #save(): void {
+    const stored: StoredMounts = {
+      mounts: [...this.#mounts.values()].map((mount) => mount.spec),
+      mounters: this.#mounters,
+    };
+    writeFileAtomic(this.#path, `${JSON.stringify(stored, null, 2)}\n`, { mode: 0o600 });
+  }
+}
+
+function isSame(one: MountSpec, other: MountSpec): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}

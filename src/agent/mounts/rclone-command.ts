@@ -1,0 +1,99 @@
+import type { MountCache, MountSpec } from "../../shared/agent/mounts.ts";
+
+export interface MountCommand {
+  readonly program: string;
+  /** As `rclone version` has it, e.g. `[1, 75]`. */
+  readonly version: readonly [number, number];
+  readonly path: string;
+  /** Whether other users of the machine (a container's root among them) may look into it. */
+  readonly allowsOthers: boolean;
+  readonly cacheDir: string;
+}
+
+/** How often rclone looks what waits in its cache; it says so in its log, which tells when a mount is flushed. */
+const CACHE_LOOK = "1s";
+/** Of a file that is written as a stream: with 10,000 parts it may grow to 160 GB. */
+const PART_SIZE = "16M";
+
+/** The arguments that mount a bucket in the foreground. Nothing in them is secret. */
+export function mountArguments(spec: MountSpec, command: MountCommand): string[] {
+  // The slash tells rclone that it is no object, which it would ask for otherwise.
+  const place = spec.prefix === "" ? spec.bucket : `${spec.bucket}/${spec.prefix}/`;
+  const { cache } = spec;
+  const settings: Settings = {
+    config: "",
+    "log-level": "INFO",
+    "s3-provider": spec.endpoint === undefined ? "AWS" : "Other",
+    "s3-region": spec.region,
+    "s3-endpoint": spec.endpoint,
+    "s3-chunk-size": PART_SIZE,
+    "cache-dir": command.cacheDir,
+    "vfs-cache-poll-interval": CACHE_LOOK,
+    ...(cache === undefined ? STREAMING : cachingSettings(cache, command)),
+  };
+  return [
+    "mount",
+    `:s3:${place}`,
+    command.path,
+    "--s3-env-auth",
+    "--s3-no-check-bucket",
+    // The time of a file is in its object's metadata, which takes a request each.
+    "--use-server-modtime",
+    ...(spec.isReadOnly ? ["--read-only"] : []),
+    ...(command.allowsOthers ? ["--allow-other"] : []),
+    ...(cache === undefined ? [] : ["--vfs-fast-fingerprint"]),
+    ...Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, String(value)])),
+  ];
+}
+
+/**
+ * What is written in order goes to the bucket while it is written, and `close` returns when it is there. Only files that are changed
+ * in place or added to wait on the disk, until they are closed.
+ */
+const STREAMING = { "vfs-cache-mode": "minimal", "vfs-write-back": "0s", "dir-cache-time": "5s" } as const;
+
+type Settings = Readonly<Record<string, string | number | undefined>>;
+
+function cachingSettings(cache: MountCache, { version }: MountCommand): Settings {
+  const { transfers } = cache;
+  const checkers =
+    transfers === undefined ? undefined : Math.max(4, Math.min(2 * transfers, Math.floor(30 + 1.2 * transfers)));
+  return {
+    "vfs-cache-mode": "full",
+    "dir-cache-time": "10s",
+    "vfs-cache-max-size": cache.maxSize ?? "10G",
+    "vfs-write-back": cache.writeBack ?? "1s",
+    transfers,
+    checkers,
+    "buffer-size": cache.bufferSize,
+    "vfs-cache-max-age": cache.maxAge,
+    "vfs-read-ahead": cache.readAhead,
+    "vfs-read-chunk-size": cache.readChunkSize,
+    "vfs-read-chunk-streams": isAtLeast(version, 1, 68) ? cache.readChunkStreams : undefined,
+  };
+}
+
+export function isAtLeast(
+  [major, minor]: readonly [number, number],
+  wantedMajor: number,
+  wantedMinor: number,
+): boolean {
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
+
+/** What a line of rclone's log says of the cache; undefined for other lines. */
+export function readCacheLine(line: string): { readonly waiting: number } | undefined {
+  const found = /vfs cache: cleaned: .*in use (\d+), to upload (\d+), uploading (\d+)/u.exec(line);
+  return found === null ? undefined : { waiting: Number(found[2]) + Number(found[3]) };
+}
+
+/** The last line that says what is wrong, without its time. */
+export function lastProblem(log: string): string | undefined {
+  const line = log
+    .split("\n")
+    .findLast((one) => /ERROR|CRITICAL|Fatal error|Failed to/u.test(one))
+    ?.replace(/^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d /u, "")
+    .replace(/^(?:ERROR|CRITICAL|NOTICE)\s*:\s*/u, "")
+    .trim();
+  return line === undefined || line === "" ? undefined : line;
+}

@@ -1,0 +1,150 @@
+import type { Kysely } from "kysely";
+import { listClusterMounts, type ClusterMountRow } from "../../db/queries/cluster-mounts.ts";
+import { findCluster, type ClusterRow } from "../../db/queries/clusters.ts";
+import type { Database } from "../../db/schema.ts";
+import type { LentKeys, MountSpec, MountState } from "../../shared/agent/mounts.ts";
+import type { AgentPeer } from "../../shared/agent/peer.ts";
+import type { Clock } from "../../shared/clock.ts";
+import { SkyError } from "../../shared/errors.ts";
+import { ownCloudContext } from "../clusters/refresh-all.ts";
+import type { CloudContext } from "../ports/cloud.ts";
+import type { PlaceKeys, StoreRegistry, StoreType } from "../ports/object-store.ts";
+
+export interface MountKeysOptions {
+  readonly db: Kysely<Database>;
+  readonly stores: StoreRegistry;
+  readonly clock: Clock;
+  /** The server's own config, for clusters whose launch it has not seen. */
+  readonly config: () => Promise<Readonly<Record<string, unknown>>>;
+  readonly onError: (clusterName: string, error: unknown) => void;
+}
+
+/** As whom keys are asked for. */
+type Asker = Omit<CloudContext, "signal">;
+
+/** How often mounts of a cluster are looked at while the server is connected to it. */
+const LOOK_MS = 30_000;
+/** Keys are renewed when less than this share of their time is left, so that a server may be away for the rest of it. */
+const RENEW_SHARE = 2 / 3;
+/** AWS's shortest names of sessions are cut at this. */
+const MAX_NAME = 32;
+
+/** Gives the nodes of clusters the keys of their mounts, and new ones before they end. Nothing of them is stored. */
+export class MountKeys {
+  readonly #options: MountKeysOptions;
+  /** By cluster: as whom its mounts were launched, whose variables no file holds. */
+  readonly #askers = new Map<string, Asker>();
+  /** By cluster and place: how long the keys that it has were to live. */
+  readonly #lifetimes = new Map<string, number>();
+  readonly #followed = new WeakSet<AgentPeer>();
+
+  constructor(options: MountKeysOptions) {
+    this.#options = options;
+  }
+
+  /** Renewals ask as this caller from now on. */
+  remember(clusterHash: string, context: CloudContext): void {
+    const { signal: _, say: _say, ...asker } = context;
+    this.#askers.set(clusterHash, asker);
+  }
+
+  /** Keys for one mount of a cluster. Throws what the store and its cloud throw. */
+  async lend(
+    row: Pick<ClusterRow, "name" | "cluster_hash">,
+    mount: { readonly store: string; readonly spec: Omit<MountSpec, "credentials" | "endpoint"> },
+    context: CloudContext,
+  ): Promise<PlaceKeys> {
+    const { spec } = mount;
+    const store = await this.#options.stores.load(mount.store as StoreType);
+    const sessionName = sessionNameOf(row.name);
+    const lent = await store.lendKeys(spec, { isReadOnly: spec.isReadOnly, sessionName, context });
+    const { expiration } = lent.keys;
+    if (expiration !== undefined) {
+      this.#lifetimes.set(`${row.cluster_hash} ${spec.dest}`, expiration.getTime() - this.#options.clock.now());
+    }
+    return lent;
+  }
+
+  /** Sees to the keys of a cluster's mounts, if it has any, as long as the connection to it lasts. */
+  async follow(clusterName: string, agent: AgentPeer): Promise<void> {
+    const { clock, onError } = this.#options;
+    if (this.#followed.has(agent)) return;
+    this.#followed.add(agent);
+    const left = new AbortController();
+    void agent.closed.then(() => left.abort());
+    while (!agent.isClosed) {
+      const hasMounts = await this.#renew(clusterName, agent, left.signal).catch((error: unknown) => {
+        if (!agent.isClosed) onError(clusterName, error);
+        return true;
+      });
+      if (!hasMounts) break;
+      await clock.sleep(LOOK_MS, { signal: left.signal }).catch(() => undefined);
+    }
+    this.#followed.delete(agent);
+  }
+
+  /** Whether the cluster has mounts. */
+  async #renew(clusterName: string, agent: AgentPeer, signal: AbortSignal): Promise<boolean> {
+    const row = await findCluster(this.#options.db, clusterName);
+    if (row === undefined) return false;
+    const mounts = await listClusterMounts(this.#options.db, row.cluster_hash);
+    if (mounts.length === 0) return false;
+    const { mounts: states } = await agent.call("mount_states", {}, { signal });
+    const asker = this.#askers.get(row.cluster_hash);
+    const own = ownCloudContext(row, { config: await this.#options.config(), signal });
+    const context = asker === undefined ? own : { ...asker, signal };
+    for (const mount of mounts) {
+      const spec = JSON.parse(mount.spec) as MountSpec;
+      if (spec.credentials !== "lent" || !this.#isDue(row, spec, states)) continue;
+      await this.#renewOne(row, { mount, spec }, { agent, context });
+    }
+    return true;
+  }
+
+  async #renewOne(
+    row: ClusterRow,
+    { mount, spec }: { readonly mount: ClusterMountRow; readonly spec: MountSpec },
+    to: { readonly agent: AgentPeer; readonly context: CloudContext },
+  ): Promise<void> {
+    const { agent, context } = to;
+    try {
+      const { keys } = await this.lend(row, { store: mount.store, spec }, context);
+      await agent.call(
+        "lend_keys",
+        { keys: [{ dest: spec.dest, keys: toLentKeys(keys) }] },
+        { signal: context.signal },
+      );
+    } catch (error) {
+      // The other mounts may have more luck; this one is tried again at the next look.
+      if (!(error instanceof SkyError)) throw error;
+      this.#options.onError(row.name, error);
+    }
+  }
+
+  /** Whether some node has no keys for the mount, or keys that are past their best. */
+  #isDue(row: ClusterRow, spec: MountSpec, states: readonly MountState[]): boolean {
+    const lifetime = this.#lifetimes.get(`${row.cluster_hash} ${spec.dest}`);
+    const now = this.#options.clock.now();
+    return states
+      .filter((one) => one.dest === spec.dest)
+      .some(({ hasKeys, expiresAtMs }) => {
+        if (!hasKeys || expiresAtMs === undefined) return !hasKeys;
+        // Of keys that an earlier server gave nobody knows how long they were to live.
+        return expiresAtMs - now < (lifetime ?? Number.POSITIVE_INFINITY) * RENEW_SHARE;
+      });
+  }
+}
+
+export function toLentKeys(keys: PlaceKeys["keys"]): LentKeys {
+  const { accessKeyId, secretAccessKey, sessionToken, expiration } = keys;
+  return {
+    accessKeyId,
+    secretAccessKey,
+    ...(sessionToken === undefined ? {} : { sessionToken }),
+    ...(expiration === undefined ? {} : { expiresAtMs: expiration.getTime() }),
+  };
+}
+
+function sessionNameOf(clusterName: string): string {
+  return `sky-${clusterName}`.replaceAll(/[^\w+=,.@-]/gu, "-").slice(0, MAX_NAME);
+}
