@@ -121,7 +121,7 @@ function featuresOf(wish: PolicyWish): ReadonlySet<Feature> {
   const features = new Set<Feature>(["launch", ...wish.features]);
   if (wish.tier === "node") for (const feature of NODE_FEATURES) features.add(feature);
   if (features.has("bucket-care")) features.add("buckets");
-  if (features.has("buckets")) features.add("s3");
+  if (features.has("buckets") || features.has("mounts")) features.add("s3");
   return features;
 }
 

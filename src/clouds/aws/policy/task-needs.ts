@@ -24,6 +24,7 @@ const CAPABILITIES_OF: Readonly<Record<Feature, readonly AwsCapability[]>> = {
   s3: ["s3-read", "s3-write"],
   buckets: ["buckets"],
   "bucket-care": ["buckets"],
+  mounts: [],
   kms: [],
   explain: [],
 };
@@ -41,6 +42,7 @@ export function needsOf(documents: readonly Fields[], aws: Fields): TaskNeeds {
   if (usesSsm(aws)) features.add("ssm");
   if (storages.length > 0) features.add("s3");
   if (storages.some((each) => each.isMade)) features.add("buckets");
+  if (documents.some(hasMounts)) features.add("mounts");
   const capabilities = [...features].flatMap((feature) => CAPABILITIES_OF[feature]);
   if (aws["vpc_names"] !== undefined || aws["vpc_name"] !== undefined || aws["subnet_names"] !== undefined) {
     capabilities.push("vpc");
@@ -95,6 +97,15 @@ function storagesOf(document: Fields): readonly Storage[] {
     const isOnS3 = store === undefined || (typeof store === "string" && store.toLowerCase() === "s3");
     return typeof mount["name"] === "string" && isOnS3 ? [{ bucket: mount["name"], isMade: true }] : [];
   });
+}
+
+/** Whether nodes see a bucket through to where it is, instead of a copy. */
+function hasMounts(document: Fields): boolean {
+  const mounts = document["file_mounts"];
+  if (!isFields(mounts)) return false;
+  return Object.values(mounts).some(
+    (mount) => isFields(mount) && mount["mode"] !== "COPY" && storagesOf({ file_mounts: { mount } }).length > 0,
+  );
 }
 
 function existing(source: unknown): readonly Storage[] {
