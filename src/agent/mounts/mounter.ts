@@ -68,11 +68,11 @@ async function fetchMounter(pin: MounterPin, path: string, signal: AbortSignal):
 }
 
 async function download({ url }: MounterPin, signal: AbortSignal): Promise<Buffer> {
-  const connections = openConnections();
+  const connections = await openConnections();
   try {
     const chunks: Buffer[] = [];
     let size = 0;
-    for await (const chunk of (await connections.get(url, { signal })) as AsyncIterable<Buffer>) {
+    for await (const chunk of (await connections.get(url, { headers: {}, signal })) as AsyncIterable<Buffer>) {
       size += chunk.length;
       if (size > MAX_BYTES) throw new Error(`${url} is too large`);
       chunks.push(chunk);
