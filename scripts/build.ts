@@ -52,7 +52,12 @@ export const bundles: Record<"cli" | "server" | "agent" | "sdk", Bundle> = {
     },
   },
   server: {
-    input: { ...common, input: { main: "src/server/main.ts" }, external: ["@electric-sql/pglite", "pg-native"] },
+    input: {
+      ...common,
+      // The thread is a program of its own, started by the URL of its file.
+      input: { main: "src/server/main.ts", "tree-thread": "src/core/files/tree-thread.ts" },
+      external: ["@electric-sql/pglite", "pg-native"],
+    },
     output: {
       dir: "dist/server",
       format: "esm",

@@ -3,6 +3,9 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { connectPsk } from "../../src/agent/cluster/tls-psk.ts";
+import { BlockPacker } from "../../src/core/files/blocks.ts";
+import { waitingAccess } from "../../src/core/files/file-access.ts";
+import { packFiles } from "../../src/core/files/pack-files.ts";
 import type { SyncEntry } from "../../src/shared/agent/protocol.ts";
 import { ranksLines, Rig, waitUntil, type RigOptions } from "./agent-rig.ts";
 
@@ -151,13 +154,16 @@ test("the head passes a sync on to the workers; each is sent only what somebody 
     { path: "empty", kind: "file", mode: 0o644, size: 0, mtimeMs: 1000 },
     { path: "big", kind: "file", mode: 0o755, size: 3_000_000, mtimeMs: 1000 },
   ];
+  const source = join(rig.directory, "source");
+  mkdirSync(source);
+  writeFileSync(join(source, "a"), "abc");
+  writeFileSync(join(source, "big"), Buffer.alloc(3_000_000, 7));
   const sync = async (fields: { nodes?: number[]; dest?: string } = {}): Promise<readonly number[]> => {
-    const stream = (await rig.head.peer()).open("sync", { key: "s", dest: "~/sky_workdir", entries, ...fields });
+    const stream = (await rig.head.peer()).open("put_files", { key: "s", dest: "~/sky_workdir", entries, ...fields });
     const { need } = await stream.start;
-    for (const index of need) {
-      const { size = 0, path = "" } = entries[index] ?? {};
-      await stream.send(path === "a" ? Buffer.from("abc") : Buffer.alloc(size, 7));
-    }
+    const wanted = need.flatMap((index) => ({ index, path: "", size: 0, ...entries[index] }));
+    for await (const block of packFiles(wanted, { root: source, packer: new BlockPacker(), access: waitingAccess }))
+      await stream.send(block);
     stream.endSend();
     await stream.end;
     return need;
@@ -172,10 +178,10 @@ test("the head passes a sync on to the workers; each is sent only what somebody 
   }
   const real = join(rig.directory, "real");
   mkdirSync(real);
-  const homes = (await rig.head.peer()).open("sync", { key: "s", dest: "/var/tmp", entries });
+  const homes = (await rig.head.peer()).open("put_files", { key: "s", dest: "/var/tmp", entries });
   await expect(homes.start).rejects.toMatchObject({
     agentCode: "PATH_EXISTS",
-    message: "!!! Failed mounting because path exists (/var/tmp)",
+    message: "On head: !!! Failed mounting because path exists (/var/tmp)",
   });
 });
 

@@ -14,6 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
+import { BLOCK_BYTES, encodeBlock } from "../../src/shared/agent/sync-blocks.ts";
 import { AGENT_BUNDLE, ranksLines, Rig, waitUntil } from "./agent-rig.ts";
 
 let rig: Rig;
@@ -75,16 +76,30 @@ test("a full disk is said plainly, loses nothing, and everything goes on when th
   try {
     rig = await Rig.start({ config: { home: join(disk, "home") } });
     const peer = await rig.head.peer();
-    const entries = [{ path: "big", kind: "file", mode: 0o644, size: 20_000_000, mtimeMs: 1 }] as const;
-    const sync = peer.open("sync", { key: "s", dest: "~/sky_workdir", entries });
+    const openSync = (size: number) => {
+      const entries = [{ path: "big", kind: "file", mode: 0o644, size, mtimeMs: 1 }] as const;
+      return peer.open("put_files", { key: "s", dest: "~/sky_workdir", entries });
+    };
+    const refusal = { agentCode: "NO_SPACE", hint: expect.stringContaining("disk") as string };
+    await expect(openSync(20_000_000).start).rejects.toMatchObject(refusal);
+    const sync = openSync(4_000_000);
     await sync.start;
-    const sending = sync.send(Buffer.alloc(20_000_000)).then(() => sync.endSend());
+    const filler = join(disk, "filler");
+    writeFileSync(filler, Buffer.alloc(3_000_000));
+    const piece = (offset: number) => {
+      const body = Buffer.alloc(BLOCK_BYTES, 1);
+      return encodeBlock({ files: [0], offset, contentBytes: body.length, isCompressed: false, body });
+    };
+    const sending = (async () => {
+      for (let offset = 0; offset < 4_000_000 - BLOCK_BYTES; offset += BLOCK_BYTES) await sync.send(piece(offset));
+    })();
     await expect(sync.end).rejects.toMatchObject({
-      agentCode: "NO_SPACE",
-      hint: expect.stringContaining("disk") as string,
+      ...refusal,
+      message: `No space is left on the node for ${join(disk, "home/sky_workdir/big")}.`,
     });
     await sending.catch(() => undefined);
     expect(readdirSync(join(disk, "home/sky_workdir"))).toEqual([]);
+    rmSync(filler);
 
     // The rank's own file lies elsewhere, so that it is the agent that finds no space.
     const raw = join(rig.directory, "raw");
@@ -97,7 +112,6 @@ test("a full disk is said plainly, loses nothing, and everything goes on when th
     const followed = rig.logs(jobId);
     await rig.reaches(jobId, "RUNNING");
     writeFileSync(join(disk, "home/sky_workdir/go.new"), "");
-    const filler = join(disk, "filler");
     expect(() => writeFileSync(filler, Buffer.alloc(10_000_000))).toThrow("ENOSPC");
     await expect(rig.submit({ run: "true", envs: { A: "x".repeat(100_000) } })).rejects.toMatchObject({
       agentCode: "NO_SPACE",

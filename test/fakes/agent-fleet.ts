@@ -1,3 +1,5 @@
+import { zstdDecompressSync } from "node:zlib";
+import { decodeBlocks } from "../../src/agent/sync/decode-blocks.ts";
 import { duplexPair, type Duplex } from "node:stream";
 import { duplexOverStream } from "../../src/shared/agent/byte-duplex.ts";
 import { AgentPeer } from "../../src/shared/agent/peer.ts";
@@ -221,22 +223,24 @@ export class AgentFleet {
         }
         throw new AgentPeerError("CLOSED", "The caller is gone.");
       },
-      sync: async (params, stream) => {
+      put_files: async (params, stream) => {
         const need = params.entries.flatMap((entry, index) =>
           entry.kind === "file" && !head.received.has(`${params.dest}/${entry.path}`) ? [index] : [],
         );
-        stream.start({ need });
-        const chunks: Uint8Array[] = [];
-        for await (const chunk of stream.chunks) chunks.push(chunk);
-        const all = Buffer.concat(chunks);
-        let at = 0;
-        for (const index of need) {
-          const entry = params.entries[index];
-          if (entry === undefined) continue;
-          head.received.set(`${params.dest}/${entry.path}`, all.subarray(at, at + entry.size).toString());
-          at += entry.size;
+        stream.start({ need, parts: [] });
+        const missing = new Set(need);
+        for await (const block of decodeBlocks(stream.chunks)) {
+          const content = block.isCompressed ? zstdDecompressSync(block.body) : block.body;
+          let at = 0;
+          for (const index of block.files) {
+            const entry = params.entries[index];
+            if (entry === undefined || !missing.delete(index)) throw new AgentPeerError("BAD_PARAMS", "Not asked for.");
+            const bytes = content.subarray(at, at + entry.size);
+            head.received.set(`${params.dest}/${entry.path}`, Buffer.from(bytes).toString());
+            at += entry.size;
+          }
         }
-        if (at !== all.length) throw new AgentPeerError("BAD_PARAMS", `${all.length} bytes came, ${at} were promised.`);
+        if (missing.size > 0) throw new AgentPeerError("BAD_PARAMS", `${missing.size} files did not come.`);
         head.syncs.push(params);
         return {};
       },

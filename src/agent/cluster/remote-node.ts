@@ -1,7 +1,7 @@
 import { AgentPeerError, isConnectionLoss } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { LendKeysParams, LentKeys } from "../../shared/agent/mounts.ts";
-import type { ContainerSpec, FetchFile, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, FetchFile, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { nodeName } from "../jobs/job-text.ts";
 import type {
@@ -11,6 +11,7 @@ import type {
   NodeMountParams,
   NodeMountStates,
   NodeSync,
+  NodeSyncParams,
 } from "../node/cluster-node.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 import type { Member, MemberFacts } from "./members.ts";
@@ -188,13 +189,12 @@ export class RemoteNode implements ClusterNode, Member {
     await this.#call((peer) => peer.call("flush_mounts", {}, { signal }));
   }
 
-  async sync(dest: string, entries: readonly SyncEntry[], signal: AbortSignal): Promise<NodeSync> {
-    const stream = (await this.#connected()).open("sync", { dest, entries }, { signal });
-    const { need } = await stream.start;
+  async sync(params: NodeSyncParams, signal: AbortSignal): Promise<NodeSync> {
+    const stream = (await this.#connected()).open("put_files", params, { signal });
     return {
-      need,
+      ...(await stream.start),
       // A worker that refuses says why in its closing answer; a failed send only says that it stopped listening.
-      write: (bytes) => stream.send(bytes).catch(() => stream.end.then(() => undefined)),
+      write: ({ encoded }) => stream.send(encoded).catch(() => stream.end.then(() => undefined)),
       finish: async () => {
         stream.endSend();
         await stream.end;

@@ -2,6 +2,7 @@ import type { MethodHandlers, StreamHandlers } from "../../shared/agent/peer-typ
 import { hasTerminal } from "../autostop/terminals.ts";
 import type { LocalNode } from "../node/local-node.ts";
 import { bridge } from "../ssh/ssh-door.ts";
+import { decodeBlocks } from "../sync/decode-blocks.ts";
 import type { StopNode, WorkerMethods, WorkerStreams } from "./worker-protocol.ts";
 
 export interface WorkerHandlerOptions {
@@ -82,14 +83,14 @@ export function createWorkerStreams({ node }: WorkerHandlerOptions): StreamHandl
       await bridge(connection, stream);
       return {};
     },
-    sync: async ({ dest, entries }, stream) => {
-      const receiver = await node.sync(dest, entries, stream.signal);
-      stream.start({ need: receiver.need });
+    put_files: async (params, stream) => {
+      const receiver = await node.sync(params, stream.signal);
+      stream.start({ need: receiver.need, parts: receiver.parts });
       try {
-        for await (const chunk of stream.chunks) await receiver.write(chunk);
+        for await (const block of decodeBlocks(stream.chunks)) await receiver.write(block);
         await receiver.finish();
       } catch (error) {
-        receiver.abort();
+        receiver.abort(error);
         throw error;
       }
       return {};

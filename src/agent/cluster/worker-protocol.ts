@@ -1,13 +1,6 @@
-import type {
-  ContainerSpec,
-  FetchFile,
-  FetchResult,
-  LogFile,
-  ShutdownParams,
-  SyncEntry,
-} from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, FetchFile, FetchResult, LogFile, ShutdownParams } from "../../shared/agent/protocol.ts";
 import type { LendKeysParams } from "../../shared/agent/mounts.ts";
-import type { NodeMountParams, NodeMountStates } from "../node/cluster-node.ts";
+import type { NodeMountParams, NodeMountStates, NodeSyncNeed, NodeSyncParams } from "../node/cluster-node.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 import type { MemberFacts } from "./members.ts";
 
@@ -92,9 +85,9 @@ export interface WorkerStreams {
     readonly start: Record<string, never>;
     readonly end: Record<string, never>;
   };
-  readonly sync: {
-    readonly params: { readonly dest: string; readonly entries: readonly SyncEntry[] };
-    readonly start: { readonly need: readonly number[] };
+  readonly put_files: {
+    readonly params: NodeSyncParams;
+    readonly start: NodeSyncNeed;
     readonly end: Record<string, never>;
   };
 }

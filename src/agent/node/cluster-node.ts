@@ -1,5 +1,6 @@
 import type { ContainerSpec, FetchFile, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { LendKeysParams, MountParams, MountState } from "../../shared/agent/mounts.ts";
+import type { EncodedBlock } from "../../shared/agent/sync-blocks.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 
 export interface NodeExec {
@@ -12,13 +13,26 @@ export interface NodeExec {
   readonly signal: AbortSignal;
 }
 
-/** A sync to one node: what it needs is known first, then contents go in. */
-export interface NodeSync {
+export interface NodeSyncParams {
+  /** The same when a sync is repeated: it then takes over from one that does not know yet that its caller is gone. */
+  readonly key: string;
+  readonly dest: string;
+  readonly entries: readonly SyncEntry[];
+}
+
+export interface NodeSyncNeed {
   readonly need: readonly number[];
-  write(bytes: Uint8Array): Promise<void>;
+  /** Large files of which the node has the beginning: its hashes at each `PART_STEP_BYTES`. */
+  readonly parts: readonly { readonly index: number; readonly marks: readonly string[] }[];
+}
+
+/** A sync to one node: what it needs is known first, then contents go in. */
+export interface NodeSync extends NodeSyncNeed {
+  write(block: EncodedBlock): Promise<void>;
   /** Resolves when everything is in place. */
   finish(): Promise<void>;
-  abort(): void;
+  /** The error is why: after a connection was lost, what has come of a large file is kept. */
+  abort(error: unknown): void;
 }
 
 export type NodeMountParams = Omit<MountParams, "key">;
@@ -64,5 +78,5 @@ export interface ClusterNode {
   /** Resolves when everything that was written to mounts is in the buckets. */
   flushMounts(signal: AbortSignal): Promise<void>;
   fetch(dest: string, files: readonly FetchFile[], signal: AbortSignal): Promise<FetchResult>;
-  sync(dest: string, entries: readonly SyncEntry[], signal: AbortSignal): Promise<NodeSync>;
+  sync(params: NodeSyncParams, signal: AbortSignal): Promise<NodeSync>;
 }

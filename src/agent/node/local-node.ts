@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { LendKeysParams } from "../../shared/agent/mounts.ts";
-import type { ContainerSpec, FetchFile, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, FetchFile, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { readChunk, tailFile } from "../logs/tail-file.ts";
 import { containerDestination } from "../container/links.ts";
@@ -9,6 +9,7 @@ import type { NodeContainer } from "../container/node-container.ts";
 import { fetchFiles } from "../sync/fetch-files.ts";
 import type { NodeMounts } from "../mounts/node-mounts.ts";
 import type { SshDoor } from "../ssh/ssh-door.ts";
+import type { PartsInUse } from "../sync/large-files.ts";
 import { beginSync } from "../sync/receive-files.ts";
 import type { TaskRunner } from "../tasks/task-runner.ts";
 import { jobOfTask, type TaskExit, type TaskSpec } from "../tasks/task-types.ts";
@@ -19,6 +20,7 @@ import type {
   NodeMountParams,
   NodeMountStates,
   NodeSync,
+  NodeSyncParams,
 } from "./cluster-node.ts";
 import { execScript } from "./exec-script.ts";
 import { listJobLogFiles, readToEnd, resolveInside } from "./log-files.ts";
@@ -40,6 +42,7 @@ export interface LocalNodeOptions {
 export class LocalNode implements ClusterNode {
   readonly index: number;
   readonly #options: LocalNodeOptions;
+  readonly #partsInUse: PartsInUse = new Map();
 
   constructor(options: LocalNodeOptions) {
     this.index = options.index;
@@ -143,16 +146,17 @@ export class LocalNode implements ClusterNode {
     return this.#options.mounts.flush(signal);
   }
 
-  async sync(dest: string, entries: readonly SyncEntry[], _signal: AbortSignal): Promise<NodeSync> {
+  async sync(params: NodeSyncParams, _signal: AbortSignal): Promise<NodeSync> {
     const { home, power, container } = this.#options;
-    const options = { home, mayUseSudo: power === "poweroff" };
-    if (!container.isUsed) return beginSync(dest, entries, options);
-    const { dest: mounted, link } = containerDestination(dest);
-    const receiver = await beginSync(mounted, entries, options);
+    const options = { home, mayUseSudo: power === "poweroff", partsInUse: this.#partsInUse };
+    if (!container.isUsed) return beginSync(params, options);
+    const { dest, link } = containerDestination(params.dest);
+    const receiver = await beginSync({ ...params, dest }, options);
     return {
       need: receiver.need,
-      write: (bytes) => receiver.write(bytes),
-      abort: () => receiver.abort(),
+      parts: receiver.parts,
+      write: (block) => receiver.write(block),
+      abort: (error) => receiver.abort(error),
       finish: async () => {
         await receiver.finish();
         if (link === undefined) return;

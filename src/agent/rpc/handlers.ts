@@ -139,7 +139,7 @@ export function createStreams(options: HandlerOptions): StreamHandlers<AgentStre
       for await (const bytes of node.readFile(path, params.offset, stream.signal)) await stream.send(bytes);
       return {};
     },
-    sync: (params, stream) => fanOutSync(params, stream, options.nodes()),
+    put_files: (params, stream) => fanOutSync(params, stream, options.nodes()),
   };
 }
 

@@ -1,112 +1,78 @@
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { ServedStream } from "../../shared/agent/peer-types.ts";
-import type { SyncEntry, SyncNeed, SyncParams } from "../../shared/agent/protocol.ts";
+import { PART_STEP_BYTES, type SyncNeed, type SyncParams, type SyncPart } from "../../shared/agent/protocol.ts";
+import { nodeName } from "../jobs/job-text.ts";
 import type { ClusterNode, NodeSync } from "../node/cluster-node.ts";
+import { decodeBlocks } from "./decode-blocks.ts";
 
-/** One target of a sync and the entries whose content it lacks. */
+/** What is about one node. */
+const REFUSALS: ReadonlySet<string> = new Set(["NO_SPACE", "NOT_ALLOWED", "PATH_EXISTS"]);
+
+/** One node of a sync and the entries whose content it lacks. */
 interface Target {
+  /** When there are several. */
+  readonly name: string | undefined;
   readonly sync: NodeSync;
   readonly need: ReadonlySet<number>;
 }
 
-/** Serves `sync`: asks every node what it lacks, then passes each file's content to the nodes that lack it. */
+/** Serves `put_files`: asks every node what it lacks, then passes each block to the nodes that lack one of its files, as it came. */
 export async function fanOutSync(
   params: SyncParams,
   stream: ServedStream<SyncNeed>,
   nodes: readonly ClusterNode[],
 ): Promise<Record<string, never>> {
   const chosen = nodes.filter((node) => params.nodes === undefined || params.nodes.includes(node.index));
-  const { dest, entries } = params;
-  const begun = await Promise.allSettled(chosen.map((node) => node.sync(dest, entries, stream.signal)));
-  const targets = begun.flatMap((result): Target[] =>
-    result.status === "fulfilled" ? [{ sync: result.value, need: new Set(result.value.need) }] : [],
+  const { key, dest, entries } = params;
+  const begun = await Promise.allSettled(
+    chosen.map(async (node): Promise<Target> => {
+      const name = chosen.length > 1 ? nodeName(node.index) : undefined;
+      const sync = await onNode(name, () => node.sync({ key, dest, entries }, stream.signal));
+      return { name, sync, need: new Set(sync.need) };
+    }),
   );
+  const targets = begun.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
   try {
     for (const result of begun) if (result.status === "rejected") throw result.reason;
     const need = [...new Set(targets.flatMap((target) => target.sync.need))].sort((a, b) => a - b);
-    stream.start({ need });
-    await passContents(need, { entries, chunks: stream.chunks, targets });
-    await Promise.all(targets.map((target) => target.sync.finish()));
+    stream.start({ need, parts: need.flatMap((index) => commonPart(index, targets) ?? []) });
+    for await (const block of decodeBlocks(stream.chunks)) {
+      const lacking = targets.filter((target) => block.files.some((index) => target.need.has(index)));
+      await Promise.all(lacking.map(({ name, sync }) => onNode(name, () => sync.write(block))));
+    }
+    await Promise.all(targets.map(({ name, sync }) => onNode(name, () => sync.finish())));
     return {};
   } catch (error) {
-    for (const target of targets) target.sync.abort();
+    for (const target of targets) target.sync.abort(error);
     throw error;
   }
 }
 
-interface Flow {
-  readonly entries: readonly SyncEntry[];
-  readonly chunks: AsyncIterable<Uint8Array>;
-  readonly targets: readonly Target[];
+/** Says by name which of several nodes refused. */
+async function onNode<T>(name: string | undefined, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (name === undefined || !(error instanceof AgentPeerError) || !REFUSALS.has(error.agentCode)) throw error;
+    const { agentCode, message, hint } = error;
+    throw new AgentPeerError(agentCode, `On ${name}: ${message}`, {
+      cause: error,
+      ...(hint === undefined ? {} : { hint }),
+    });
+  }
 }
 
-async function passContents(need: readonly number[], flow: Flow): Promise<void> {
-  const { entries, targets } = flow;
-  const missing = new Missing(need, entries);
-  for await (const chunk of flow.chunks) {
-    // Bytes of several files travel on together as long as the same nodes lack them.
-    let from = 0;
-    let to = 0;
-    let lacking: readonly Target[] = [];
-    const pass = async (): Promise<void> => {
-      const piece = chunk.subarray(from, to);
-      from = to;
-      if (piece.length > 0) await Promise.all(lacking.map((target) => target.sync.write(piece)));
-    };
-    while (to < chunk.length) {
-      const { index, left } = missing.next();
-      const next = targets.filter((target) => target.need.has(index));
-      if (next.length !== lacking.length || next.some((target, at) => target !== lacking[at])) {
-        await pass();
-        lacking = next;
-      }
-      const taken = Math.min(left, chunk.length - to);
-      missing.take(taken);
-      to += taken;
-    }
-    await pass();
-  }
-  if (!missing.isDone) throw new AgentPeerError("BAD_PARAMS", "Less content came than was asked for.");
-}
-
-/** The files whose content is still to come, in order. */
-class Missing {
-  readonly #need: readonly number[];
-  readonly #entries: readonly SyncEntry[];
-  #position = 0;
-  #left: number;
-
-  constructor(need: readonly number[], entries: readonly SyncEntry[]) {
-    this.#need = need;
-    this.#entries = entries;
-    this.#left = this.#sizeHere();
-    this.#skipDone();
-  }
-
-  get isDone(): boolean {
-    return this.#position >= this.#need.length;
-  }
-
-  /** Index of the entry to which the next byte belongs, and how many of its bytes are to come. */
-  next(): { readonly index: number; readonly left: number } {
-    const index = this.#need[this.#position];
-    if (index === undefined) throw new AgentPeerError("BAD_PARAMS", "More content came than was asked for.");
-    return { index, left: this.#left };
-  }
-
-  take(bytes: number): void {
-    this.#left -= bytes;
-    this.#skipDone();
-  }
-
-  #skipDone(): void {
-    while (this.#left === 0 && !this.isDone) {
-      this.#position += 1;
-      this.#left = this.#sizeHere();
+/** The longest beginning of a large file that all nodes have which lack the rest of it. */
+function commonPart(index: number, targets: readonly Target[]): SyncPart | undefined {
+  const all = targets
+    .filter((target) => target.need.has(index))
+    .map(({ sync }) => sync.parts.find((part) => part.index === index)?.marks ?? []);
+  const steps = Math.min(...all.map((marks) => marks.length));
+  for (let step = steps; step > 0; step -= 1) {
+    const sha256 = all[0]?.[step - 1];
+    if (sha256 !== undefined && all.every((marks) => marks[step - 1] === sha256)) {
+      return { index, bytes: step * PART_STEP_BYTES, sha256 };
     }
   }
-
-  #sizeHere(): number {
-    return this.#entries[this.#need[this.#position] ?? -1]?.size ?? 0;
-  }
+  return undefined;
 }

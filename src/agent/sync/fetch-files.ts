@@ -8,7 +8,7 @@ import { forEachParallel } from "../../shared/parallel.ts";
 import { assertLinkable, makeLink, resolveDestination, type DestinationOptions } from "./dest.ts";
 import { assertEntries, FileTree, temporaryName } from "./file-tree.ts";
 import { HttpRefusal, openConnections, placeOf, type HttpConnections } from "./http-get.ts";
-import { explainWriteError } from "./receive-files.ts";
+import { explainWriteError } from "./write-errors.ts";
 
 const MIB = 1024 * 1024;
 /** Files under way at a time. */
@@ -49,7 +49,7 @@ export async function fetchFiles(
     await forEachParallel(files, PARALLEL_FILES, async (file, index) => {
       options.signal.throwIfAborted();
       const entry = entries[index] ?? emptyEntry;
-      if (file.size !== undefined && tree.hasFile(entry, SAME_VERSION_MS)) {
+      if (file.size !== undefined && tree.hasFile(entry, { sameTimeMs: SAME_VERSION_MS })) {
         result.unchanged += 1;
         return;
       }

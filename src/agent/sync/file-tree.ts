@@ -31,17 +31,26 @@ export function assertEntries(entries: readonly SyncEntry[]): void {
   }
 }
 
+export interface HasFileOptions {
+  /** What is at the file's place, when the caller has looked. */
+  readonly stats?: Stats;
+  readonly sameTimeMs?: number;
+}
+
 /** Places entries below a root without ever going through a symbolic link that lies below it. */
 export class FileTree {
   readonly #root: string;
   readonly #made = new Set<string>();
+  /** Directories that were not there before. */
+  readonly #fresh = new Set<string>();
+  #lastParent: string | undefined;
 
   constructor(root: string) {
     this.#root = root;
   }
 
   pathOf(entry: SyncEntry): string {
-    return entry.path === "" ? this.#root : join(this.#root, entry.path);
+    return entry.path === "" ? this.#root : `${this.#root}/${entry.path}`;
   }
 
   /** Makes the directories above an entry; a link or file in their place gives way, as with rsync. */
@@ -50,10 +59,13 @@ export class FileTree {
       mkdirSync(dirname(this.#root), { recursive: true });
       return;
     }
+    // Entries of one directory come one after the other.
+    const parent = parentOf(entry);
+    if (parent === this.#lastParent) return;
     this.#ensureRoot();
-    const parts = entry.path.split("/");
-    for (let count = 1; count < parts.length; count += 1)
-      this.#ensureDirectory(join(this.#root, ...parts.slice(0, count)));
+    for (let end = entry.path.indexOf("/"); end !== -1; end = entry.path.indexOf("/", end + 1))
+      this.#ensureDirectory(`${this.#root}/${entry.path.slice(0, end)}`);
+    this.#lastParent = parent;
   }
 
   makeDirectory(entry: SyncEntry): void {
@@ -72,10 +84,16 @@ export class FileTree {
     renameSync(temporary, path);
   }
 
+  /** What is at the entry's place; nothing is asked for in a directory that was not there before. */
+  find(entry: SyncEntry): Stats | undefined {
+    const isFresh = entry.path !== "" && this.#fresh.has(parentOf(entry));
+    return isFresh ? undefined : lstatSync(this.pathOf(entry), { throwIfNoEntry: false });
+  }
+
   /** Whether the file is there already, by size and modification time. Its mode is set right. */
-  hasFile(entry: SyncEntry, sameTimeMs = SAME_TIME_MS): boolean {
+  hasFile(entry: SyncEntry, options: HasFileOptions = {}): boolean {
     const path = this.pathOf(entry);
-    const stats = lstatSync(path, { throwIfNoEntry: false });
+    const { stats = lstatSync(path, { throwIfNoEntry: false }), sameTimeMs = SAME_TIME_MS } = options;
     if (stats === undefined || !stats.isFile() || stats.size !== entry.size) return false;
     if (Math.abs(stats.mtimeMs - entry.mtimeMs) >= sameTimeMs) return false;
     if ((stats.mode & 0o7777) !== (entry.mode & 0o7777)) chmodSync(path, entry.mode & 0o7777);
@@ -103,7 +121,8 @@ export class FileTree {
 
   #ensureRoot(): void {
     // The destination itself may be a link to a directory that the user chose.
-    if (!this.#made.has("")) mkdirSync(this.#root, { recursive: true });
+    if (this.#made.has("")) return;
+    if (mkdirSync(this.#root, { recursive: true }) !== undefined) this.#fresh.add("");
     this.#made.add("");
   }
 
@@ -111,11 +130,19 @@ export class FileTree {
     if (this.#made.has(path)) return;
     const stats: Stats | undefined = lstatSync(path, { throwIfNoEntry: false });
     if (stats !== undefined && !stats.isDirectory()) unlinkSync(path);
-    if (stats?.isDirectory() !== true) mkdirSync(path, { mode: 0o755 });
+    if (stats?.isDirectory() !== true) {
+      mkdirSync(path, { mode: 0o755 });
+      this.#fresh.add(path.slice(this.#root.length + 1));
+    }
     // A read-only directory gets its mode at the end; until then we must be able to write into it.
     else if ((stats.mode & 0o700) !== 0o700) chmodSync(path, (stats.mode & 0o7777) | 0o700);
     this.#made.add(path);
   }
+}
+
+function parentOf({ path }: SyncEntry): string {
+  const end = path.lastIndexOf("/");
+  return end === -1 ? "" : path.slice(0, end);
 }
 
 /** A name beside the file, on the same file system, that nothing else uses. */

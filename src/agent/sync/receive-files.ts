@@ -1,221 +1,187 @@
-import {
-  chmodSync,
-  closeSync,
-  fchmodSync,
-  futimesSync,
-  openSync,
-  renameSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
-import { AgentPeerError } from "../../shared/agent/peer-error.ts";
-import type { SyncEntry } from "../../shared/agent/protocol.ts";
-import type { NodeSync } from "../node/cluster-node.ts";
+import { existsSync, statfsSync } from "node:fs";
+import { dirname } from "node:path";
+import { zstdDecompressSync } from "node:zlib";
+import { AgentPeerError, isConnectionLoss } from "../../shared/agent/peer-error.ts";
+import { PART_STEP_BYTES, type SyncEntry } from "../../shared/agent/protocol.ts";
+import { BLOCK_BYTES, type EncodedBlock, type SyncBlock } from "../../shared/agent/sync-blocks.ts";
+import type { NodeSync, NodeSyncNeed, NodeSyncParams } from "../node/cluster-node.ts";
 import { assertLinkable, makeLink, resolveDestination, type DestinationOptions } from "./dest.ts";
-import { assertEntries, FileTree, temporaryName } from "./file-tree.ts";
+import { assertEntries, FileTree } from "./file-tree.ts";
+import { LargeFiles, type PartsInUse } from "./large-files.ts";
+import { placeFile } from "./place-file.ts";
+import { guard, guardAsync, noSpace } from "./write-errors.ts";
 
 /** Entries handled before other work of the agent gets a turn. */
 const BATCH = 500;
-/** Smaller files are gathered and written at once, because content comes in pieces of a few KiB that end anywhere. */
-const SMALL_BYTES = 256 * 1024;
 
-/** Starts a sync to this node: makes directories, links and empty files, and finds the files whose content it lacks. May be repeated. */
-export async function beginSync(
-  dest: string,
-  entries: readonly SyncEntry[],
-  options: DestinationOptions,
-): Promise<NodeSync> {
+export interface SyncOptions extends DestinationOptions {
+  readonly partsInUse: PartsInUse;
+}
+
+/** Starts a sync to this node: makes directories and links, and finds the files whose content it lacks. May be repeated. */
+export async function beginSync({ key, dest, entries }: NodeSyncParams, options: SyncOptions): Promise<NodeSync> {
   assertEntries(entries);
   const destination = resolveDestination(dest, options.home);
-  if (destination.link !== undefined) assertLinkable(destination.link);
+  const { link } = destination;
+  if (link !== undefined) assertLinkable(link);
   const tree = new FileTree(destination.path);
+  const lacks = await lookAround(tree, entries);
+  const parts = new LargeFiles({ key, inUse: options.partsInUse });
+  const receiver = new FileReceiver({
+    tree,
+    entries,
+    lacks,
+    parts,
+    makeLink: () => {
+      if (link !== undefined) makeLink(link, destination.path, options);
+    },
+  });
+  try {
+    const there = await receiver.findParts();
+    assertSpace(dest, destination.path, lacks.bytes - there);
+    return receiver;
+  } catch (error) {
+    receiver.abort(error);
+    throw error;
+  }
+}
+
+interface Lacks {
+  readonly need: readonly number[];
+  /** Of these, the files at whose place there is nothing. */
+  readonly fresh: ReadonlySet<number>;
+  /** Bytes that will be needed beyond those of the files that are replaced. */
+  readonly bytes: number;
+}
+
+async function lookAround(tree: FileTree, entries: readonly SyncEntry[]): Promise<Lacks> {
   const need: number[] = [];
+  const fresh = new Set<number>();
+  let bytes = 0;
   for (const [index, entry] of entries.entries()) {
     if (index % BATCH === BATCH - 1) await new Promise((resolve) => setImmediate(resolve));
     guard(tree.pathOf(entry), () => {
       tree.ensureParent(entry);
       if (entry.kind === "dir") tree.makeDirectory(entry);
       else if (entry.kind === "link") tree.makeLink(entry);
-      else if (!tree.hasFile(entry)) {
-        tree.assertReplaceable(entry);
+      else {
+        const stats = tree.find(entry);
+        if (stats !== undefined && tree.hasFile(entry, { stats })) return;
+        if (stats === undefined) fresh.add(index);
+        else tree.assertReplaceable(entry, stats);
         need.push(index);
+        bytes += entry.size - (stats?.size ?? 0);
       }
     });
   }
-  return new FileReceiver({ tree, entries, need, link: () => linkTo(destination, options) });
+  return { need, fresh, bytes };
 }
 
-function linkTo({ path, link }: ReturnType<typeof resolveDestination>, options: DestinationOptions): void {
-  if (link !== undefined) makeLink(link, path, options);
+/** Says at once what would fail in the middle. */
+function assertSpace(dest: string, path: string, bytes: number): void {
+  if (bytes <= 0) return;
+  const { bavail, bsize } = statfsSync(existsSync(path) ? path : dirname(path));
+  if (bytes <= bavail * bsize) return;
+  const free = Math.floor((bavail * bsize) / 1024 / 1024);
+  throw noSpace(`${dest}: it needs ${Math.ceil(bytes / 1024 / 1024)} MiB more, and ${free} MiB are free`);
 }
 
 interface ReceiverOptions {
   readonly tree: FileTree;
   readonly entries: readonly SyncEntry[];
-  readonly need: readonly number[];
-  readonly link: () => void;
+  readonly lacks: Lacks;
+  readonly parts: LargeFiles;
+  readonly makeLink: () => void;
 }
 
-interface OpenFile {
-  readonly entry: SyncEntry;
-  readonly temporary: string;
-  readonly file: FileHandle;
-  left: number;
-}
-
-/** Takes the contents of the needed files back to back; each file appears complete or not at all. */
+/** Takes the contents of the needed files; each file appears complete or not at all. */
 class FileReceiver implements NodeSync {
   readonly need: readonly number[];
+  parts: NodeSyncNeed["parts"] = [];
   readonly #options: ReceiverOptions;
-  #position = 0;
-  #open: OpenFile | undefined;
-  /** Beginning of a small file. */
-  #held: Uint8Array[] = [];
-  #heldBytes = 0;
+  readonly #missing: Set<number>;
+  readonly #umask = process.umask();
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
-    this.need = options.need;
+    this.need = options.lacks.need;
+    this.#missing = new Set(this.need);
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
-    let rest = bytes;
-    while (rest.length > 0) {
-      const size = this.#open === undefined ? this.#next()?.size : undefined;
-      if (size !== undefined && size <= SMALL_BYTES) {
-        rest = this.#gather(rest, size);
-        continue;
-      }
-      const current = this.#open ?? (await this.#openNext());
-      const piece = rest.subarray(0, current.left);
-      await guardAsync(current.entry.path, async () => current.file.writeFile(piece));
-      current.left -= piece.length;
-      rest = rest.subarray(piece.length);
-      if (current.left === 0) await this.#complete(current);
+  /** Looks for what earlier syncs have left of large files. Resolves with how many bytes that is. */
+  async findParts(): Promise<number> {
+    const { entries, tree, parts } = this.#options;
+    const found: { readonly index: number; readonly marks: readonly string[] }[] = [];
+    for (const index of this.need) {
+      const entry = entries[index];
+      if (entry === undefined || entry.size <= BLOCK_BYTES) continue;
+      const marks = await guardAsync(entry.path, () => parts.claim(index, { entry, path: tree.pathOf(entry) }));
+      if (marks.length > 0) found.push({ index, marks });
     }
+    this.parts = found;
+    return found.reduce((sum, { marks }) => sum + marks.length * PART_STEP_BYTES, 0);
   }
 
-  async finish(): Promise<void> {
-    const { need, tree, entries, link } = this.#options;
-    // Files without content may stand at the end, where no bytes reach them.
-    while (this.#open === undefined && this.#position < need.length && this.#next()?.size === 0)
-      await this.#openNext(true);
-    if (this.#open !== undefined || this.#position < need.length) {
-      throw new AgentPeerError("BAD_PARAMS", "Less content came than was asked for.");
+  async write(block: EncodedBlock): Promise<void> {
+    const [first = -1] = block.files;
+    const entry = this.#options.entries[first];
+    if (entry === undefined || entry.size <= BLOCK_BYTES) {
+      this.#writeWhole(block);
+      return;
     }
+    if (!this.#missing.has(first)) return;
+    const isComplete = await guardAsync(this.#options.tree.pathOf(entry), () =>
+      this.#options.parts.write(first, block.offset, contentOf(block)),
+    );
+    if (isComplete) this.#missing.delete(first);
+  }
+
+  finish(): Promise<void> {
+    const { tree, entries, makeLink: link, parts } = this.#options;
+    if (this.#missing.size > 0) throw new AgentPeerError("BAD_PARAMS", "Less content came than was asked for.");
+    parts.release();
     guard("the destination", () => {
       tree.finishDirectories(entries);
       link();
     });
+    return Promise.resolve();
   }
 
-  abort(): void {
-    const current = this.#open;
-    this.#open = undefined;
-    if (current === undefined) return;
-    rmSync(current.temporary, { force: true });
-    void current.file.close().catch(() => undefined);
+  abort(error: unknown): void {
+    // What is lost on the way may come again; any other failure leaves nothing half done.
+    this.#options.parts.abort({ isKept: isConnectionLoss(error) });
   }
 
-  #next(): SyncEntry | undefined {
-    return this.#options.entries[this.#options.need[this.#position] ?? -1];
-  }
-
-  /** Takes what belongs to a small file, and writes it when it is all there. Gives what comes after it. */
-  #gather(bytes: Uint8Array, size: number): Uint8Array {
-    const taken = bytes.subarray(0, size - this.#heldBytes);
-    this.#held.push(taken);
-    this.#heldBytes += taken.length;
-    if (this.#heldBytes === size) {
-      const [first = taken] = this.#held;
-      const whole = this.#held.length === 1 ? first : Buffer.concat(this.#held);
-      this.#held = [];
-      this.#heldBytes = 0;
-      this.#writeWhole(whole);
+  /** The files of a block that are there already are passed over: another node lacks them. */
+  #writeWhole(block: SyncBlock): void {
+    const { tree, entries, lacks } = this.#options;
+    const content = contentOf(block);
+    let at = 0;
+    for (const index of block.files) {
+      const entry = entries[index];
+      if (entry === undefined || at + entry.size > content.length) throw damaged();
+      const bytes = content.subarray(at, at + entry.size);
+      at += entry.size;
+      if (!this.#missing.has(index)) continue;
+      const placement = { entry, path: tree.pathOf(entry), isNew: lacks.fresh.has(index), umask: this.#umask };
+      guard(placement.path, () => placeFile(placement, bytes));
+      this.#missing.delete(index);
     }
-    return bytes.subarray(taken.length);
-  }
-
-  /** A file that is all there. Without waiting: the hops to other threads would take several times as long as the writing. */
-  #writeWhole(bytes: Uint8Array): void {
-    const entry = this.#next();
-    if (entry === undefined) throw new AgentPeerError("BAD_PARAMS", "More content came than was asked for.");
-    const path = this.#options.tree.pathOf(entry);
-    const temporary = temporaryName(path);
-    guard(entry.path, () => {
-      const file = openSync(temporary, "wx", entry.mode & 0o7777);
-      try {
-        if (bytes.length > 0) writeFileSync(file, bytes);
-        fchmodSync(file, entry.mode & 0o7777);
-        futimesSync(file, entry.mtimeMs / 1000, entry.mtimeMs / 1000);
-      } catch (error) {
-        rmSync(temporary, { force: true });
-        throw error;
-      } finally {
-        closeSync(file);
-      }
-      renameSync(temporary, path);
-    });
-    this.#position += 1;
-  }
-
-  /** Opens the next file that has content; makes the empty ones on the way. */
-  async #openNext(isLast = false): Promise<OpenFile> {
-    for (;;) {
-      const entry = this.#next();
-      if (entry === undefined) throw new AgentPeerError("BAD_PARAMS", "More content came than was asked for.");
-      const temporary = temporaryName(this.#options.tree.pathOf(entry));
-      const file = await guardAsync(entry.path, () => open(temporary, "wx", entry.mode & 0o7777));
-      const current: OpenFile = { entry, temporary, file, left: entry.size };
-      this.#open = current;
-      if (current.left > 0) return current;
-      await this.#complete(current);
-      if (isLast) return current;
-    }
-  }
-
-  async #complete({ entry, temporary, file }: OpenFile): Promise<void> {
-    const path = this.#options.tree.pathOf(entry);
-    await guardAsync(path, () => file.close());
-    guard(path, () => {
-      chmodSync(temporary, entry.mode & 0o7777);
-      utimesSync(temporary, entry.mtimeMs / 1000, entry.mtimeMs / 1000);
-      renameSync(temporary, path);
-    });
-    this.#open = undefined;
-    this.#position += 1;
+    if (at !== content.length) throw damaged();
   }
 }
 
-function guard<T>(path: string, action: () => T): T {
-  try {
-    return action();
-  } catch (error) {
-    throw explainWriteError(error, path);
-  }
+function contentOf({ body, contentBytes, isCompressed }: SyncBlock): Uint8Array {
+  const content = isCompressed ? decompress(body, contentBytes) : body;
+  if (content.length !== contentBytes) throw damaged();
+  return content;
 }
 
-async function guardAsync<T>(path: string, action: () => Promise<T>): Promise<T> {
-  try {
-    return await action();
-  } catch (error) {
-    throw explainWriteError(error, path);
-  }
+/** In one piece, which is much faster. */
+function decompress(body: Uint8Array, contentBytes: number): Uint8Array {
+  return zstdDecompressSync(body, { chunkSize: BLOCK_BYTES, maxOutputLength: Math.max(1, contentBytes) });
 }
 
-/** Turns the errors that a user can do something about into errors that say so. */
-export function explainWriteError(error: unknown, path: string): unknown {
-  const { code } = error as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "EDQUOT") {
-    return new AgentPeerError("NO_SPACE", `No space is left on the node for ${path}.`, {
-      cause: error,
-      hint: "Free space on the node's disk, or ask for a larger one (disk_size), then repeat the command.",
-    });
-  }
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-    return new AgentPeerError("NOT_ALLOWED", `This user may not write ${path} on the node.`, { cause: error });
-  }
-  return error;
+function damaged(): AgentPeerError {
+  return new AgentPeerError("BAD_PARAMS", "The content of the files came damaged.");
 }

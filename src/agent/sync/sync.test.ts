@@ -3,6 +3,7 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -10,12 +11,20 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { createHash } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { SyncEntry } from "../../shared/agent/protocol.ts";
+import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import { PART_STEP_BYTES, type SyncEntry } from "../../shared/agent/protocol.ts";
+import { BLOCK_BYTES, encodeBlock, type EncodedBlock, type SyncBlock } from "../../shared/agent/sync-blocks.ts";
+import type { NodeSync } from "../node/cluster-node.ts";
 import { resolveDestination } from "./dest.ts";
-import { beginSync, explainWriteError } from "./receive-files.ts";
+import { decodeBlocks } from "./decode-blocks.ts";
+import type { PartsInUse } from "./large-files.ts";
+import { beginSync } from "./receive-files.ts";
+import { explainWriteError } from "./write-errors.ts";
 
 let home = "";
 beforeEach(() => {
@@ -41,14 +50,28 @@ const link = (path: string, target: string): SyncEntry => ({
   target,
 });
 
+const inUse: PartsInUse = new Map();
+
+const begin = (dest: string, entries: readonly SyncEntry[], key = "k"): Promise<NodeSync> =>
+  beginSync({ key, dest, entries }, { home, mayUseSudo: false, partsInUse: inUse });
+
+/** Blocks as they come from the network, a byte at a time: they are cut anywhere. */
+function blocks(...all: readonly Omit<SyncBlock, "contentBytes" | "isCompressed">[]): AsyncIterable<EncodedBlock> {
+  const encoded = all.map((block) => encodeBlock({ ...block, contentBytes: block.body.length, isCompressed: false }));
+  return decodeBlocks(Readable.from(Array.from(Buffer.concat(encoded), (byte) => Uint8Array.of(byte))));
+}
+
 async function sync(dest: string, entries: readonly SyncEntry[], content = ""): Promise<readonly number[]> {
-  const receiver = await beginSync(dest, entries, { home, mayUseSudo: false });
-  // One byte at a time: contents are cut anywhere.
+  const receiver = await begin(dest, entries);
+  const { need: files } = receiver;
   try {
-    for (const byte of Buffer.from(content)) await receiver.write(Uint8Array.of(byte));
+    if (files.length > 0) {
+      const arriving = blocks({ files, offset: 0, body: Buffer.from(content) });
+      for await (const block of arriving) await receiver.write(block);
+    }
     await receiver.finish();
   } catch (error) {
-    receiver.abort();
+    receiver.abort(error);
     throw error;
   }
   return receiver.need;
@@ -79,13 +102,75 @@ test("places files, directories, links, modes and times; a second sync needs not
 test("a file whose size or time differs is replaced whole; others stay; a file can be the destination", async () => {
   await sync("~/x", [file("", 3)], "old");
   expect(readFileSync(join(home, "x"), "utf8")).toBe("old");
-  const receiver = await beginSync("~/x", [{ ...file("", 5), mtimeMs: MTIME + 5000 }], { home, mayUseSudo: false });
-  await receiver.write(Buffer.from("ne"));
-  expect(readFileSync(join(home, "x"), "utf8")).toBe("old");
-  receiver.abort();
-  expect(readFileSync(join(home, "x"), "utf8")).toBe("old");
   await sync("~/x", [{ ...file("", 5), mtimeMs: MTIME + 5000 }], "newer");
   expect(readFileSync(join(home, "x"), "utf8")).toBe("newer");
+});
+
+const BIG = 3 * PART_STEP_BYTES + 5;
+const big = Buffer.from(Array.from({ length: 4096 }, (_, at) => at * 7 + (at >> 8)));
+const bigContent = Buffer.alloc(BIG, big);
+const lost = new AgentPeerError("CLOSED", "gone");
+
+/** Writes pieces of the large file from an offset up to another. */
+async function writePieces(receiver: NodeSync, from: number, to: number): Promise<void> {
+  for (let offset = from; offset < to; offset += BLOCK_BYTES) {
+    const body = bigContent.subarray(offset, Math.min(to, offset + BLOCK_BYTES));
+    const block = { files: [0], offset, contentBytes: body.length, isCompressed: false, body };
+    await receiver.write({ ...block, encoded: encodeBlock(block) });
+  }
+}
+
+const hashOf = (bytes: number): string => createHash("sha256").update(bigContent.subarray(0, bytes)).digest("hex");
+
+test("a large file goes on where a lost connection cut it; it replaces the old one whole", async () => {
+  await sync("~/w", [file("big", 3)], "old");
+  const entries = [{ ...file("big", BIG), mtimeMs: MTIME + 5000 }];
+  const first = await begin("~/w", entries);
+  expect(first.parts).toEqual([]);
+  await writePieces(first, 0, 2 * PART_STEP_BYTES + BLOCK_BYTES);
+  first.abort(lost);
+  expect(readFileSync(join(home, "w/big"), "utf8")).toBe("old");
+  const second = await begin("~/w", entries);
+  expect(second.parts).toEqual([{ index: 0, marks: [hashOf(PART_STEP_BYTES), hashOf(2 * PART_STEP_BYTES)] }]);
+  await writePieces(second, 2 * PART_STEP_BYTES, BIG);
+  await second.finish();
+  expect(readFileSync(join(home, "w/big")).equals(bigContent)).toBe(true);
+  expect(readdirSync(join(home, "w"))).toEqual(["big"]);
+});
+
+test("a repeated sync takes a part over from one whose caller is gone; another request does not touch it", async () => {
+  const entries = [file("big", BIG)];
+  const first = await begin("~/w", entries);
+  await writePieces(first, 0, PART_STEP_BYTES);
+  const other = await begin("~/w", entries, "other");
+  expect(other.parts).toEqual([]);
+  const again = await begin("~/w", entries);
+  expect(again.parts).toHaveLength(1);
+  await expect(writePieces(first, PART_STEP_BYTES, BIG)).rejects.toMatchObject({ agentCode: "CLOSED" });
+  first.abort(lost);
+  await writePieces(other, 0, BIG);
+  await writePieces(again, PART_STEP_BYTES, BIG);
+  await Promise.all([other.finish(), again.finish()]);
+  expect(readFileSync(join(home, "w/big")).equals(bigContent)).toBe(true);
+  expect(readdirSync(join(home, "w"))).toEqual(["big"]);
+  expect(inUse.size).toBe(0);
+});
+
+test("a failure that is no cut leaves nothing half done; pieces out of order are refused", async () => {
+  const receiver = await begin("~/w", [file("big", BIG)]);
+  await writePieces(receiver, 0, PART_STEP_BYTES);
+  const outOfOrder = writePieces(receiver, 2 * PART_STEP_BYTES, BIG);
+  await expect(outOfOrder).rejects.toMatchObject({ agentCode: "BAD_PARAMS" });
+  receiver.abort(new AgentPeerError("NO_SPACE", "full"));
+  expect(readdirSync(join(home, "w"))).toEqual([]);
+});
+
+test("what does not fit is refused before anything is sent", async () => {
+  const failed = begin("~/w", [file("a", 2 ** 52)]);
+  await expect(failed).rejects.toMatchObject({ agentCode: "NO_SPACE" });
+  await expect(failed).rejects.toThrow(
+    /^No space is left on the node for ~\/w: it needs 4294967296 MiB more, and \d+ MiB/u,
+  );
 });
 
 test("content that is missing or too much is refused", async () => {

@@ -111,6 +111,7 @@ function copyTree(
   const request: SyncRequest = {
     ...tree,
     useIgnoreFiles: true,
+    clock: context.clock,
     onSkipped: (path) => log.write(`Left out ${path}: neither file, directory nor link.`),
     signal: context.signal,
   };

@@ -1,12 +1,21 @@
 import { stat } from "node:fs/promises";
+import { isConnectionLoss } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import type { SyncEntry } from "../../shared/agent/protocol.ts";
+import type { SyncEntry, SyncNeed } from "../../shared/agent/protocol.ts";
+import type { Clock } from "../../shared/clock.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
-import { sendFiles } from "./send-files.ts";
-import { toEntry, unreadable, walkTree } from "./walk.ts";
+import { LinkPace } from "./link-pace.ts";
+import type { WantedFile } from "./pack-files.ts";
+import type { TreeSource } from "./tree.ts";
+import { openTree, readHere } from "./tree-source.ts";
+import { toEntry, unreadable } from "./walk.ts";
 
-/** Entries of one manifest: some 10 MB of JSON. Larger trees go in several rounds. */
-const ENTRIES_PER_ROUND = 50_000;
+/** File systems count time in steps; within one a file may change twice. */
+const CLOCK_STEP_MS = 20;
+/** Of file systems that keep whole seconds, or two. */
+const COARSE_STEP_MS = 2000;
+/** Less than this is no difference to the nodes. */
+const OTHER_TIME_MS = 2;
 
 export interface SyncRequest {
   /** Unique per request and mount; a repeated sync sends only what is missing. */
@@ -15,6 +24,7 @@ export interface SyncRequest {
   /** Absolute or `~/…`. */
   readonly dest: string;
   readonly useIgnoreFiles: boolean;
+  readonly clock: Clock;
   readonly onSkipped?: (path: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -30,69 +40,97 @@ export interface SyncSummary {
  * links inside are kept as links. Never removes what is on the node already.
  */
 export async function syncTree(agent: AgentPeer, request: SyncRequest): Promise<SyncSummary> {
-  const stats = await stat(request.source).catch((error: unknown) => {
-    throw unreadable(request.source, error);
-  });
-  const signal = request.signal === undefined ? {} : { signal: request.signal };
-  if (!stats.isDirectory()) {
-    const entry = await toEntry("", request.source, stats);
-    if (entry === undefined) {
-      throw new OperationFailedError(`${request.source} is neither a file nor a directory.`);
+  const source = await openSource(request);
+  try {
+    let summary: SyncSummary = { entries: 0, bytes: 0, sentBytes: 0 };
+    let round = 0;
+    // An empty directory is synced too: the destination has to exist.
+    for await (const found of source.rounds()) {
+      request.signal?.throwIfAborted();
+      const entries = found.map((entry) => trusted(entry, request.clock.now()));
+      summary = add(summary, await syncRound(agent, request, { source, entries, round }));
+      round += 1;
     }
-    return syncRound(agent, request, { entries: [entry], round: 0 });
+    return summary;
+  } finally {
+    await source.close();
   }
-  let summary: SyncSummary = { entries: 0, bytes: 0, sentBytes: 0 };
-  let entries: SyncEntry[] = [];
-  let round = 0;
-  const { useIgnoreFiles, onSkipped } = request;
-  const walk = walkTree(request.source, {
-    useIgnoreFiles,
-    ...(onSkipped === undefined ? {} : { onSkipped }),
-    ...signal,
+}
+
+async function openSource(request: SyncRequest): Promise<TreeSource> {
+  const { source: path, useIgnoreFiles, onSkipped } = request;
+  const stats = await stat(path).catch((error: unknown) => {
+    throw unreadable(path, error);
   });
-  for await (const entry of walk) {
-    entries.push(entry);
-    if (entries.length < ENTRIES_PER_ROUND) continue;
-    summary = add(summary, await syncRound(agent, request, { entries, round }));
-    entries = [];
-    round++;
+  if (stats.isDirectory()) {
+    return openTree(path, { useIgnoreFiles, ...(onSkipped === undefined ? {} : { onSkipped }) });
   }
-  // An empty directory is synced too: the destination has to exist.
-  if (entries.length > 0 || round === 0) summary = add(summary, await syncRound(agent, request, { entries, round }));
-  return summary;
+  const entry = await toEntry("", stats, () => Promise.resolve(""));
+  if (entry === undefined) throw new OperationFailedError(`${path} is neither a file nor a directory.`);
+  return readHere(path, [entry]);
+}
+
+/**
+ * A file that was written just now may be written again within the same step of the file system's clock, which nobody could see by its
+ * time. It gets a time on the nodes that it does not have here, so that the next sync brings it once more.
+ */
+function trusted(entry: SyncEntry, nowMs: number): SyncEntry {
+  const stepMs = entry.mtimeMs % 1000 === 0 ? COARSE_STEP_MS : CLOCK_STEP_MS;
+  const isSettled = entry.kind !== "file" || Math.abs(nowMs - entry.mtimeMs) > stepMs;
+  return isSettled ? entry : { ...entry, mtimeMs: entry.mtimeMs - OTHER_TIME_MS };
 }
 
 function add(a: SyncSummary, b: SyncSummary): SyncSummary {
   return { entries: a.entries + b.entries, bytes: a.bytes + b.bytes, sentBytes: a.sentBytes + b.sentBytes };
 }
 
-async function syncRound(
-  agent: AgentPeer,
-  request: SyncRequest,
-  part: { readonly entries: readonly SyncEntry[]; readonly round: number },
-): Promise<SyncSummary> {
-  const { entries, round } = part;
+interface Round {
+  readonly source: TreeSource;
+  readonly entries: readonly SyncEntry[];
+  readonly round: number;
+}
+
+async function syncRound(agent: AgentPeer, request: SyncRequest, part: Round): Promise<SyncSummary> {
+  const { source, entries, round } = part;
   const key = round === 0 ? request.key : `${request.key}#${round}`;
   const signal = request.signal === undefined ? {} : { signal: request.signal };
-  const stream = agent.open("sync", { key, dest: request.dest, entries }, signal);
-  const { need } = await stream.start;
-  const files = need.flatMap((index) => entries[index] ?? []).filter(({ kind }) => kind === "file");
-  const sentBytes = files.reduce((sum, { size }) => sum + size, 0);
+  const stream = agent.open("put_files", { key, dest: request.dest, entries }, signal);
+  const pace = new LinkPace(request.clock);
+  const wanted = wantedFiles(entries, await stream.start);
   try {
-    await sendFiles(request.source, files, (bytes) => stream.send(bytes));
+    for await (const block of source.blocks(wanted)) {
+      await stream.send(block);
+      source.setCompressing(pace.isSlow(block.length));
+    }
   } catch (error) {
-    // The agent's own answer, such as a full disk, says more than the broken stream.
-    const answer = await Promise.race([
-      stream.end.then(
-        () => undefined,
-        (reason: unknown) => reason,
-      ),
-      Promise.resolve(),
-    ]);
+    const answer = await refusalOf(stream, error);
     stream.cancel();
-    throw answer ?? error;
+    throw answer;
   }
   stream.endSend();
   await stream.end;
-  return { entries: entries.length, bytes: entries.reduce((sum, entry) => sum + entry.size, 0), sentBytes };
+  return {
+    entries: entries.length,
+    bytes: entries.reduce((sum, { size }) => sum + size, 0),
+    sentBytes: wanted.reduce((sum, { size }) => sum + size, 0),
+  };
+}
+
+function wantedFiles(entries: readonly SyncEntry[], { need, parts }: SyncNeed): WantedFile[] {
+  const partOf = new Map(parts.map((part) => [part.index, part]));
+  return need.flatMap((index) => {
+    const entry = entries[index];
+    const part = partOf.get(index);
+    if (entry?.kind !== "file") return [];
+    return [{ index, path: entry.path, size: entry.size, ...(part === undefined ? {} : { part }) }];
+  });
+}
+
+/** The agent's own answer, such as a full disk, says more than the broken stream. */
+async function refusalOf(stream: { readonly end: Promise<unknown> }, error: unknown): Promise<unknown> {
+  if (!isConnectionLoss(error)) return error;
+  return stream.end.then(
+    () => error,
+    (reason: unknown) => reason,
+  );
 }

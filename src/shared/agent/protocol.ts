@@ -246,12 +246,22 @@ export interface SyncParams {
   readonly nodes?: readonly number[];
 }
 /**
- * First answer of `sync`: the indices of the entries whose content some node lacks (by size and mtime). The caller then sends their
- * contents back to back, in this order, as data frames, each file exactly `size` bytes, and ends its side; the final answer follows.
+ * First answer of `put_files`: the indices of the entries whose content some node lacks (by size and mtime). The caller then sends
+ * their contents in this order as blocks (`sync-blocks.ts`), and ends its side; the final answer follows.
  */
 export interface SyncNeed {
   readonly need: readonly number[];
+  /** Large files of which every node that lacks them has the beginning; the caller compares it, and may go on behind it. */
+  readonly parts: readonly SyncPart[];
 }
+export interface SyncPart {
+  readonly index: number;
+  readonly bytes: number;
+  /** Of the beginning, in hex. */
+  readonly sha256: string;
+}
+/** Beginnings of large files are hashed at every multiple of this. */
+export const PART_STEP_BYTES = 8 * 1024 * 1024;
 
 /** A file to download. */
 export interface FetchFile {
@@ -268,7 +278,7 @@ export interface FetchFile {
 }
 export interface FetchParams {
   readonly key: string;
-  /** As in `sync`. */
+  /** As in `put_files`. */
   readonly dest: string;
   readonly files: readonly FetchFile[];
 }
@@ -365,7 +375,7 @@ export interface AgentMethods {
 /** Methods whose answer is a stream: first answer, data or event frames, closing answer. */
 export interface AgentStreams {
   readonly logs: { readonly params: LogsParams; readonly start: LogsStart; readonly end: LogsEnd };
-  readonly sync: { readonly params: SyncParams; readonly start: SyncNeed; readonly end: Record<string, never> };
+  readonly put_files: { readonly params: SyncParams; readonly start: SyncNeed; readonly end: Record<string, never> };
   readonly exec: { readonly params: ExecParams; readonly start: Record<string, never>; readonly end: ExecResult };
   /** A connection to an SSH server of the node, for this connection alone. */
   readonly ssh: {
