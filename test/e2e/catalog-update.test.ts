@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { FaultProxy } from "../support/aws/fault-proxy.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
 import { PriceServer } from "../support/aws/price-server.ts";
 import { Sandbox } from "./support/sandbox.ts";
@@ -92,6 +93,16 @@ describe.skipIf(findMoto() === undefined)("sky catalog update from AWS (moto, an
         on_demand_dates: { "us-east-1": "2026-07-20", "us-east-2": "2025-04-24" },
       },
     ]);
+    const disks = readFileSync(join(catalogs(), "aws", "disk_prices.csv"), "utf8")
+      .trimEnd()
+      .split("\n");
+    expect(disks).toEqual([
+      "VolumeType,Region,UsdPerGbMonth,UsdPerIopsMonth,UsdPerMibpsMonth",
+      "gp3,eu-west-3,0.088,0.0055,0.044",
+      "gp3,us-west-1,0.088,0.0055,0.044",
+    ]);
+    const plan = await sky("launch", "--dryrun", "--infra", "aws/eu-west-3", "--instance-type", "m6i.large", "echo");
+    expect(plan.stdout).toContain("disk of 256 GB $0.04");
     const list = await sky("gpus", "list", "A10G:1", "--infra", "aws/eu-west-3");
     expect(list.stdout).toMatch(/^A10G {2}1 {4}AWS {4}g5\.xlarge .* \$ 1\.500 .* eu-west-3/mu);
   });
@@ -111,6 +122,24 @@ describe.skipIf(findMoto() === undefined)("sky catalog update from AWS (moto, an
     );
     expect(exitCode).toBe(0);
     expect(rows().some((row) => /^m6i\.large,.*,0\.123,.*,eu-west-3,/u.test(row))).toBe(true);
+  });
+
+  it("reads every region, each type once", { timeout: 400_000 }, async () => {
+    const proxy = await FaultProxy.open(moto.url);
+    const own = { ...env, AWS_ENDPOINT_URL: proxy.url };
+    const words = ["catalog", "update", "--cloud", "aws", "--force"];
+    const { stdout, exitCode } = await sandbox.sky(words, { env: sandbox.env(own), timeoutMs: 380_000 });
+    const regions = new Set(proxy.calls.map((call) => call.region)).size;
+    const asked = proxy.calls.filter((call) => call.action === "ec2:DescribeInstanceTypes");
+    const names = asked.flatMap(({ params }) =>
+      [...params].flatMap(([key, value]) => (key.startsWith("InstanceType.") ? [value] : [])),
+    );
+    await proxy.close();
+    expect(stdout).toContain(`${regions} of ${regions} regions`);
+    expect(exitCode).toBe(0);
+    expect(regions).toBeGreaterThan(25);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.length).toBeGreaterThan(1000);
   });
 
   it("refuses what cannot be, and leaves a file of the user alone", async () => {

@@ -1,36 +1,39 @@
 import type { OfferExtras, OfferRequest, OfferSet } from "../../core/ports/cloud.ts";
+import { diskUsdPerHour, type DiskPrice } from "./catalog/disk-prices.ts";
+import { diskTierOf, volumeOf } from "./disk-tiers.ts";
 
-/**
- * General-purpose (gp3) volumes in USD per GB-month, as the price page of EBS lists them (2025). A region that is not here has a
- * price that is not known, which is shown as such.
- */
-const GP3_USD_PER_GB_MONTH: Readonly<Record<string, number>> = {
-  "us-east-1": 0.08,
-  "us-east-2": 0.08,
-  "us-west-2": 0.08,
-};
 /** Of every public IPv4 address in every region since February 2024. */
 const IPV4_USD_PER_HOUR = 0.005;
-const HOURS_PER_MONTH = 730;
+
+interface Place {
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Undefined where it is not known. */
+  readonly diskPrice: DiskPrice | undefined;
+}
 
 /** What a node costs besides the instance: its root volume, and its public address unless the config does without. */
-export function extrasOf(
-  request: OfferRequest,
-  { region, config }: { readonly region: string; readonly config: Readonly<Record<string, unknown>> },
-): OfferExtras {
-  const { diskTier } = request;
-  // Other tiers also pay for operations and throughput.
-  const isGp3 = diskTier === undefined || diskTier === "medium";
-  const perGb = isGp3 ? GP3_USD_PER_GB_MONTH[region] : undefined;
+export function extrasOf(request: OfferRequest, { config, diskPrice }: Place): OfferExtras {
+  const volume = volumeOf(diskTierOf(request.diskTier));
+  // Only the prices of gp3 are read: older volumes pay for each operation, faster ones by tiers.
+  const price = volume.type === "gp3" ? diskPrice : undefined;
+  const disk = { gib: request.diskGib, iops: volume.iops ?? 0, mibps: volume.mibps ?? 0 };
   return {
-    diskUsdPerHour: perGb === undefined ? null : (request.diskGib * perGb) / HOURS_PER_MONTH,
+    diskUsdPerHour: price === undefined ? null : diskUsdPerHour(disk, price),
     ipUsdPerHour: usesInternalIps(config) ? 0 : IPV4_USD_PER_HOUR,
   };
 }
 
 /** The offers with what nodes cost there besides the instance. */
-export function withExtras(set: OfferSet, request: OfferRequest, config: Readonly<Record<string, unknown>>): OfferSet {
-  const offers = set.offers.map((offer) => ({ ...offer, extras: extrasOf(request, { region: offer.region, config }) }));
+export function withExtras(
+  set: OfferSet,
+  request: OfferRequest,
+  places: { readonly config: Place["config"]; readonly diskPrice: (region: string) => DiskPrice | undefined },
+): OfferSet {
+  const { config, diskPrice } = places;
+  const offers = set.offers.map((offer) => ({
+    ...offer,
+    extras: extrasOf(request, { config, diskPrice: diskPrice(offer.region) }),
+  }));
   return { ...set, offers };
 }
 

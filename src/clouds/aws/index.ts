@@ -13,6 +13,7 @@ import { AwsAuth } from "./auth/auth-session.ts";
 import { stableIdentity } from "./auth/identity.ts";
 import { isObject } from "./auth/json.ts";
 import { openAgents, send } from "./auth/network.ts";
+import { DiskPrices } from "./catalog/disk-prices.ts";
 import { awsCatalogRefresher } from "./catalog/refresher.ts";
 import { ensureZoneNames } from "./catalog/zone-refresh.ts";
 import { checkAws } from "./check.ts";
@@ -40,6 +41,7 @@ export function createAwsCloud(options: {
 }): Cloud {
   const clock = options.clock ?? systemClock;
   const auth = new AwsAuth({ ...options, clock });
+  const diskPrices = new DiskPrices(options.catalogs.directory);
   const open: OpenSession = (context, wish) => auth.open(context, wish);
   const { withPrepaid, ...nodes } = lazyNodes({
     auth,
@@ -73,12 +75,15 @@ export function createAwsCloud(options: {
       if (catalog === undefined) throw new Error("The catalog of AWS is missing.");
       const set = inProxiedRegions(awsOffers(request, catalog), context);
       const offers = await withPrepaid(set.offers, context);
-      return withExtras({ ...set, offers }, request, context.config);
+      return withExtras({ ...set, offers }, request, {
+        config: context.config,
+        diskPrice: (region) => diskPrices.find(region),
+      });
     },
     consistencyMs: CONSISTENCY_MS,
     whyNoStop,
     ...nodes,
-    refreshCatalog: awsCatalogRefresher(auth, options.catalogs),
+    refreshCatalog: awsCatalogRefresher(auth, options.catalogs, diskPrices),
     commands: {
       login: loginCommand(auth),
       "configure-sso": configureSsoCommand(auth),

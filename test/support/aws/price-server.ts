@@ -46,6 +46,7 @@ export class PriceServer {
 
   async #answer(ask: Ask, prices: Readonly<Record<string, string>>): Promise<object> {
     const region = ask.Filters.find(({ Field }) => Field === "regionCode")?.Value ?? "";
+    if (ask.Filters.some(({ Field }) => Field === "volumeApiName")) return DISKS;
     const at = Number(ask.NextToken ?? 0);
     if (at === 0) this.asked.push(region);
     await this.onAsk(region);
@@ -59,6 +60,21 @@ interface Ask {
   readonly Filters: readonly { readonly Field: string; readonly Value: string }[];
   readonly NextToken?: string;
 }
+
+/** As AWS sells gp3 volumes: their size, and what they do beyond what is in the price. */
+const DISKS = {
+  FormatVersion: "aws_v1",
+  PriceList: [
+    ["GB-Mo", "0.0880000000"],
+    ["IOPS-Mo", "0.0055000000"],
+    ["GiBps-mo", "45.0560000000"],
+  ].map(([unit, USD]) =>
+    JSON.stringify({
+      product: { attributes: { volumeApiName: "gp3" } },
+      terms: { OnDemand: { "SKU.TERM": { priceDimensions: { "SKU.TERM.DIM": { unit, pricePerUnit: { USD } } } } } },
+    }),
+  ),
+};
 
 const DENIED = { __type: "com.amazon.coral.service#AccessDeniedException", Message: "not authorized to GetProducts" };
 

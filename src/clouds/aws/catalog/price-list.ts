@@ -1,8 +1,9 @@
 import { OperationFailedError } from "../../../shared/errors.ts";
-import { isObject, objectField, parseObject, textField } from "../auth/json.ts";
+import { isObject, objectField, parseObject, textField, type JsonObject } from "../auth/json.ts";
 import type { LoadContext } from "../auth/load-context.ts";
 import { send } from "../auth/network.ts";
 import type { AwsSession } from "../clients.ts";
+import type { DiskPrice } from "./disk-prices.ts";
 import { signedHeaders } from "./sign.ts";
 
 /** The price list is served in a few regions and covers all. */
@@ -31,30 +32,58 @@ export async function fetchOnDemandPrices(
   access: PriceListAccess,
 ): Promise<ReadonlyMap<string, number>> {
   const prices = new Map<string, number>();
-  let token: string | undefined;
-  do {
-    const page = await getProducts(region, token, access);
-    const list = page["PriceList"];
-    for (const item of Array.isArray(list) ? list : []) {
-      const priced = readProduct(typeof item === "string" ? JSON.parse(item) : item);
-      if (priced !== undefined) prices.set(priced.type, priced.usdPerHour);
-    }
-    token = textField(page, "NextToken");
-  } while (token !== undefined && token !== "");
+  await eachProduct({ ...WISHES, regionCode: region }, access, (product) => {
+    const priced = readProduct(product);
+    if (priced !== undefined) prices.set(priced.type, priced.usdPerHour);
+  });
   return prices;
 }
 
+const MIBPS_PER_GIBPS = 1024;
+
+/** What general-purpose (gp3) volumes cost, from the same list. @throws OperationFailedError when AWS refuses, or lists none */
+export async function fetchDiskPrice(region: string, access: PriceListAccess): Promise<DiskPrice> {
+  const found = new Map<string, number>();
+  await eachProduct({ volumeApiName: "gp3", regionCode: region }, access, (product) => {
+    for (const { unit, usd } of dimensionsOf(product)) found.set(unit.toLowerCase(), usd);
+  });
+  const perGb = found.get("gb-mo");
+  if (perGb === undefined) throw new OperationFailedError(`The price list names no gp3 volumes in ${region}.`);
+  const perGibps = found.get("gibps-mo") ?? 0;
+  return {
+    perGb,
+    perIops: found.get("iops-mo") ?? 0,
+    perMibps: found.get("mibps-mo") ?? perGibps / MIBPS_PER_GIBPS,
+  };
+}
+
+async function eachProduct(
+  filters: Readonly<Record<string, string>>,
+  access: PriceListAccess,
+  use: (product: JsonObject | undefined) => void,
+): Promise<void> {
+  let token: string | undefined;
+  do {
+    const page = await getProducts(filters, token, access);
+    const list = page["PriceList"];
+    for (const item of Array.isArray(list) ? list : []) {
+      const product: unknown = typeof item === "string" ? JSON.parse(item) : item;
+      use(isObject(product) ? product : undefined);
+    }
+    token = textField(page, "NextToken");
+  } while (token !== undefined && token !== "");
+}
+
 async function getProducts(
-  region: string,
+  wishes: Readonly<Record<string, string>>,
   token: string | undefined,
   { session, load }: PriceListAccess,
 ): Promise<Readonly<Record<string, unknown>>> {
-  const filters = Object.entries({ ...WISHES, regionCode: region });
   const body = JSON.stringify({
     ServiceCode: "AmazonEC2",
     FormatVersion: "aws_v1",
     MaxResults: PAGE,
-    Filters: filters.map(([field, value]) => ({ Type: "TERM_MATCH", Field: field, Value: value })),
+    Filters: Object.entries(wishes).map(([field, value]) => ({ Type: "TERM_MATCH", Field: field, Value: value })),
     ...(token === undefined ? {} : { NextToken: token }),
   });
   const url = new URL(session.endpoint(SERVICE) ?? URL_OF_AWS).toString();
@@ -71,17 +100,22 @@ async function getProducts(
 }
 
 /** Undefined for what has no price per hour, such as reservations that are paid at once. */
-function readProduct(value: unknown): { readonly type: string; readonly usdPerHour: number } | undefined {
-  const item = isObject(value) ? value : undefined;
-  const type = textField(objectField(objectField(item, "product"), "attributes"), "instanceType");
-  const terms = objectField(objectField(item, "terms"), "OnDemand") ?? {};
-  if (type === undefined) return undefined;
-  const dimensions = Object.values(terms)
+function readProduct(
+  product: JsonObject | undefined,
+): { readonly type: string; readonly usdPerHour: number } | undefined {
+  const type = textField(objectField(objectField(product, "product"), "attributes"), "instanceType");
+  const hourly = dimensionsOf(product).find(({ unit, usd }) => unit === "Hrs" && usd > 0);
+  return type === undefined || hourly === undefined ? undefined : { type, usdPerHour: hourly.usd };
+}
+
+/** What a product costs on demand, by the units in which it is sold. */
+function dimensionsOf(product: JsonObject | undefined): readonly { readonly unit: string; readonly usd: number }[] {
+  const terms = objectField(objectField(product, "terms"), "OnDemand") ?? {};
+  return Object.values(terms)
     .filter(isObject)
-    .flatMap((term) => Object.values(objectField(term, "priceDimensions") ?? {}).filter(isObject));
-  const prices = dimensions
-    .filter((dimension) => dimension["unit"] === "Hrs")
-    .map((dimension) => Number(textField(objectField(dimension, "pricePerUnit"), "USD")));
-  const usdPerHour = prices.find((price) => price > 0);
-  return usdPerHour === undefined ? undefined : { type, usdPerHour };
+    .flatMap((term) => Object.values(objectField(term, "priceDimensions") ?? {}).filter(isObject))
+    .map((dimension) => ({
+      unit: textField(dimension, "unit") ?? "",
+      usd: Number(textField(objectField(dimension, "pricePerUnit"), "USD")),
+    }));
 }

@@ -3,12 +3,15 @@ import type { Catalog } from "../../../catalog/catalog.ts";
 import { formatCatalogCsv } from "../../../catalog/format-csv.ts";
 import type { CatalogRefresh } from "../../../core/ports/cloud.ts";
 import { closeWords } from "../../../shared/config/closest.ts";
+import { forEachParallel } from "../../../shared/parallel.ts";
 import { InvalidValueError, OperationFailedError, SkyError } from "../../../shared/errors.ts";
 import type { LoadContext } from "../auth/load-context.ts";
 import type { AwsClients } from "../clients.ts";
+import type { DiskPrice, DiskPrices } from "./disk-prices.ts";
 import { joinRegions } from "./join.ts";
 import { RegionStore } from "./readings.ts";
-import { readRegion, type RegionReadings } from "./region.ts";
+import { freshTypes, readRegion, type RegionReadings } from "./region.ts";
+import { TypeBook } from "./type-book.ts";
 import { listRegions, listZones, writeZoneNames, type ZoneName } from "./zones.ts";
 
 const PARALLEL_REGIONS = 4;
@@ -21,6 +24,7 @@ export interface AwsRefresh {
   readonly directory: string;
   /** What is in use: its prices stay where none can be read. */
   readonly current: Catalog | undefined;
+  readonly diskPrices: DiskPrices;
 }
 
 /**
@@ -28,7 +32,7 @@ export interface AwsRefresh {
  * was read is kept region by region. A region that cannot be read keeps what is known of it; rejects when none can be read.
  */
 export async function refreshAwsCatalog(wish: CatalogRefresh, refresh: AwsRefresh): Promise<void> {
-  const { clients, load, account, directory, current } = refresh;
+  const { clients, load, account, directory, current, diskPrices } = refresh;
   const { signal } = load;
   wish.spin("Updating the AWS catalog: regions");
   const regions = await listRegions(clients, signal);
@@ -43,12 +47,14 @@ export async function refreshAwsCatalog(wish: CatalogRefresh, refresh: AwsRefres
     wish.spin(`Updating the AWS catalog: ${progressBar(done, wanted.length)}`);
   };
   show();
-  await forEachOf(regions, PARALLEL_REGIONS, async (region) => {
+  const types = new TypeBook();
+  await forEachParallel(regions, PARALLEL_REGIONS, async (region) => {
     const result = await readOne(region, {
       isWanted: isWanted(region),
       isForced: wish.isForced,
       refresh,
       store,
+      types,
       problems,
     });
     signal.throwIfAborted();
@@ -65,6 +71,7 @@ export async function refreshAwsCatalog(wish: CatalogRefresh, refresh: AwsRefres
   wish.spin("Updating the AWS catalog: writing");
   const zones = [...results.values()].flatMap((one) => one.zones);
   writeZoneNames(directory, account, zones);
+  diskPrices.write(disksOf(results));
   const joined = joinRegions(new Map([...results].map(([region, one]) => [region, one.readings])), current);
   installCatalog(directory, "aws", formatCatalogCsv(joined.table), {
     dates: joined.dates,
@@ -72,6 +79,15 @@ export async function refreshAwsCatalog(wish: CatalogRefresh, refresh: AwsRefres
       `AWS itself, as account ${account}: ${wanted.length - problems.failed.length} of ${regions.length} regions`,
     ],
   });
+}
+
+function disksOf(results: ReadonlyMap<string, RegionResult>): ReadonlyMap<string, DiskPrice> {
+  return new Map(
+    [...results].flatMap(([region, { readings }]) => {
+      const price = readings.disks?.value;
+      return price === undefined ? [] : [[region, price] as const];
+    }),
+  );
 }
 
 function requireRegions(wanted: readonly string[], enabled: readonly string[]): void {
@@ -97,6 +113,7 @@ async function readOne(
     readonly isForced: boolean;
     readonly refresh: AwsRefresh;
     readonly store: RegionStore;
+    readonly types: TypeBook;
     readonly problems: Problems;
   },
 ): Promise<RegionResult> {
@@ -107,9 +124,12 @@ async function readOne(
   try {
     zones = await listZones(region, clients, load.signal);
     if (!parts.isWanted) return { zones, readings: known };
+    // What an earlier run has read of this region need not be asked for in others; a reading that is forced trusts none of it.
+    if (!parts.isForced) parts.types.add(freshTypes(known, load.time.now()));
     const readings = await readRegion(region, {
       clients,
       zones,
+      types: parts.types,
       known,
       prices: { session: clients.session, load },
       isForced: parts.isForced,
@@ -162,12 +182,4 @@ const BAR_WIDTH = 24;
 function progressBar(done: number, all: number): string {
   const filled = all === 0 ? 0 : Math.round((done / all) * BAR_WIDTH);
   return `${"━".repeat(filled)}${"╌".repeat(BAR_WIDTH - filled)} ${done} of ${all} regions`;
-}
-
-async function forEachOf<T>(items: readonly T[], parallel: number, act: (item: T) => Promise<void>): Promise<void> {
-  const left = [...items];
-  const worker = async (): Promise<void> => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) await act(item);
-  };
-  await Promise.all(Array.from({ length: parallel }, worker));
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { rootDisk, diskTierOf } from "./disk.ts";
+import { diskTierOf } from "../disk-tiers.ts";
+import { rootDisk } from "./disk.ts";
 import { architectureOf, familyFor, familyOfTag, sourceOf } from "./image-families.ts";
 import { prefetchScript } from "./prefetch.ts";
 import { renderUserData } from "./user-data.ts";

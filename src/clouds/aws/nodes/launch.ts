@@ -5,7 +5,7 @@ import { divideOverReservations } from "./reservations.ts";
 import { assertQuota } from "../limits/assert-quota.ts";
 import type { Quotas } from "../limits/quotas.ts";
 import { createNodes, type UntaggedVolumes } from "./create.ts";
-import { diskTierOf } from "./disk.ts";
+import { diskTierOf } from "../disk-tiers.ts";
 import { classify } from "./failures.ts";
 import { chooseGroup, rulesFor, type Machine } from "./group-choice.ts";
 import { chooseSubnets, type NodeSubnet } from "./network.ts";
