@@ -25,9 +25,11 @@ export type {
 } from "./cluster-verbs.ts";
 export type { DownloadOptions, HookLogOptions, LogOptions, ProvisionLogOptions } from "./log-verbs.ts";
 export type { CancelRequestsOptions, RequestListOptions, ServerLogOptions } from "./api-namespace.ts";
+export type { BudgetOptions } from "./budgets-namespace.ts";
 export type { GpuFilter, GpuOffer } from "./gpus-namespace.ts";
 export type { JobsQueueOptions, ManagedJobs } from "./jobs-namespace.ts";
 export type { WaitOptions } from "./operations.ts";
+export type { BudgetRecord } from "../shared/wire/budgets.ts";
 export type { JobStatus } from "../shared/agent/protocol.ts";
 export type {
   ClusterHandle,

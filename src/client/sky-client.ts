@@ -7,6 +7,7 @@ import type { Plan } from "../shared/wire/plan.ts";
 import type { JobStatus } from "../shared/agent/protocol.ts";
 import { systemClock, type Clock } from "../shared/clock.ts";
 import { ApiNamespace } from "./api-namespace.ts";
+import { BudgetsNamespace } from "./budgets-namespace.ts";
 import * as clusters from "./cluster-verbs.ts";
 import { endpointSetting } from "./endpoint-setting.ts";
 import { resolveEndpoint, type Endpoint } from "./endpoint.ts";
@@ -56,6 +57,7 @@ export class SkyClient implements AsyncDisposable {
   readonly jobs: JobsNamespace;
   readonly gpus: GpusNamespace;
   readonly storage: StorageNamespace;
+  readonly budgets: BudgetsNamespace;
   readonly cwd: string;
   readonly #options: SkyClientOptions;
 
@@ -77,6 +79,7 @@ export class SkyClient implements AsyncDisposable {
     this.jobs = new JobsNamespace(this);
     this.gpus = new GpusNamespace(this);
     this.storage = new StorageNamespace(this);
+    this.budgets = new BudgetsNamespace(this);
   }
 
   get endpoint(): Endpoint {

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { SkyClient } from "../../src/client/sdk.ts";
 import { Sandbox } from "./support/sandbox.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -88,4 +89,25 @@ it("costs survive a server that is killed, and a budget stops the clusters withi
   );
   expect(sums[0]).toMatchObject({ key: "Fake (east)" });
   expect(sums[0]?.total_cost).toBeGreaterThan(limit);
+});
+
+it("a user limits themselves, and nobody else; the SDK says so as the command does", async () => {
+  writeFileSync(join(sandbox.home, ".sky/config.yaml"), "rbac: {default_role: user}\n");
+  const env = sandbox.env({ SKYPILOT_USER_ID: "feed1234", USER: "mallory", LOGNAME: "mallory" });
+  await using sky = new SkyClient({ endpoint: sandbox.url, env, home: sandbox.home });
+  const set = await sky.budgets.set("mine", { limitUsd: 5, per: "day", action: "down" });
+  expect(set).toMatchObject({ name: "mine", scope: "user mallory", period: "day", action: "down", limit_usd: 5 });
+  const everything = sky.budgets.set("mine", { scope: { kind: "all" } });
+  await expect(everything).rejects.toMatchObject({ message: "Only admins may set a budget of everything." });
+  await expect(sky.budgets.delete("all")).rejects.toThrow("Budget 'all' was set by");
+  expect((await sky.budgets.ls()).map(({ name }) => name)).toEqual(["all", "mine"]);
+  await sky.budgets.delete("mine");
+  const denied = await sandbox.sky(["budget", "set", "x", "--limit", "1", "--everything"], { env });
+  expect([denied.exitCode, denied.stderr]).toEqual([
+    1,
+    expect.stringContaining("Only admins may set a budget of everything."),
+  ]);
+  // Whoever the server runs as is an admin, whatever the config says.
+  const owner = await sandbox.sky(["budget", "delete", "-y", "all"]);
+  expect(owner.exitCode, owner.stderr).toBe(0);
 });

@@ -57,6 +57,7 @@ export interface TestContextOptions {
   readonly wrapEffect?: (effect: Effect) => Effect;
   readonly cancelOthers?: (clusterName: string) => Promise<readonly string[]>;
   readonly user?: string;
+  readonly userName?: string;
   readonly config?: OperationContext["config"];
   readonly isLocalClient?: boolean;
 }
@@ -117,7 +118,7 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
       const { passFailpoint, wrapEffect = (effect) => effect } = request;
       return {
         requestId,
-        caller: { userId: request.user ?? "0a1b2c3d", userName: "alice", workspace: "default" },
+        caller: { userId: request.user ?? "0a1b2c3d", userName: request.userName ?? "alice", workspace: "default" },
         db: database.db,
         clouds,
         stores,

@@ -1,5 +1,5 @@
 import type { BudgetRecord } from "../../shared/wire/budgets.ts";
-import { submit } from "../../client/operations.ts";
+import type { BudgetOptions } from "../../client/budgets-namespace.ts";
 import { UsageError } from "../../shared/errors.ts";
 import type { Context } from "../context.ts";
 import { waitFor } from "../follow.ts";
@@ -14,34 +14,28 @@ import type { budgetDeleteSpec, budgetLsSpec, budgetSetSpec } from "../specs/bud
 export async function runBudgetSet({ args, options }: Input<typeof budgetSetSpec>, ctx: Context): Promise<void> {
   const scope = scopeOf(options);
   const client = await ctx.openClient({ config: options.config });
-  const body = client.body({
-    name: args.name,
-    ...scope,
-    limit_usd: options.limit ?? null,
-    period: options.per ?? null,
-    action: options.action ?? null,
-  });
-  const record = await waitFor(ctx, submit<BudgetRecord>(client.session, "/budget_set", body, call("set", ctx)));
+  const { limit, per, action } = options;
+  const wish = { limitUsd: limit, scope, per, action, signal: ctx.signal };
+  const record = await waitFor(ctx, client.budgets.set(args.name, wish));
   ctx.out.write(`Budget set.\n${renderBudgets([record])}\n`);
 }
 
-function scopeOf(options: Input<typeof budgetSetSpec>["options"]): Record<string, string> {
+type ScopeKind = NonNullable<BudgetOptions["scope"]>["kind"];
+
+function scopeOf(options: Input<typeof budgetSetSpec>["options"]): BudgetOptions["scope"] {
   const { user, workspace, label, everything } = options;
   const given = Object.entries({ user, workspace, label }).flatMap(([scope, value]) =>
-    value === undefined ? [] : [{ scope, scope_value: value }],
+    value === undefined ? [] : [{ kind: scope as ScopeKind, value }],
   );
-  if (everything) given.push({ scope: "all", scope_value: "" });
+  if (everything) given.push({ kind: "all", value: "" });
   if (given.length > 1) throw new UsageError("Give one of --user, --workspace, --label and --everything.");
-  return given[0] ?? {};
+  return given[0];
 }
 
 /** `sky budget ls`. */
 export async function runBudgetLs({ options }: Input<typeof budgetLsSpec>, ctx: Context): Promise<void> {
   const client = await ctx.openClient({ config: options.config });
-  const records = await waitFor(
-    ctx,
-    submit<readonly BudgetRecord[]>(client.session, "/budget_list", client.body({}), call("list", ctx)),
-  );
+  const records = await waitFor(ctx, client.budgets.ls({ signal: ctx.signal }));
   if (options.outputFormat === "json") return printJson(ctx.out, records);
   ctx.out.write(
     records.length === 0 ? "No budgets. Make one: sky budget set NAME --limit USD\n" : `${renderBudgets(records)}\n`,
@@ -55,13 +49,9 @@ export async function runBudgetDelete({ args, options }: Input<typeof budgetDele
   if (!options.yes)
     await ctx.confirm(`Deleting ${args.names.length} budget${args.names.length === 1 ? "" : "s"}: ${list}. Proceed?`);
   for (const name of args.names) {
-    await waitFor(ctx, submit<null>(client.session, "/budget_delete", client.body({ name }), call("delete", ctx)));
+    await waitFor(ctx, client.budgets.delete(name, { signal: ctx.signal }));
     ctx.out.write(`Budget ${name} deleted.\n`);
   }
-}
-
-function call(what: string, ctx: Context) {
-  return { name: `sky.budget_${what}`, signal: ctx.signal };
 }
 
 const HEADER = ["NAME", "SCOPE", "PER", "LIMIT", "SPENT", "NOW", "PROJECTED", "ACTION", "REACHED"] as const;

@@ -4,6 +4,7 @@ import type { BudgetDeleteBody, BudgetRecord, BudgetSetBody } from "../../shared
 import type { RequestBody } from "../clusters/bodies.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import { toOutlook } from "./outlook.ts";
+import { assertMayChange, budgetsSeenBy } from "./rights.ts";
 import { readBudgetStates, type BudgetState } from "./spending.ts";
 
 /** Makes a budget, or changes what is given of an existing one. */
@@ -15,6 +16,7 @@ export const budgetSetOperation: Operation<BudgetSetBody, BudgetRecord> = {
   run: async (body, context) => {
     const before = (await listBudgets(context.db)).find(({ name }) => name === body.name);
     const row = toRow(body, before, context);
+    await assertMayChange({ before, after: row }, context);
     await saveBudget(context.db, row);
     const [state] = await readBudgetStates(context.db, context.clock.now(), ({ name }) => name === row.name);
     if (state === undefined) throw new InvalidValueError(`Budget '${row.name}' was deleted meanwhile.`);
@@ -28,7 +30,8 @@ export const budgetListOperation: Operation<RequestBody, readonly BudgetRecord[]
   schedule: "short",
   isResumable: false,
   run: async (_body, context) => {
-    const states = await readBudgetStates(context.db, context.clock.now());
+    const isSeen = await budgetsSeenBy(context);
+    const states = await readBudgetStates(context.db, context.clock.now(), isSeen);
     return states.map((state) => toRecord(state, context));
   },
 };
@@ -39,6 +42,8 @@ export const budgetDeleteOperation: Operation<BudgetDeleteBody, null> = {
   schedule: "short",
   isResumable: false,
   run: async ({ name }, context) => {
+    const before = (await listBudgets(context.db)).find((one) => one.name === name);
+    if (before !== undefined) await assertMayChange({ before, after: undefined }, context);
     if (!(await deleteBudget(context.db, name))) {
       throw new InvalidValueError(`There is no budget '${name}'.`, { hint: "To see budgets: sky budget ls" });
     }
