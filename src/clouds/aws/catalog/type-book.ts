@@ -18,7 +18,9 @@ export class TypeBook {
   async describe(names: readonly string[], ask: DescribeTypes): Promise<readonly InstanceType[]> {
     for (;;) {
       await this.#ask(names, ask);
-      const settled = await Promise.allSettled(names.map((name) => this.#entries.get(name)));
+      const settled = await Promise.allSettled(
+        names.map((name) => this.#entries.get(name) ?? Promise.resolve(undefined)),
+      );
       // Another region may have failed where this one does not: what it has not told is open again.
       if (settled.some(({ status }) => status === "rejected")) continue;
       return settled.flatMap((one) => (one.status === "fulfilled" ? (one.value ?? []) : []));
