@@ -126,6 +126,13 @@ export const commandTable: readonly CommandEntry[] = [
     () => import("./commands/aws/policy.ts").then((m) => m.runAwsPolicy),
   ),
   command(
+    "aws ssm-proxy",
+    "Carry an SSH connection to a node through Session Manager.",
+    () => import("./specs/aws-ssm.ts").then((m) => m.awsSsmProxySpec),
+    () => import("./commands/aws/ssm-proxy.ts").then((m) => m.runAwsSsmProxy),
+    HIDDEN,
+  ),
+  command(
     "aws setup",
     "Make role, instance profile and policy.",
     () => import("./specs/aws-policy.ts").then((m) => m.awsSetupSpec),

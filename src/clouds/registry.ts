@@ -9,6 +9,8 @@ export interface CloudOptions {
   readonly catalogs: Catalogs;
   /** Path of the agent's program. */
   readonly agentBundle: string;
+  /** How other programs call this package's `sky`; the one in PATH when absent. */
+  readonly skyProgram?: readonly string[];
 }
 
 /** Every cloud by its registry key; the only place that names them. */

@@ -1,7 +1,7 @@
 import { getRequestListener } from "@hono/node-server";
 import { Catalogs } from "../catalog/catalogs.ts";
 import { createCloudRegistry } from "../clouds/registry.ts";
-import { createAgentPool } from "../core/agents/events.ts";
+import { createAgentPool, type AgentsOptions } from "../core/agents/events.ts";
 import { createClusterLocks } from "../core/clusters/lock.ts";
 import { SharedClusterLocks } from "../core/clusters/shared-lock.ts";
 import type { PassFailpoint } from "../core/effect.ts";
@@ -43,6 +43,8 @@ export interface ServerParts {
   readonly owner: string;
   readonly configPath: string;
   readonly agentBundle: string;
+  /** How other programs call this package's `sky`; the one in PATH when absent. */
+  readonly skyProgram?: readonly string[];
   /** Folder of the bundled catalogs. */
   readonly catalogSnapshots: string;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -72,7 +74,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   const { locks, close: closeLocks } = openLocks(parts);
   const config = new ServerConfig(parts.configPath, clock);
   const mountKeys = openMountKeys(parts, { stores, config });
-  const agents = openAgents(parts, { clouds, locks, mountKeys });
+  const agents = openAgents(parts, { clouds, locks, mountKeys, config: () => config.load() });
   const contextParts = { ...parts, clouds, stores, mountKeys, catalogs, agents, locks, config };
   const createContext = (run: RunInfo): Promise<OperationContext> => createOperationContext(run, contextParts);
   const operations: Record<string, AnyOperation> = {
@@ -134,7 +136,7 @@ function openMountKeys(
 
 function openAgents(
   parts: ServerParts,
-  shared: { readonly clouds: CloudRegistry; readonly locks: ClusterLocks; readonly mountKeys: MountKeys },
+  shared: Pick<AgentsOptions, "clouds" | "locks" | "mountKeys" | "config">,
 ): ReturnType<typeof createAgentPool> {
   const { database, clock, logger, agentBundle } = parts;
   return createAgentPool({

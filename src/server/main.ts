@@ -82,6 +82,7 @@ async function compose(parts: {
     self: { userId: loadUserHash(env, paths.home), userName: loginName(env) },
     owner: createServerIdentity(paths.idFile),
     configPath: env["SKYPILOT_GLOBAL_CONFIG"] ?? join(paths.home, ".sky", "config.yaml"),
+    skyProgram: [process.execPath, fileBeside("../../bin/sky.cjs", "../../bin/sky.cjs")],
     agentBundle: fileBeside("../agent/agent.cjs", "../../dist/agent/agent.cjs"),
     catalogSnapshots: fileBeside("../catalog", "../catalog/snapshots"),
     env,

@@ -17,11 +17,13 @@ export const rooms = {
   shared: { rooms: [], packages: ["zod", "js-yaml"], node: false },
   platform: { rooms: ["shared"], packages: ["pino"], node: true },
   client: { rooms: adapter, packages: ["ws"], node: true },
+  // The protocol of Session Manager, which the CLI speaks as ssh's ProxyCommand.
+  "session-manager": { rooms: ["shared", "platform"], packages: ["ws"], node: true },
   runners: { rooms: adapter, packages: [], node: true },
   stores: { rooms: adapter, packages: ["@aws-sdk/client-s3", "@aws-sdk/s3-request-presigner"], node: true },
   catalog: { rooms: adapter, packages: [], node: true },
   db: { rooms: adapter, packages: ["kysely", "pg", "@electric-sql/pglite"], node: true },
-  clouds: { rooms: [...adapter, "runners", "catalog"], packages: awsClients, node: true },
+  clouds: { rooms: [...adapter, "runners", "catalog", "session-manager"], packages: awsClients, node: true },
   core: { rooms: ["shared", "platform", "db", "catalog"], packages: ["kysely"], node: true },
   "core/ports": { rooms: ["shared"], packages: [], node: true },
   "core/task": { rooms: ["shared", "core/resources"], packages: ["zod"], node: false },
@@ -29,7 +31,7 @@ export const rooms = {
   agent: { rooms: ["shared", "platform"], packages: [], node: true },
   // core/task is reached by dynamic import only; the architecture test checks that.
   cli: {
-    rooms: ["shared", "platform", "client", "core/task"],
+    rooms: ["shared", "platform", "client", "core/task", "session-manager"],
     packages: ["commander", "@clack/prompts", "yocto-spinner"],
     node: true,
   },

@@ -76,6 +76,8 @@ const USER_POLICY = iam(`policy/${USER_POLICY_NAME}`);
 const OBJECTS = "arn:PARTITION:s3:::*/*";
 const BUCKETS = "arn:PARTITION:s3:::*";
 const SSH_DOCUMENT = "arn:PARTITION:ssm:*:*:document/AWS-StartSSHSession";
+/** IAM itself puts in who calls: sessions are named after who started them. */
+const OWN_SESSIONS = "arn:PARTITION:ssm:*:*:session/${aws:userid}-*";
 const LAUNCHED_INTO = [ec2("network-interface/*"), ec2("subnet/*"), GROUP, ec2("capacity-reservation/*")];
 
 const OWN_INSTANCE = { StringLike: { "aws:ResourceTag/skypilot-cluster-name": "*" } };
@@ -153,6 +155,9 @@ export const STATEMENTS = {
       { suffix: "Document", resources: [SSH_DOCUMENT] },
     ],
   },
+  SsmSessions: { feature: "ssm", tiers: ["user"], resources: [OWN_SESSIONS] },
+  SsmLook: { feature: "ssm", tiers: ["user"], resources: ["*"] },
+  SsmRole: { feature: "ssm", tiers: ["user"], resources: [ROLE] },
   S3Objects: { feature: "s3", tiers: ["user", "node"], resources: [OBJECTS] },
   S3Buckets: { feature: "s3", tiers: ["user", "node"], resources: [BUCKETS] },
   S3List: { feature: "s3", tiers: ["user", "node"], resources: ["*"] },
@@ -292,6 +297,16 @@ export const ACTIONS: readonly ActionRow[] = [
   row("Clone", "ec2:CopyImage", { needs: ["clone-disk"], trial: "dry-run" }),
   row("Clone", "ec2:DeregisterImage", { needs: ["clone-disk"], trial: "dry-run" }),
   row("Ssm", "ssm:StartSession", { needs: ["ssm"] }),
+  row("SsmSessions", "ssmmessages:OpenDataChannel", { needs: ["ssm"] }),
+  row("SsmSessions", "ssm:ResumeSession", { without: "a session whose connection breaks is lost, and SSH with it" }),
+  row("SsmSessions", "ssm:TerminateSession", { without: "sessions end by themselves, minutes after SSH" }),
+  row("SsmLook", "ssm:DescribeInstanceInformation", {
+    without: "that a node's agent does not come up is found out only by the session",
+  }),
+  row("SsmRole", "iam:ListAttachedRolePolicies", {
+    of: "ssm",
+    without: "that the nodes' role lacks AmazonSSMManagedInstanceCore is not told",
+  }),
   row("S3Objects", "s3:GetObject", { needs: ["s3-read"], trial: "call" }),
   row("S3Objects", "s3:PutObject", { needs: ["s3-write"] }),
   row("S3Objects", "s3:DeleteObject", { needs: ["s3-write"] }),

@@ -2,6 +2,7 @@ import type { EC2Client } from "@aws-sdk/client-ec2";
 import type { IAMClient } from "@aws-sdk/client-iam";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { ServiceQuotasClient } from "@aws-sdk/client-service-quotas";
+import type { SSMClient } from "@aws-sdk/client-ssm";
 import type { STSClient } from "@aws-sdk/client-sts";
 import type { HttpAgents } from "../../core/ports/cloud.ts";
 import type { ApiCall } from "./policy/api-actions.ts";
@@ -20,7 +21,7 @@ export interface AwsSession {
   readonly credentials: CredentialSource;
   /** Region of calls that name none. */
   readonly region: string;
-  /** URL of a service (`ec2`, `iam`, `s3`, `servicequotas`, `sts`) that is not AWS's own; undefined = AWS's own. */
+  /** URL of a service (`ec2`, `iam`, `s3`, `servicequotas`, `ssm`, `sts`) that is not AWS's own; undefined = AWS's own. */
   readonly endpoint: (service: string) => string | undefined;
   /** Opens connections that go through the caller's proxy and trust the caller's certificates; absent = straight. */
   readonly openAgents?: () => HttpAgents;
@@ -35,6 +36,7 @@ export interface AwsClients {
   iam(): Promise<IAMClient>;
   s3(region?: string): Promise<S3Client>;
   quotas(region?: string): Promise<ServiceQuotasClient>;
+  ssm(region?: string): Promise<SSMClient>;
   sts(): Promise<STSClient>;
   /** Asks STS what an encoded refusal says. */
   decode: DecodeMessage;
@@ -96,6 +98,11 @@ export function openClients(session: AwsSession): AwsClients {
       once(`quotas ${region}`, async () => {
         const { ServiceQuotasClient } = await import("@aws-sdk/client-service-quotas");
         return ready(new ServiceQuotasClient(options("servicequotas", region)), "servicequotas", region);
+      }),
+    ssm: (region = session.region) =>
+      once(`ssm ${region}`, async () => {
+        const { SSMClient } = await import("@aws-sdk/client-ssm");
+        return ready(new SSMClient(options("ssm", region)), "ssm", region);
       }),
     sts: () =>
       once("sts", async () => {

@@ -1,6 +1,7 @@
 import type { Catalogs } from "../../catalog/catalogs.ts";
 import type {
   Cloud,
+  CloudCommand,
   CloudContext,
   CredentialSummary,
   LendWish,
@@ -29,6 +30,8 @@ import { policyCommand } from "./policy/command.ts";
 import { permissionsCommand } from "./preflight/command.ts";
 import { serviceAccess } from "./service-access.ts";
 import { setupCommand } from "./setup/command.ts";
+import { doorPathOf } from "./ssm/door-path.ts";
+import { userProxyCommands } from "./ssm/user-command.ts";
 import { configureSsoCommand } from "./sso/configure-command.ts";
 import { loginCommand } from "./sso/login-command.ts";
 
@@ -37,16 +40,21 @@ export function createAwsCloud(options: {
   readonly home: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly catalogs: Catalogs;
+  /** How other programs call this package's `sky`; the one in PATH when absent. */
+  readonly skyProgram?: readonly string[];
   readonly clock?: Clock;
 }): Cloud {
   const clock = options.clock ?? systemClock;
   const auth = new AwsAuth({ ...options, clock });
   const diskPrices = new DiskPrices(options.catalogs.directory);
-  const open: OpenSession = (context, wish) => auth.open(context, wish);
-  const { withPrepaid, ...nodes } = lazyNodes({
+  const { skyProgram = ["sky"] } = options;
+  const { withPrepaid, ssmDoor, ...nodes } = lazyNodes({
     auth,
     clock,
     fetchText: textFetcher(auth),
+    env: options.env,
+    skyProgram,
+    doorPath: doorPathOf(options.home),
     ...createSshTools(options),
   });
   return {
@@ -83,14 +91,22 @@ export function createAwsCloud(options: {
     consistencyMs: CONSISTENCY_MS,
     whyNoStop,
     ...nodes,
+    sshProxyCommands: (cluster, context, instances) =>
+      Promise.resolve(userProxyCommands({ cluster, context, instances }, { auth, skyProgram })),
     refreshCatalog: awsCatalogRefresher(auth, options.catalogs, diskPrices),
-    commands: {
-      login: loginCommand(auth),
-      "configure-sso": configureSsoCommand(auth),
-      permissions: permissionsCommand(open),
-      policy: policyCommand(open),
-      setup: setupCommand(open),
-    },
+    commands: commandsOf(auth, ssmDoor),
+  };
+}
+
+function commandsOf(auth: AwsAuth, ssmDoor: CloudCommand): NonNullable<Cloud["commands"]> {
+  const open: OpenSession = (context, wish) => auth.open(context, wish);
+  return {
+    login: loginCommand(auth),
+    "configure-sso": configureSsoCommand(auth),
+    permissions: permissionsCommand(open),
+    policy: policyCommand(open),
+    setup: setupCommand(open),
+    "ssm-door": ssmDoor,
   };
 }
 

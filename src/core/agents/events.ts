@@ -22,6 +22,8 @@ export interface AgentsOptions {
   readonly clouds: CloudRegistry;
   readonly clock: Clock;
   readonly locks: ClusterLocks;
+  /** The server's own config; empty when absent. */
+  readonly config?: () => Promise<Readonly<Record<string, unknown>>>;
   /** Path of the agent's program; agents that run another one are replaced when the server meets them. */
   readonly agentBundle?: string;
   readonly mountKeys: MountKeys;
@@ -57,7 +59,8 @@ export function createAgentPool(options: AgentsOptions): AgentPool {
   const tend = async (clusterName: string, signal: AbortSignal): Promise<ClusterRow | undefined> => {
     const row = await findCluster(db, clusterName);
     if (row === undefined) return undefined;
-    return tendCluster(clusterName, { ...options, agents: pool }, ownCloudContext(row, { signal }));
+    const config = await options.config?.();
+    return tendCluster(clusterName, { ...options, agents: pool }, ownCloudContext(row, { config, signal }));
   };
   return pool;
 }
@@ -75,10 +78,9 @@ async function renewAgents(met: MetAgent, agentBundle: string, options: AgentsOp
       drop: () => agent.close(),
     };
     const token = ensureClusterToken(row.secret_path);
-    const renewed = await bringUp(
-      { cluster, cloud, token },
-      { agents, agentBundle, cloudContext: ownCloudContext(row, { signal }) },
-    );
+    const config = await options.config?.();
+    const cloudContext = ownCloudContext(row, { config, signal });
+    const renewed = await bringUp({ cluster, cloud, token }, { agents, agentBundle, cloudContext });
     await recordEvent(options, row, { type: "DEBUG", to: row.status, reason: "The agents were upgraded." });
     return renewed;
   } catch (error) {

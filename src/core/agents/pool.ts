@@ -17,6 +17,8 @@ export interface AgentPoolOptions {
   readonly db: Kysely<Database>;
   readonly clouds: CloudRegistry;
   readonly clock: Clock;
+  /** The server's own config, which may say how nodes are reached; empty when absent. */
+  readonly config?: (() => Promise<Readonly<Record<string, unknown>>>) | undefined;
   /** What the head agent pushes, in order. Work given to `later` holds up no event, and is told when the server stops. */
   readonly onEvent: (clusterName: string, event: AgentEvent, later: Later) => Promise<void>;
   /**
@@ -171,7 +173,8 @@ export class AgentPool implements AgentConnections {
     if (head === undefined) throw new AgentError(`Cluster '${row.name}' has no nodes yet.`);
     const cloud = await this.#options.clouds.load(row.cloud);
     const { signal } = this.#signal(options.signal);
-    const context = { workspace: row.workspace, config: {}, env: {}, signal };
+    const config = (await this.#options.config?.()) ?? {};
+    const context = { workspace: row.workspace, config, env: {}, signal };
     const runner = await cloud.runner(head, clusterRef(row), context);
     const wait = options.waitMs === undefined ? {} : { waitMs: options.waitMs };
     return runner.connectAgent(head.agentRoot, { ...wait, signal });

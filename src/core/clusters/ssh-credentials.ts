@@ -37,7 +37,7 @@ export async function sshCredentials(
   if (user === undefined || ref.ssh === undefined || row.status === "STOPPED") return undefined;
   const { keyFile } = ref.ssh;
   try {
-    const proxies = (await cloud?.sshProxyCommands?.(ref, cloudContext(context))) ?? [];
+    const proxies = (await cloud?.sshProxyCommands?.(ref, cloudContext(context), instances)) ?? [];
     return {
       ssh_user: user,
       ssh_private_key: keyFile,

@@ -259,6 +259,8 @@ export interface Instance {
   readonly sshUser?: string;
   /** Where the other nodes reach its SSH server, when that is neither `externalIp` nor `sshPort`. */
   readonly sshInside?: { readonly address: string; readonly port: number };
+  /** How the cloud reaches it, decided when it was created, in the cloud's own words; absent = as its settings say. */
+  readonly via?: string;
   /** A stopped one that powered itself off, by its own timer or by a program on it; absent = not known. */
   readonly isSelfStopped?: boolean;
   /** When it was last switched on, in milliseconds; it may still be booting then. Absent = long ago. */
@@ -400,7 +402,11 @@ export interface Cloud {
   /** Commands that only this cloud has, by name: `sky <cloud> <name>`. */
   readonly commands?: Readonly<Record<string, CloudCommand>>;
   /** OpenSSH's ProxyCommands by which users reach the nodes, by index; null (or absent) = directly, at the external address. */
-  readonly sshProxyCommands?: (cluster: ClusterRef, context: CloudContext) => Promise<readonly (string | null)[]>;
+  readonly sshProxyCommands?: (
+    cluster: ClusterRef,
+    context: CloudContext,
+    instances: readonly Instance[],
+  ) => Promise<readonly (string | null)[]>;
   /** How to reach an instance. */
   runner(instance: Instance, cluster: ClusterRef, context: CloudContext): Promise<Runner>;
 }

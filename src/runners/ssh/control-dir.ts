@@ -1,7 +1,7 @@
-import { chmodSync, existsSync, lstatSync, mkdirSync, writeFileSync, rmSync } from "node:fs";
+import { existsSync, writeFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../platform/atomic-file.ts";
-import { OperationFailedError } from "../../shared/errors.ts";
+import { ensurePrivateFolder } from "../../platform/private-folder.ts";
 import { renderConfig, targetId, type SshTarget } from "./target.ts";
 
 /** Answers OpenSSH's question for a password of the one host that it is meant for, and no other question. */
@@ -31,7 +31,7 @@ export class ControlDir {
 
   /** Writes what `ssh` needs for the target. Throws OperationFailedError when the folder is not ours alone. */
   prepare(target: SshTarget): TargetFiles {
-    this.#ensure();
+    ensurePrivateFolder(this.path);
     const id = targetId(target);
     const config = join(this.path, `${id}.conf`);
     // Hosts on the way have sockets of their own, which targets behind the same one share.
@@ -63,17 +63,5 @@ export class ControlDir {
   #scopeOf(target: SshTarget): string {
     const { knownHosts, configFiles } = target;
     return `j${targetId({ host: "", knownHosts, configFiles }).slice(0, 8)}`;
-  }
-
-  #ensure(): void {
-    mkdirSync(this.path, { recursive: true, mode: 0o700 });
-    const stats = lstatSync(this.path);
-    // Anybody can make folders in /tmp: only one that is ours and closed to others will do.
-    if (!stats.isDirectory() || stats.uid !== (process.getuid?.() ?? stats.uid)) {
-      throw new OperationFailedError(`${this.path} is not a private folder of this user.`, {
-        hint: `Remove it: rm -r ${this.path}`,
-      });
-    }
-    if ((stats.mode & 0o077) !== 0) chmodSync(this.path, 0o700);
   }
 }

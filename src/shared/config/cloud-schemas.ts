@@ -69,6 +69,7 @@ const AWS_KEYS: Readonly<Record<string, Schema>> = {
   vpc_names: NAMES,
   subnet_names: NAMES,
   use_ssm: BOOLEAN,
+  ssm_mode: word("native", "plugin"),
   post_provision_runcmd: listOf(either(STRING, STRINGS)),
   enforce_tags: { type: "array", items: word("instance", "volume"), uniqueItems: true },
   capabilities: CAPABILITIES,

@@ -1,6 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import type { SessionManagerService } from "../session-manager/service.ts";
 import { Ec2World, type Refusal } from "./ec2-world.ts";
+
+const JSON_TYPE = "application/x-amz-json-1.1";
 
 /** One request to AWS. */
 export interface SeenCall {
@@ -32,6 +36,8 @@ export const THROTTLED: Fault = {
 /** AWS as it is on a bad day: moto behind a proxy that adds what moto lacks, and what a test asks for. */
 export class FaultProxy {
   readonly world = new Ec2World();
+  /** Systems Manager's sessions, which moto does not have. */
+  sessions: SessionManagerService | undefined;
   readonly calls: SeenCall[] = [];
   /** Asked for each call. */
   faultOf: (call: SeenCall) => Fault | undefined = () => undefined;
@@ -54,7 +60,16 @@ export class FaultProxy {
 
   private constructor(moto: string) {
     this.#moto = moto;
-    this.#server = createServer(this.#handle);
+    this.#server = this.#newServer();
+  }
+
+  #newServer(): Server {
+    const server = createServer(this.#handle);
+    server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      if (this.sessions === undefined) socket.destroy();
+      else this.sessions.upgrade(request, socket, head);
+    });
+    return server;
   }
 
   static async open(moto: string): Promise<FaultProxy> {
@@ -64,6 +79,7 @@ export class FaultProxy {
   }
 
   async close(): Promise<void> {
+    this.sessions?.close();
     for (const server of [this.#server, ...this.#more]) {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -72,7 +88,7 @@ export class FaultProxy {
 
   /** Listens at a socket file too, for programs in another network. */
   async listenAt(path: string): Promise<void> {
-    const server = createServer(this.#handle);
+    const server = this.#newServer();
     this.#more.push(server);
     await new Promise<void>((resolve) => server.listen(path, resolve));
   }
@@ -135,7 +151,11 @@ export class FaultProxy {
       return { status: 200, type, text: this.world.reservations(region, params) };
     if (action === "GetServiceQuota") {
       const answer = this.world.quota(region, params);
-      return typeof answer === "string" ? { status: 200, type: "application/x-amz-json-1.1", text: answer } : answer;
+      return typeof answer === "string" ? { status: 200, type: JSON_TYPE, text: answer } : answer;
+    }
+    if (this.sessions !== undefined && call.action.startsWith("ssm:")) {
+      const answer = await this.sessions.call(action, JSON.parse(body.toString("utf8")) as Record<string, unknown>);
+      if (answer !== undefined) return { status: answer.status, type: JSON_TYPE, text: JSON.stringify(answer.body) };
     }
     const refusal = this.world.refuse(action, params);
     if (refusal !== undefined) return refusal;
@@ -188,7 +208,7 @@ function textsOf(body: string): Record<string, string> {
 
 function refuse(response: ServerResponse, call: SeenCall, { status, code, message }: Refusal): void {
   if (call.isJson) {
-    response.writeHead(status, { "content-type": "application/x-amz-json-1.1" });
+    response.writeHead(status, { "content-type": JSON_TYPE });
     response.end(JSON.stringify({ __type: code, message }));
     return;
   }

@@ -6,7 +6,7 @@ import { Fleet } from "../../fleet/fleet.ts";
 import type { Host } from "../../fleet/host.ts";
 import { applyUserData, installSudo, readUserData, usersOf } from "./cloud-init.ts";
 import { FaultProxy, type SeenCall } from "./fault-proxy.ts";
-import { Moto } from "./moto.ts";
+import { Moto, type MotoOptions } from "./moto.ts";
 import { itemsOf, textOf } from "./xml-items.ts";
 
 /** Port of AWS in the fleet's network. */
@@ -50,8 +50,8 @@ export class MotoFleet {
     this.#watcher = setInterval(() => this.#watchPower(), LOOK_MS);
   }
 
-  static async create(): Promise<MotoFleet> {
-    const [fleet, moto] = await Promise.all([Fleet.create(), Moto.start({ withNodeImages: true })]);
+  static async create(options: Pick<MotoOptions, "withManagedPolicies"> = {}): Promise<MotoFleet> {
+    const [fleet, moto] = await Promise.all([Fleet.create(), Moto.start({ ...options, withNodeImages: true })]);
     await moto.connectDefaultVpc();
     const proxy = await FaultProxy.open(moto.url);
     const socket = join(fleet.root, "aws.sock");
@@ -71,6 +71,11 @@ export class MotoFleet {
     await machine?.work;
     if (machine?.host === undefined) throw new Error(`The instance ${id} has no host.`);
     return machine.host;
+  }
+
+  /** Whether the instance's machine has booted. */
+  isOn(id: string): boolean {
+    return this.#machines.get(id)?.isOn === true;
   }
 
   /** Takes a spot instance away, without a word before. */

@@ -53,6 +53,8 @@ type MotoState = Readonly<Record<string, Readonly<Record<string, readonly unknow
 export interface MotoOptions {
   /** Whether it has the images that nodes run, and no others; then it has none of the policies that AWS manages. */
   readonly withNodeImages?: boolean;
+  /** Has AWS's own policies although it has the images. */
+  readonly withManagedPolicies?: boolean;
 }
 
 const NODE_IMAGES = join(import.meta.dirname, "images.json");
@@ -75,8 +77,9 @@ export class Moto {
       env: {
         ...process.env,
         // They are a thousand, and are made anew at each reset.
-        ...(options.withNodeImages === true
-          ? { MOTO_AMIS_PATH: NODE_IMAGES }
+        ...(options.withNodeImages === true ? { MOTO_AMIS_PATH: NODE_IMAGES } : {}),
+        ...(options.withNodeImages === true && options.withManagedPolicies !== true
+          ? {}
           : { MOTO_IAM_LOAD_MANAGED_POLICIES: "true" }),
       },
     });

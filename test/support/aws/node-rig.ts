@@ -18,6 +18,9 @@ export function openNodes(
   return createAwsNodes({
     auth: new AwsAuth({ home: "/nonexistent", env, clock: systemClock }),
     clock: systemClock,
+    env: {},
+    doorPath: "/nonexistent/door",
+    skyProgram: ["/nonexistent/sky"],
     fetchText: () => Promise.resolve("203.0.113.7\n"),
     machine: { user: "alice", hostname: "laptop" },
     connections: new SshConnections({ controlDir: "/nonexistent", env: {}, clock: systemClock, random: Math.random }),

@@ -21,11 +21,11 @@ export interface SigningScope {
 }
 
 /**
- * Headers of a call to a service for which there is no client here, with AWS's Signature Version 4. The URL has no query.
+ * Headers of a call to a service for which there is no client here, with AWS's Signature Version 4.
  * See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
  */
 export function signedHeaders(call: Signable, keys: SigningKeys, scope: SigningScope): Record<string, string> {
-  const { host, pathname } = new URL(call.url);
+  const { host, pathname, searchParams } = new URL(call.url);
   const time = new Date(scope.nowMs).toISOString().replaceAll(/[-:]|\.\d{3}/g, "");
   const day = time.slice(0, 8);
   const headers: Record<string, string> = {
@@ -39,7 +39,7 @@ export function signedHeaders(call: Signable, keys: SigningKeys, scope: SigningS
   const canonical = [
     call.method,
     pathname,
-    "",
+    canonicalQuery(searchParams),
     ...names.map((name) => `${name}:${(headers[name] ?? "").trim()}`),
     "",
     signed,
@@ -57,6 +57,18 @@ export function signedHeaders(call: Signable, keys: SigningKeys, scope: SigningS
     ...headers,
     authorization: `AWS4-HMAC-SHA256 Credential=${credential}, SignedHeaders=${signed}, Signature=${signature}`,
   };
+}
+
+function canonicalQuery(params: URLSearchParams): string {
+  return [...params]
+    .map((pair) => pair.map(encodeStrictly).join("="))
+    .sort()
+    .join("&");
+}
+
+/** Everything but letters, digits and `-._~`, as the signature wants it. */
+function encodeStrictly(text: string): string {
+  return encodeURIComponent(text).replaceAll(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 function sha256(text: string): string {

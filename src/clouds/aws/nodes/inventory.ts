@@ -95,6 +95,7 @@ function toNode(instance: Ec2Instance, node: { readonly nameOnCloud: string; rea
     externalIp: instance.PublicIpAddress ?? null,
     sshPort: 22,
     sshUser: user,
+    ...(facts?.via === undefined ? {} : { via: facts.via }),
     ...(instance.StateReason?.Code === SELF_STOPPED ? { isSelfStopped: true } : {}),
     ...(instance.LaunchTime === undefined ? {} : { startedAtMs: instance.LaunchTime.getTime() }),
     agentRoot: `${home}/.sky/clusters/${node.nameOnCloud}/node${node.index}`,

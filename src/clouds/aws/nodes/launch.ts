@@ -16,7 +16,7 @@ import type { Places } from "./places.ts";
 import { startNodes } from "./power.ts";
 import { installDirOf } from "./inventory.ts";
 import { prefetchScript } from "./prefetch.ts";
-import { refuseSsm } from "./reach.ts";
+import type { SsmWay } from "../ssm/way.ts";
 import type { NodeForm } from "./run-request.ts";
 import { readNodeSettings, type NodeSettings } from "./settings.ts";
 import { renderUserData } from "./user-data.ts";
@@ -28,6 +28,7 @@ export interface LaunchTools {
   readonly untagged: UntaggedVolumes;
   /** From which new nodes fetch the agent's runtime by themselves. */
   readonly registry: string;
+  readonly ssm: Pick<SsmWay, "check">;
 }
 
 interface Launch {
@@ -42,7 +43,7 @@ export async function launch(region: Region, request: Launch, tools: LaunchTools
   const of = { clusterName: spec.clusterName, region: region.name };
   const overrides = spec.node.config;
   const settings = readNodeSettings(context, overrides === undefined ? of : { ...of, overrides });
-  refuseSsm(settings);
+  tools.ssm.check(settings);
   await startNodes(region, spec.nameOnCloud, spec.start);
   if (spec.create.length === 0) return;
   try {
@@ -130,6 +131,7 @@ function tagsOf(spec: ClusterSpec, settings: NodeSettings): NodeForm["tags"] {
     nameOnCloud: spec.nameOnCloud,
     userName: node.userName,
     sshUser: settings.sshUser,
+    via: settings.usesSsm ? "ssm" : "ssh",
     perNode: spec.perNode,
     labels: { ...settings.labels, ...spec.labels },
     origin: {

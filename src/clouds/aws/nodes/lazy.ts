@@ -21,6 +21,7 @@ export function lazyNodes(options: AwsNodesOptions): AwsNodes {
     findClusters: async (...args) => (await nodes()).findClusters(...args),
     explainLoss: async (...args) => (await nodes()).explainLoss(...args),
     openPorts: async (...args) => (await nodes()).openPorts(...args),
+    ssmDoor: { run: async (...args) => (await nodes()).ssmDoor.run(...args) },
     runner: async (...args) => (await nodes()).runner(...args),
   };
 }

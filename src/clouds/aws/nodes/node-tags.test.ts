@@ -7,6 +7,7 @@ const WISH = {
   nameOnCloud: "my-cluster-0a1b2c3d",
   userName: "Alice B.",
   sshUser: "ubuntu",
+  via: "ssm" as const,
   perNode: { cpus: 96, memoryGib: 1152, accelerators: { A100: 8 } },
   labels: { team: "ml" },
   origin: { user: "0a1b2c3d", workspace: "default", nodes: "3" },
@@ -36,11 +37,11 @@ describe("tags", () => {
       "ray-node-type": "worker",
       "skypilot-head-node": "0",
       "skypilot-node-indices": "1-2",
-      "skypilot-node": "cpus=96 memory=1152 user=ubuntu A100=8",
+      "skypilot-node": "cpus=96 memory=1152 user=ubuntu via=ssm A100=8",
       "skypilot-origin": "cluster=My_Cluster user=0a1b2c3d workspace=default nodes=3",
     });
     expect(volume.Tags).toContainEqual({ Key: "ray-cluster-name", Value: "my-cluster-0a1b2c3d" });
-    expect(nodeFactsOf({ Tags: instance.Tags })).toEqual({ resources: WISH.perNode, sshUser: "ubuntu" });
+    expect(nodeFactsOf({ Tags: instance.Tags })).toEqual({ resources: WISH.perNode, sshUser: "ubuntu", via: "ssm" });
     expect(originOf({ Tags: instance.Tags })).toEqual({ cluster: "My_Cluster", ...WISH.origin });
   });
 

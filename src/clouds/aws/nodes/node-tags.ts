@@ -7,15 +7,19 @@ const HEAD_TAG = "skypilot-head-node";
 const KIND_TAG = "ray-node-type";
 /** Which node each instance of a launch is: the n-th index of the list belongs to the instance with launch index n. */
 const INDICES_TAG = "skypilot-node-indices";
-/** What is set aside on a node: `cpus=4 memory=16 user=ubuntu A100=8`. */
+/** What is set aside on a node, and how it is reached: `cpus=4 memory=16 user=ubuntu via=ssm A100=8`. */
 const NODE_TAG = "skypilot-node";
 const ORIGIN_TAG = "skypilot-origin";
+
+/** `ssm`: through Session Manager. */
+export type NodeWay = "ssh" | "ssm";
 
 export interface TagWish {
   readonly clusterName: string;
   readonly nameOnCloud: string;
   readonly userName: string;
   readonly sshUser: string;
+  readonly via: NodeWay;
   readonly perNode: NodeResources;
   /** Of the config, then of the task. */
   readonly labels: Readonly<Record<string, string>>;
@@ -42,6 +46,7 @@ export function creationTags(
       cpus: String(wish.perNode.cpus),
       memory: String(wish.perNode.memoryGib),
       user: wish.sshUser,
+      via: wish.via,
       ...Object.fromEntries(Object.entries(wish.perNode.accelerators).map(([name, count]) => [name, String(count)])),
     }),
     [ORIGIN_TAG]: renderPairs({ cluster: wish.clusterName, ...wish.origin }),
@@ -127,13 +132,15 @@ export function parseIndices(text: string): readonly number[] {
 export interface NodeFacts {
   readonly resources: NodeResources;
   readonly sshUser: string;
+  /** Undefined for nodes that were made before there was a choice. */
+  readonly via: string | undefined;
 }
 
 /** What was set aside on the node, from its tag; undefined for an instance of another release. */
 export function nodeFactsOf(instance: Pick<Ec2Instance, "Tags">): NodeFacts | undefined {
   const text = tagOf(instance, NODE_TAG);
   if (text === undefined) return undefined;
-  const { cpus, memory, user, ...accelerators } = parsePairs(text);
+  const { cpus, memory, user, via, ...accelerators } = parsePairs(text);
   return {
     resources: {
       cpus: Number(cpus ?? 0),
@@ -141,6 +148,7 @@ export function nodeFactsOf(instance: Pick<Ec2Instance, "Tags">): NodeFacts | un
       accelerators: Object.fromEntries(Object.entries(accelerators).map(([name, count]) => [name, Number(count)])),
     },
     sshUser: user ?? "ubuntu",
+    via,
   };
 }
 

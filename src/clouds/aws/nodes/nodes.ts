@@ -1,6 +1,14 @@
 import { hostname, userInfo } from "node:os";
 import type { Instance as Ec2Instance, SecurityGroup } from "@aws-sdk/client-ec2";
-import type { Cloud, CloudContext, ClusterRef, ClusterSpec, InstanceId, Offer } from "../../../core/ports/cloud.ts";
+import type {
+  Cloud,
+  CloudCommand,
+  CloudContext,
+  ClusterRef,
+  ClusterSpec,
+  InstanceId,
+  Offer,
+} from "../../../core/ports/cloud.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
 import { Limits } from "../limits/limits.ts";
@@ -21,6 +29,8 @@ import type { AwsAuth } from "../auth/auth-session.ts";
 import { RegionOpener } from "./open-region.ts";
 import type { Region } from "./region.ts";
 import { findGroups } from "./security-groups.ts";
+import { ssmDoorCommand } from "../ssm/command.ts";
+import { SsmWay } from "../ssm/way.ts";
 import { readNodeSettings } from "./settings.ts";
 
 export interface AwsNodesOptions {
@@ -29,6 +39,12 @@ export interface AwsNodesOptions {
   readonly fetchText: FetchText;
   readonly connections: SshConnections;
   readonly runtimes: RuntimeSource;
+  /** Variables of the server. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Path of the socket at which proxies ask for sessions. */
+  readonly doorPath: string;
+  /** The `sky` program, as ssh calls it. */
+  readonly skyProgram: readonly string[];
   readonly random?: () => number;
   /** Where the server runs; this machine when absent. */
   readonly machine?: Machine;
@@ -51,11 +67,14 @@ type NodeMethods =
 export interface AwsNodes extends Required<Pick<Cloud, NodeMethods>> {
   /** The offers with what of their capacity is paid for, as far as the settings ask for it. */
   readonly withPrepaid: (offers: readonly Offer[], context: CloudContext) => Promise<readonly Offer[]>;
+  /** What `sky aws ssm-proxy` asks. */
+  readonly ssmDoor: CloudCommand;
 }
 
 interface Parts {
   readonly opener: RegionOpener;
   readonly tools: LaunchTools;
+  readonly ssm: SsmWay;
   readonly limits: Limits;
   readonly prepaid: Prepaid;
 }
@@ -66,16 +85,18 @@ function openParts(options: AwsNodesOptions): Parts {
   const opener = new RegionOpener(auth, clock, random);
   const places = new Places(clock, options.fetchText);
   const quotas = new Quotas(clock);
+  const ssm = new SsmWay({ ...options, opener });
   return {
     opener,
-    tools: { places, quotas, machine, untagged: new Set(), registry: options.runtimes.registry },
+    ssm,
+    tools: { ssm, places, quotas, machine, untagged: new Set(), registry: options.runtimes.registry },
     limits: new Limits({ opener, quotas, places, clock }),
     prepaid: new Prepaid(opener, clock),
   };
 }
 
 export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
-  const { opener, tools, limits, prepaid } = openParts(options);
+  const { opener, tools, ssm, limits, prepaid } = openParts(options);
   const open = (cluster: ClusterRef, context: CloudContext): Promise<Region> => opener.open(cluster.region, context);
   const queryMany: AwsNodes["queryMany"] = async (clusters, context) => {
     const [first] = clusters;
@@ -104,7 +125,9 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
       const region = await open(cluster, context);
       await named(region, `terminating ${cluster.nameOnCloud}`, () => terminate(region, cluster, { only, tools }));
     },
-    runner: (instance, cluster, context) => Promise.resolve(reachNode({ instance, cluster, context }, options)),
+    runner: (instance, cluster, context) =>
+      Promise.resolve(reachNode({ instance, cluster, context }, { ...options, ssm })),
+    ssmDoor: ssmDoorCommand(ssm, opener),
     setPowerOff: async (cluster, onPowerOff, context) => {
       const region = await open(cluster, context);
       await named(region, `changing what happens when ${cluster.nameOnCloud} powers off`, async () =>

@@ -5,8 +5,9 @@ import type { SshConnections } from "../../../runners/ssh/connections.ts";
 import type { SshTarget } from "../../../runners/ssh/target.ts";
 import type { RuntimeSource } from "../../../runners/runtime/source.ts";
 import type { Clock } from "../../../shared/clock.ts";
-import { NotAvailableYetError, OperationFailedError } from "../../../shared/errors.ts";
-import { readNodeSettings, type NodeSettings } from "./settings.ts";
+import { OperationFailedError } from "../../../shared/errors.ts";
+import type { SsmWay } from "../ssm/way.ts";
+import { isReachedBySsm, readNodeSettings, type NodeSettings } from "./settings.ts";
 
 /** From the start of an instance until it surely answers to SSH. */
 const BOOT_MS = 240_000;
@@ -15,6 +16,7 @@ export interface ReachTools {
   readonly connections: SshConnections;
   readonly runtimes: RuntimeSource;
   readonly clock: Clock;
+  readonly ssm: SsmWay;
 }
 
 export interface Reached {
@@ -26,19 +28,14 @@ export interface Reached {
 /** Acts on a node by SSH. Throws what `readNodeSettings` throws. */
 export function reachNode({ instance, cluster, context }: Reached, tools: ReachTools): Runner {
   const settings = readNodeSettings(context, { clusterName: cluster.clusterName, region: cluster.region });
-  refuseSsm(settings);
-  const { clock, connections, runtimes } = tools;
-  const bootedAt = (instance.startedAtMs ?? 0) + BOOT_MS;
-  const bootWaitMs = Math.max(0, bootedAt - clock.now());
-  return createSshRunner({ target: targetOf(instance, cluster, settings), connections, runtimes, bootWaitMs });
-}
-
-/** Throws NotAvailableYetError when the settings want a way to the nodes that there is not yet. */
-export function refuseSsm(settings: Pick<NodeSettings, "usesSsm">): void {
-  if (!settings.usesSsm) return;
-  throw new NotAvailableYetError("Nodes on AWS cannot be reached through Session Manager yet.", {
-    hint: "Set aws.use_ssm: false; with use_internal_ips also aws.ssh_proxy_command, unless this machine reaches the VPC.",
-  });
+  const { clock, connections, runtimes, ssm } = tools;
+  const bootedAtMs = (instance.startedAtMs ?? 0) + BOOT_MS;
+  const bootWaitMs = Math.max(0, bootedAtMs - clock.now());
+  const target = targetOf(instance, cluster, settings);
+  if (!isReachedBySsm(instance, settings)) return createSshRunner({ target, connections, runtimes, bootWaitMs });
+  const node = { instance, cluster, context, bootedAtMs };
+  const through = { ...target, host: instance.id, proxyCommand: ssm.proxyCommand(node, settings) };
+  return ssm.guard(createSshRunner({ target: through, connections, runtimes, bootWaitMs }), node);
 }
 
 function targetOf(instance: Instance, cluster: ClusterRef, settings: NodeSettings): SshTarget {

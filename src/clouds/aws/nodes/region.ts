@@ -1,6 +1,7 @@
 import type { EC2Client } from "@aws-sdk/client-ec2";
 import type { IAMClient } from "@aws-sdk/client-iam";
 import type { ServiceQuotasClient } from "@aws-sdk/client-service-quotas";
+import type { SSMClient } from "@aws-sdk/client-ssm";
 import type { Clock } from "../../../shared/clock.ts";
 import { orAborted } from "../../../shared/or-aborted.ts";
 import type { AwsClients } from "../clients.ts";
@@ -42,6 +43,11 @@ export function withEc2<T>(region: Region, call: (ec2: EC2Client, http: Http) =>
 /** The same for IAM, which has no regions. */
 export function withIam<T>(region: Region, call: (iam: IAMClient, http: Http) => Promise<T>): Promise<T> {
   return repeat(region, async (http) => call(await region.clients.iam(), http));
+}
+
+/** The same for Systems Manager. */
+export function withSsm<T>(region: Region, call: (ssm: SSMClient, http: Http) => Promise<T>): Promise<T> {
+  return repeat(region, async (http) => call(await region.clients.ssm(region.name), http));
 }
 
 /** The same for Service Quotas. */

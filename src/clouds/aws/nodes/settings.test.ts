@@ -13,6 +13,7 @@ describe("the settings of nodes", () => {
       subnetNames: [],
       isInternal: false,
       usesSsm: false,
+      ssmMode: "native",
       proxyCommand: undefined,
       securityGroupName: undefined,
       sshAllowedCidrs: undefined,

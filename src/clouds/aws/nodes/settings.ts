@@ -1,4 +1,4 @@
-import type { CloudContext } from "../../../core/ports/cloud.ts";
+import type { CloudContext, Instance } from "../../../core/ports/cloud.ts";
 import { InvalidConfigError } from "../../../shared/errors.ts";
 import { matchesGlob } from "../../../shared/glob.ts";
 import { ROLE_NAME } from "../actions.ts";
@@ -20,6 +20,8 @@ export interface NodeSettings {
   readonly subnetNames: readonly string[];
   readonly isInternal: boolean;
   readonly usesSsm: boolean;
+  /** `plugin`: AWS's own programs carry it. */
+  readonly ssmMode: "native" | "plugin";
   readonly proxyCommand: string | undefined;
   /** A security group of the user's: used, created when absent, never changed otherwise or deleted. */
   readonly securityGroupName: string | undefined;
@@ -62,6 +64,7 @@ export function readNodeSettings(context: Pick<CloudContext, "config" | "workspa
     subnetNames: namesField(aws, "subnet_names"),
     isInternal: aws["use_internal_ips"] === true,
     usesSsm: usesSsm({ ...aws, ssh_proxy_command: proxyCommand }),
+    ssmMode: textOfWord(aws["ssm_mode"]) === "plugin" ? "plugin" : "native",
     proxyCommand,
     securityGroupName: byCluster(aws["security_group_name"], of.clusterName),
     sshAllowedCidrs: aws["ssh_allowed_cidrs"] === undefined ? undefined : namesField(aws, "ssh_allowed_cidrs"),
@@ -86,6 +89,14 @@ export function usesReservations(context: Pick<CloudContext, "config" | "workspa
 
 function asksForReservations(aws: JsonObject): boolean {
   return aws["prioritize_reservations"] === true || namesField(aws, "specific_reservations").length > 0;
+}
+
+/** What was decided when the node was made holds for its life; the settings are about nodes to come. */
+export function isReachedBySsm(
+  instance: Pick<Instance, "via"> | undefined,
+  settings: Pick<NodeSettings, "usesSsm">,
+): boolean {
+  return instance?.via === undefined ? settings.usesSsm : instance.via === "ssm";
 }
 
 function layered(section: JsonObject, of: SettingsOf): JsonObject {

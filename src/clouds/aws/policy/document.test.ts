@@ -40,6 +40,9 @@ const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
   ],
   ssm: [
     `{"Sid":"Ssm","Effect":"Allow","Action":"ssm:StartSession","Resource":["arn:aws:ec2:*:ACCOUNT:instance/*","arn:aws:ssm:*:*:document/AWS-StartSSHSession"]}`,
+    '{"Sid":"SsmSessions","Effect":"Allow","Action":["ssmmessages:OpenDataChannel","ssm:ResumeSession","ssm:TerminateSession"],"Resource":"arn:aws:ssm:*:*:session/${aws:userid}-*"}',
+    `{"Sid":"SsmLook","Effect":"Allow","Action":"ssm:DescribeInstanceInformation","Resource":"*"}`,
+    `{"Sid":"SsmRole","Effect":"Allow","Action":"iam:ListAttachedRolePolicies","Resource":"arn:aws:iam::ACCOUNT:role/skypilot-v1"}`,
   ],
   s3: [
     `{"Sid":"S3Objects","Effect":"Allow","Action":["s3:GetObject","s3:PutObject","s3:DeleteObject","s3:AbortMultipartUpload"],"Resource":"arn:aws:s3:::*/*"}`,

@@ -27,7 +27,7 @@ it("an empty account gets role, profile and policies, in an order that works", (
       "attach AmazonSSMManagedInstanceCore to the role skypilot-v1",
       "create the instance profile skypilot-v1",
       "put the role skypilot-v1 into the instance profile skypilot-v1",
-      "create the policy skypilot-user for users (Read, RunFromAnyImage, Run, Lifecycle, Tag, SecurityGroups, UseRole, UseProfile, Ssm)",
+      "create the policy skypilot-user for users (Read, RunFromAnyImage, Run, Lifecycle, Tag, SecurityGroups, UseRole, UseProfile, Ssm, SsmSessions, SsmLook, SsmRole)",
     ]
   `);
   expect({ done, warnings }).toEqual({ done: [], warnings: [] });
