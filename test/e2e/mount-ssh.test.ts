@@ -1,14 +1,9 @@
-import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWithFleet } from "../fleet/requirements.ts";
-import { createSshPool, type SshPool } from "../fleet/ssh-pool.ts";
-import { Moto } from "../support/aws/moto.ts";
-import { S3Front } from "../support/s3/s3-front.ts";
-import { plainText } from "./support/plain-text.ts";
-import type { RunResult } from "./support/run-program.ts";
+import { MountRig, STATIC_SECRET, type Ran } from "../support/s3/mount-rig.ts";
+import { filesBelow, findCanaries } from "./support/canaries.ts";
+import { expectRefusal } from "./support/refusal.ts";
 import { waitFor } from "./support/wait-for.ts";
-
-const SECRET = "canary-static-4f1c0d2e9a";
 
 const MOUNTS = `
 resources: {infra: ssh/rack}
@@ -23,94 +18,138 @@ run: |
   echo no > ~/part/no 2>/dev/null || echo read only
 `;
 
+const CACHED = `
+resources: {infra: ssh/rack}
+file_mounts:
+  ~/ckpt: {source: s3://cached, mode: MOUNT_CACHED, type: MODEL_CHECKPOINT_RW, config: {mount_cached: {vfs_write_back: 4s}}}
+run: |
+  for i in 1 2 3; do mkdir -p ~/ckpt/step-$i; head -c 300000 /dev/urandom > ~/ckpt/step-$i/weights; done
+  mv ~/ckpt/step-3 ~/ckpt/last; sync; ls ~/ckpt; echo "härte 1 + 2" > "$HOME/ckpt/ünï cöde.txt"; exit 3
+`;
+
 describeWithFleet("buckets mounted on machines over SSH", () => {
-  let pool: SshPool;
-  let moto: Moto;
-  let front: S3Front;
-  let s3: S3Client;
+  let rig: MountRig;
 
   beforeAll(async () => {
-    [pool, moto] = await Promise.all([createSshPool([{ name: "a" }, { name: "b" }]), Moto.start()]);
-    front = await S3Front.open(pool.fleet, moto.url);
-    const keys = { accessKeyId: "test", secretAccessKey: "test" };
-    s3 = new S3Client({ region: "us-east-1", endpoint: moto.url, credentials: keys, forcePathStyle: true });
-    await moto.createBucket("extern");
-    for (const [key, text] of Object.entries({ "some/part/inner.txt": "inner\n", "other.txt": "other\n" })) {
-      await s3.send(new PutObjectCommand({ Bucket: "extern", Key: key, Body: text }));
-    }
-    pool.sandbox.write("src/a.txt", "one\n");
-    pool.sandbox.write("mounts.yaml", MOUNTS);
-    await pool.sandbox.startServer(awsEnv());
-    await sky("ssh", "up");
-    await sky("check", "aws");
+    rig = await MountRig.create([{ name: "a" }, { name: "b" }]);
+    await rig.createBucket("extern", { "some/part/inner.txt": "inner\n", "other.txt": "other\n" });
+    await rig.createBucket("cached");
+    rig.pool.sandbox.write("src/a.txt", "one\n");
+    await rig.begin();
   });
 
-  afterAll(async () => {
-    s3?.destroy();
-    await pool?.dispose();
-    await front?.close();
-    moto?.stop();
-  });
-
-  const awsEnv = (): Record<string, string> => ({
-    AWS_ENDPOINT_URL: front.url,
-    AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
-    AWS_SECRET_ACCESS_KEY: SECRET,
-    AWS_EC2_METADATA_DISABLED: "true",
-  });
-
-  async function sky(...args: readonly string[]): Promise<RunResult & { readonly text: string }> {
-    const result = await pool.sandbox.sky(args, { env: pool.sandbox.env(awsEnv()) });
-    return { ...result, text: plainText(result.stdout + result.stderr) };
-  }
-
-  async function on(host: string, script: string): Promise<string> {
-    return (await pool.fleet.host(host).exec(["sh", "-c", script], { user: "dev" })).stdout;
-  }
-
-  async function textOf(bucket: string, key: string): Promise<string | undefined> {
-    const object = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-    return object.Body?.transformToString();
-  }
-
-  async function keysOf(bucket: string): Promise<string[]> {
-    const page = await s3.send(new ListObjectsV2Command({ Bucket: bucket }));
-    return (page.Contents ?? []).flatMap((object) => object.Key ?? []).sort();
-  }
+  afterAll(() => rig?.dispose());
 
   it("are there for setup and run, whole or a part, to read and to write", async () => {
-    const { text, exitCode } = await sky("launch", "-y", "-c", "c", "mounts.yaml");
-    expect(exitCode, text).toBe(0);
+    const text = await rig.launch("c", MOUNTS);
     expect(text).toContain("Nodes mount buckets with keys for these alone, by a federation token of");
     expect(text).toContain("  Mounting (to 2 nodes): s3://my-data -> ~/data\n");
     expect(text).toContain("✓ Storage mounted.");
     expect(text.match(/\) (?:one|inner|read only)$/gmu)).toHaveLength(6);
-    expect(await textOf("my-data", "rank-0.txt")).toBe("rank 0\nmore\n");
-    expect(await textOf("my-data", "rank-1.txt")).toBe("rank 1\nmore\n");
-    expect(await on("a", "ls ~/part")).toBe("inner.txt\n");
+    expect(await rig.textOf("my-data", "rank-0.txt")).toBe("rank 0\nmore\n");
+    expect(await rig.textOf("my-data", "rank-1.txt")).toBe("rank 1\nmore\n");
+    expect(await rig.on("a", "ls ~/part")).toBe("inner.txt\n");
+  });
+
+  it("with keys that reach nothing else", async () => {
+    expect(rig.front.refusals).toEqual([]);
+    const policies = [...rig.front.sessions.values()].map(({ statements }) => JSON.stringify(statements));
+    expect(new Set(policies)).toEqual(
+      new Set([
+        JSON.stringify([
+          { Effect: "Allow", Action: ["s3:ListBucket"], Resource: ["arn:aws:s3:::my-data"] },
+          {
+            Effect: "Allow",
+            Action: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
+            Resource: ["arn:aws:s3:::my-data/*"],
+          },
+        ]),
+        JSON.stringify([
+          {
+            Effect: "Allow",
+            Action: ["s3:ListBucket"],
+            Resource: ["arn:aws:s3:::extern"],
+            Condition: { StringLike: { "s3:prefix": ["some/part", "some/part/*"] } },
+          },
+          { Effect: "Allow", Action: ["s3:GetObject"], Resource: ["arn:aws:s3:::extern/some/part/*"] },
+        ]),
+      ]),
+    );
   });
 
   it("a program that dies is started again, and a job waits for it", async () => {
-    expect(pool.fleet.host("a").signal(/rclone.*my-data/u, "SIGKILL")).toBe(1);
-    const { text, exitCode } = await sky("exec", "c", "cat ~/data/a.txt");
+    expect(rig.pool.fleet.host("a").signal(/rclone.*my-data/u, "SIGKILL")).toBe(1);
+    const { text, exitCode } = await rig.sky("exec", "c", "cat ~/data/a.txt");
     expect(exitCode, text).toBe(0);
     expect(text).toContain(") one\n");
   });
 
+  it("a job ends when its cached files are in the bucket, with its own exit code", async () => {
+    const file = rig.pool.sandbox.write("cached.yaml", CACHED);
+    const { text, exitCode } = await rig.sky("launch", "-y", "-c", "cached", file);
+    expect(exitCode, text).toBe(100);
+    expect(text).toContain("skypilot: cached mount upload complete (took ");
+    expect(await rig.keysOf("cached")).toEqual(
+      ["last/weights", "step-1/weights", "step-2/weights", "ünï cöde.txt"].sort(),
+    );
+    expect(await rig.textOf("cached", "ünï cöde.txt")).toBe("härte 1 + 2\n");
+  });
+
+  it("no disk, log, database or command line holds a key", async () => {
+    const { sandbox, hosts } = rig.pool;
+    const issued = [...rig.front.sessions.values()].flatMap(({ secret, token }) => [secret, token]);
+    const secrets = [STATIC_SECRET, ...issued];
+    const places = new Map(filesBelow(sandbox.root, () => false));
+    for (const host of hosts) {
+      for (const folder of ["home", "tmp", "var", "run", "root"]) {
+        const seen = (await host.exec(["sh", "-c", `find /${folder} -xdev -type f -size -20M`])).stdout.split("\n");
+        for (const path of seen.filter((one) => one !== "")) {
+          places.set(`${host.name}:${path}`, (await host.exec(["cat", path])).stdout);
+        }
+      }
+      for (const { pid, argv } of host.processes()) places.set(`${host.name}: process ${pid}`, argv.join("\0"));
+    }
+    expect([...places.keys()].filter((place) => place.includes("mounts.json")).length).toBeGreaterThan(0);
+    expect(findCanaries(places, secrets)).toEqual([]);
+  });
+
+  it("what cannot be mounted is refused with what to do", async () => {
+    const refused = async (mount: string, dest = "~/x"): Promise<Ran> => {
+      const yaml = `resources: {infra: ssh/rack}\nfile_mounts:\n  ${dest}: ${mount}\nrun: ls\n`;
+      return rig.sky("launch", "-y", "-c", "cached", rig.pool.sandbox.write("bad.yaml", yaml));
+    };
+    for (const host of ["a", "b"]) await rig.on(host, "mkdir -p /tmp/full; echo mine > /tmp/full/file");
+    expectRefusal(await refused("{source: s3://cached}", "/tmp/full"), {
+      exitCode: 1,
+      message: "Mount path /tmp/full is non-empty.",
+    });
+    expect(await rig.on("a", "cat /tmp/full/file")).toBe("mine\n");
+    expectRefusal(await refused("{source: s3://cached}", "/data"), {
+      exitCode: 1,
+      message: "This user may not make /data on the node.",
+      hint: "Mount below ~ or /tmp instead.",
+    });
+    expectRefusal(await refused("{source: s3://nope-nope}"), {
+      exitCode: 1,
+      message: "Attempted to use a non-existent bucket as a source: s3://nope-nope.",
+    });
+  });
+
   it("go with the cluster, and what is in the buckets stays", async () => {
-    const before = await keysOf("my-data");
-    const { text, exitCode } = await sky("down", "-y", "c");
+    const before = await rig.keysOf("my-data");
+    const { text, exitCode } = await rig.sky("down", "-y", "c", "cached");
     expect(exitCode, text).toBe(0);
     for (const host of ["a", "b"]) {
-      expect(await on(host, "grep fuse /proc/mounts; ls -A ~ | grep -v '^[.]'; true"), host).toBe("");
-      await waitFor("rclone to end", () =>
-        pool.fleet
+      const left = "grep fuse /proc/mounts; ls -A ~ | grep -v '^[.]'; true";
+      expect(await rig.on(host, left), host).toBe("");
+      const isGone = (): boolean =>
+        rig.pool.fleet
           .host(host)
           .processes()
-          .every(({ argv }) => !argv.join(" ").includes("rclone")),
-      );
+          .every(({ argv }) => !argv.join(" ").includes("rclone"));
+      await waitFor("rclone to end", isGone);
     }
-    expect(await keysOf("my-data")).toEqual(before);
-    expect(await keysOf("extern")).toEqual(["other.txt", "some/part/inner.txt"]);
+    expect(await rig.keysOf("my-data")).toEqual(before);
+    expect(await rig.keysOf("extern")).toEqual(["other.txt", "some/part/inner.txt"]);
   });
 });

@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeWithFleet } from "../fleet/requirements.ts";
+import { MountRig } from "../support/s3/mount-rig.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+const TASK = `
+resources: {infra: ssh/rack}
+num_nodes: 2
+file_mounts:
+  ~/data: {source: s3://data}
+  ~/ckpt: {source: s3://ckpt, mode: MOUNT_CACHED}
+run: cat ~/data/a.txt
+`;
+const LONG_MS = 120_000;
+
+describeWithFleet("mounted buckets when things go wrong", () => {
+  let rig: MountRig;
+
+  beforeAll(async () => {
+    rig = await MountRig.create([{ name: "a" }, { name: "b" }]);
+    await rig.createBucket("data", { "a.txt": "one\n" });
+    await rig.createBucket("ckpt");
+    await rig.begin();
+  });
+
+  afterAll(() => rig?.dispose());
+
+  async function run(script: string, expected = 0): Promise<string> {
+    const { text, exitCode } = await rig.sky("exec", "c", "--num-nodes", "2", script);
+    expect(exitCode, text).toBe(expected);
+    return text;
+  }
+
+  function isMounted(host: string): boolean {
+    const mounts = rig.pool.fleet.host(host).processes();
+    return mounts.filter(({ argv }) => argv.join(" ").includes("rclone mount")).length === 2;
+  }
+
+  it("keys are renewed before they end, while files are written", { timeout: LONG_MS }, async () => {
+    // rclone asks for new ones five minutes before the end: of these, before each request.
+    rig.front.lifetimeSeconds = 75;
+    await rig.launch("c", TASK);
+    const first = new Set(rig.front.sessions.keys());
+    const start = rig.front.requests.length;
+    const job = run(
+      "for i in $(seq 30); do echo $i > ~/data/$SKYPILOT_NODE_RANK-$i.txt || exit 1; echo $i > ~/ckpt/$SKYPILOT_NODE_RANK-$i; sleep 1.5; done",
+    );
+    const isRenewed = (): boolean =>
+      [...rig.front.usedSince(start)].some((id) => id.startsWith("ASIALENT") && !first.has(id));
+    await waitFor("new keys to be used", isRenewed, { timeoutMs: 60_000 });
+    const older = [...rig.front.sessions.keys()].filter((id) => first.has(id));
+    await waitFor("each mount to have new keys", () => rig.front.sessions.size >= older.length * 2, {
+      timeoutMs: 60_000,
+    });
+    for (const id of older) rig.front.ended.add(id);
+    await job;
+    rig.front.lifetimeSeconds = undefined;
+    expect((await rig.keysOf("data")).length).toBe(61);
+    expect((await rig.keysOf("ckpt")).length).toBe(60);
+  });
+
+  it(
+    "an agent that is killed leaves them mounted, and its successor serves them on",
+    { timeout: LONG_MS },
+    async () => {
+      const before = rig.pool.fleet
+        .host("a")
+        .processes()
+        .filter(({ argv }) => argv.includes("mount"));
+      for (const host of ["a", "b"]) expect(rig.pool.fleet.host(host).signal(/agent\.cjs.*daemon/u, "SIGKILL")).toBe(1);
+      expect(await rig.on("a", "cat ~/data/a.txt")).toBe("one\n");
+      expect(await run("echo again > ~/data/again-$SKYPILOT_NODE_RANK; cat ~/data/a.txt")).toContain(") one\n");
+      const after = rig.pool.fleet
+        .host("a")
+        .processes()
+        .filter(({ argv }) => argv.includes("mount"));
+      expect(after.map(({ pid }) => pid)).toEqual(before.map(({ pid }) => pid));
+      expect(await rig.textOf("data", "again-1")).toBe("again\n");
+    },
+  );
+
+  it("a node that was rebooted mounts them again", { timeout: LONG_MS }, async () => {
+    await rig.pool.fleet.host("b").reboot({ isHard: true });
+    await waitFor("the agent to come back", async () => (await rig.sky("status", "-r", "c")).text.includes(" UP "), {
+      timeoutMs: 60_000,
+    });
+    await waitFor("the mounts", () => isMounted("b"), { timeoutMs: 60_000 });
+    expect((await run("cat ~/data/a.txt")).match(/\) one$/gmu)).toHaveLength(2);
+  });
+
+  it("what is written while S3 is away is sent when it is back", { timeout: LONG_MS }, async () => {
+    await run("echo warm > ~/ckpt/warm; cat ~/ckpt/warm");
+    rig.front.isDown = true;
+    const job = run("for i in 1 2 3; do echo away > ~/ckpt/away-$SKYPILOT_NODE_RANK-$i; done");
+    // Longer than a job waits before it says what it waits for.
+    await new Promise((resolve) => setTimeout(resolve, 6000));
+    rig.front.isDown = false;
+    expect(await job).toContain("skypilot: cached mount is still uploading (elapsed: ");
+    expect((await rig.keysOf("ckpt")).filter((key) => key.startsWith("away-"))).toHaveLength(6);
+  });
+
+  it("a server that dies and comes back finds them, and gives new keys", { timeout: LONG_MS }, async () => {
+    const { sandbox } = rig.pool;
+    await sandbox.killServer();
+    expect(await rig.on("a", "cat ~/data/a.txt")).toBe("one\n");
+    const known = rig.front.sessions.size;
+    await sandbox.startServer(rig.env);
+    await waitFor("new keys", () => rig.front.sessions.size >= known + 2, { timeoutMs: 60_000 });
+    expect(await run("cat ~/data/a.txt")).toContain(") one\n");
+    const { text, exitCode } = await rig.sky("down", "-y", "c");
+    expect(exitCode, text).toBe(0);
+    for (const host of ["a", "b"]) expect(await rig.on(host, "grep fuse /proc/mounts; true")).toBe("");
+    expect(await rig.textOf("data", "a.txt")).toBe("one\n");
+  });
+});

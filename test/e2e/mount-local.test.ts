@@ -1,0 +1,100 @@
+import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findMoto, Moto } from "../support/aws/moto.ts";
+import { plainText } from "./support/plain-text.ts";
+import { signalProcess } from "./support/process-tree.ts";
+import { Sandbox } from "./support/sandbox.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+const TASK = `
+resources: {infra: local}
+file_mounts:
+  ~/data: s3://precious/copied
+  ~/mounted: {source: s3://precious}
+run: echo new > ~/mounted/new.txt; cat ~/mounted/copied/a.txt
+`;
+
+/** Nodes that are directories of this machine: removing one must not reach through its mounts. */
+describe.skipIf(findMoto() === undefined)("buckets mounted on this machine", () => {
+  let moto: Moto;
+  let sandbox: Sandbox;
+  let s3: S3Client;
+
+  beforeAll(async () => {
+    moto = await Moto.start();
+    sandbox = await Sandbox.create();
+    const credentials = { accessKeyId: "test", secretAccessKey: "test" };
+    s3 = new S3Client({ region: "us-east-1", endpoint: moto.url, credentials, forcePathStyle: true });
+    await moto.createBucket("precious");
+    await s3.send(new PutObjectCommand({ Bucket: "precious", Key: "copied/a.txt", Body: "one\n" }));
+    await sandbox.startServer(awsEnv());
+    await sky("check", "aws");
+  });
+
+  afterAll(async () => {
+    s3?.destroy();
+    await sandbox?.dispose();
+    moto?.stop();
+  });
+
+  const awsEnv = (): Record<string, string> => ({
+    AWS_ENDPOINT_URL: moto.url,
+    AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
+    AWS_SECRET_ACCESS_KEY: "secret",
+    AWS_EC2_METADATA_DISABLED: "true",
+  });
+
+  async function sky(...args: readonly string[]): Promise<string> {
+    const result = await sandbox.sky(args, { env: sandbox.env(awsEnv()) });
+    const text = plainText(result.stdout + result.stderr);
+    expect(result.exitCode, text).toBe(0);
+    return text;
+  }
+
+  async function textOf(key: string): Promise<string | undefined> {
+    const object = await s3.send(new GetObjectCommand({ Bucket: "precious", Key: key }));
+    return object.Body?.transformToString();
+  }
+
+  /** Mounts below the sandbox. */
+  function mounts(): string[] {
+    return readFileSync("/proc/mounts", "utf8")
+      .split("\n")
+      .filter((line) => line.includes(sandbox.root));
+  }
+
+  function killAll(pattern: RegExp): void {
+    const found = sandbox.processes().filter(({ argv }) => pattern.test(argv.join(" ")));
+    expect(found.length).toBeGreaterThan(0);
+    for (const { pid } of found) signalProcess(pid, "SIGKILL");
+  }
+
+  it("are read, written, and there again after a stop and a start", async () => {
+    sandbox.write("task.yaml", TASK);
+    expect(await sky("launch", "-y", "-c", "c", "task.yaml")).toContain(") one\n");
+    expect(await textOf("new.txt")).toBe("new\n");
+    await sky("stop", "-y", "c");
+    expect(mounts()).toEqual([]);
+    await sky("start", "-y", "c");
+    expect(await sky("exec", "c", "cat ~/mounted/copied/a.txt")).toContain(") one\n");
+  });
+
+  it.each([
+    ["the agent", /agent\.cjs daemon/u],
+    ["rclone", /rclone mount/u],
+    ["both", /agent\.cjs daemon|rclone mount/u],
+  ])("`sky down` after the death of %s leaves what is in the bucket", async (_name, pattern) => {
+    await sky("launch", "-y", "-c", "c", "task.yaml");
+    expect(mounts()).toHaveLength(1);
+    await sandbox.killServer();
+    killAll(pattern);
+    await sandbox.startServer(awsEnv());
+    await sky("down", "-y", "c");
+    expect(mounts()).toEqual([]);
+    const isGone = (): boolean => sandbox.processes().every(({ argv }) => !argv.join(" ").includes("rclone"));
+    await waitFor("rclone to end", isGone);
+    expect(await textOf("copied/a.txt")).toBe("one\n");
+    expect(await textOf("new.txt")).toBe("new\n");
+  });
+});
