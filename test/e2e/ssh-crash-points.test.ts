@@ -46,7 +46,7 @@ describeWithFleet("kill -9 of the server at every failpoint, on machines that ar
     await pool?.dispose();
   });
 
-  it.each(scenarios)("$operation", { timeout: 900_000 }, (scenario) => crashes.run(scenario));
+  it.each(scenarios)("$operation", { timeout: 3_600_000 }, (scenario) => crashes.run(scenario));
 
   it("nothing is left of it all", () => crashes.finish());
 });

@@ -13,6 +13,9 @@ import { GATEWAY, readReady, scriptPath, startInside, type World } from "./world
 /** Exit code of a host's process 1 that asks to be started again. */
 const REBOOT = 10;
 
+/** A network card that nobody has. */
+const NOBODY = "02:77:ff:ff:ff:ff";
+
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export interface ExecOptions extends Partial<RunOptions> {
@@ -222,6 +225,18 @@ export class Host {
     await this.#link.set(options);
   }
 
+  /** Whatever this host sends to the addresses vanishes on the way, without an error; the others still reach everybody. */
+  async loseSight(addresses: readonly string[]): Promise<void> {
+    for (const address of addresses) {
+      await this.#require(["ip", "neigh", "replace", address, "lladdr", NOBODY, "dev", "eth0", "nud", "permanent"]);
+    }
+  }
+
+  /** Ends what `loseSight` did. */
+  async regainSight(addresses: readonly string[]): Promise<void> {
+    for (const address of addresses) await this.#require(["ip", "neigh", "del", address, "dev", "eth0"]);
+  }
+
   /** Routes one more IP address to the host, e.g. the public one of an instance. Kept over reboots. */
   async addAddress(address: string): Promise<void> {
     this.#addresses.push(address);
@@ -239,6 +254,11 @@ export class Host {
   setNames(lines: readonly string[]): void {
     this.#names = lines;
     this.writeFile("/etc/hosts", ["127.0.0.1 localhost", `127.0.1.1 ${this.name}`, ...this.#names, ""].join("\n"));
+  }
+
+  async #require(argv: readonly string[]): Promise<void> {
+    const { exitCode, stderr } = await this.exec(argv);
+    if (exitCode !== 0) throw new Error(`${argv.join(" ")} on ${this.name}: ${stderr}`);
   }
 
   #requireOn(): Boot {
