@@ -12,12 +12,13 @@ import { NodeContainer } from "./container/node-container.ts";
 import { startHead, type NodeParts } from "./head.ts";
 import { NodeMounts } from "./mounts/node-mounts.ts";
 import { createAgentLog, describeError, type AgentLog } from "./node/agent-log.ts";
+import { openInside, type Inside } from "./inside/inside.ts";
 import { readBootId } from "./node/proc.ts";
 import { LocalNode } from "./node/local-node.ts";
 import { loadNodeConfig } from "./node/node-config.ts";
 import { agentPaths, type AgentPaths } from "./node/paths.ts";
 import { baseEnvironment } from "./tasks/prologue.ts";
-import { SshDoor } from "./ssh/ssh-door.ts";
+import { SshDoor, type SshDoorOptions } from "./ssh/ssh-door.ts";
 import { TaskCgroups } from "./tasks/cgroups.ts";
 import { TaskRunner } from "./tasks/task-runner.ts";
 import { AGENT_VERSION } from "./version.ts";
@@ -54,7 +55,8 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
   process.on("unhandledRejection", (error) => log.error("unhandled", describeError(error)));
   const bootId = readBootId();
   const hasRebooted = noteBoot(paths.boot, bootId);
-  const { node, runner, container, mounts, cgroups } = createNode({ root, env, config, paths, log, hasRebooted });
+  const created = createNode({ root, env, config, paths, log, hasRebooted });
+  const { node, runner, container, mounts, inside, cgroups } = created;
   await mounts.resume();
   const leave = (): void => {
     log.info("agent ends");
@@ -74,6 +76,7 @@ export async function runDaemon({ root, env, exit }: DaemonOptions): Promise<voi
     runner,
     container,
     mounts,
+    inside,
     log,
     bootId,
     hasRebooted,
@@ -91,30 +94,44 @@ function createNode(parts: {
   readonly paths: AgentPaths;
   readonly log: AgentLog;
   readonly hasRebooted: boolean;
-}): Pick<NodeParts, "node" | "runner" | "container" | "mounts"> & { readonly cgroups: TaskCgroups | undefined } {
+}): Pick<NodeParts, "node" | "runner" | "container" | "mounts" | "inside"> & {
+  readonly cgroups: TaskCgroups | undefined;
+} {
   const { root, env, config, paths, log, hasRebooted } = parts;
   const { index, home, power } = config;
   const clock = systemClock;
   const identity = createHash("sha256").update(root).digest("hex").slice(0, 12);
   const cgroups = TaskCgroups.open(identity);
-  const taskEnv = baseEnvironment(env, home);
+  const ownEnv = baseEnvironment(env, home);
+  const inside = openInside(config, { root, path: ownEnv["PATH"] ?? "" });
+  const taskEnv = inside === undefined ? ownEnv : { ...ownEnv, PATH: inside.path };
   const container = new NodeContainer({ config, paths, env, clock });
   const common = { home, env: taskEnv, identity, clock };
   const runner = new TaskRunner({ ...common, hasRebooted, directory: paths.tasks, cgroups, container });
   const mounts = new NodeMounts({ ...common, root, mayUseSudo: power === "poweroff", log });
-  const sshDoor = openSshDoor(config, { root, env: taskEnv, container });
+  const sessionEnv = { PATH: taskEnv["PATH"] ?? "", SKYPILOT_AGENT_TASK: `${identity}.ssh` };
+  const sshDoor = openSshDoor(config, { root, env: ownEnv, sessionEnv, inside, container });
   const node = new LocalNode({ ...common, index, power, runner, container, sshDoor, mounts });
-  return { node, runner, container, mounts, cgroups };
+  return { node, runner, container, mounts, inside, cgroups };
 }
 
 function openSshDoor(
   config: NodeConfig,
-  { root, env, container }: { root: string; env: Readonly<Record<string, string>>; container: NodeContainer },
+  options: Pick<SshDoorOptions, "env" | "sessionEnv"> & {
+    readonly root: string;
+    readonly inside: Inside | undefined;
+    readonly container: NodeContainer;
+  },
 ): SshDoor {
+  const { root, inside, container, env, sessionEnv } = options;
+  // Nodes run commands at each other; what else a login can do, users do with the cluster's own key.
+  const nodes = inside === undefined ? [] : [`restrict,pty ${inside.identity.login.publicKey}`];
   return new SshDoor({
     directory: join(root, "sshd"),
-    keys: config.sshKeys ?? [],
+    keys: [...(config.sshKeys ?? []), ...nodes],
+    hostKey: inside?.identity.host.privateKey,
     env,
+    sessionEnv,
     container: () => (container.isUsed ? container.enterCommand() : undefined),
   });
 }

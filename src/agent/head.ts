@@ -1,10 +1,17 @@
 import { randomUUID } from "node:crypto";
 import type { NodeConfig, ShutdownParams } from "../shared/agent/protocol.ts";
 import { systemClock } from "../shared/clock.ts";
-import { Autostop } from "./autostop/autostop.ts";
+import { Autostop, type AutostopOptions } from "./autostop/autostop.ts";
 import { hasTerminal } from "./autostop/terminals.ts";
 import { openHeadDoor } from "./cluster/head-door.ts";
-import { factsOf, listNodeInfos, listRunNodes, listSchedulable, type Member } from "./cluster/members.ts";
+import {
+  factsOf,
+  listInsideNodes,
+  listNodeInfos,
+  listRunNodes,
+  listSchedulable,
+  type Member,
+} from "./cluster/members.ts";
 import { MemberStore } from "./cluster/member-store.ts";
 import { dropStaleTasks } from "./cluster/stale-tasks.ts";
 import { RemoteNode } from "./cluster/remote-node.ts";
@@ -22,6 +29,11 @@ import { createMethods, createStreams } from "./rpc/handlers.ts";
 import { listenOnSocket } from "./rpc/listener.ts";
 import { Replies } from "./rpc/replies.ts";
 import { Teardown } from "./teardown.ts";
+import { serveSsh } from "./ssh/ssh-door.ts";
+import type { HeadStreams } from "./cluster/worker-protocol.ts";
+import type { Inside } from "./inside/inside.ts";
+import { AgentPeerError } from "../shared/agent/peer-error.ts";
+import type { StreamHandlers } from "../shared/agent/peer-types.ts";
 import type { TaskRunner } from "./tasks/task-runner.ts";
 import { AGENT_VERSION } from "./version.ts";
 
@@ -32,6 +44,7 @@ export interface NodeParts {
   readonly runner: TaskRunner;
   readonly container: NodeContainer;
   readonly mounts: NodeMounts;
+  readonly inside: Inside | undefined;
   readonly log: AgentLog;
   readonly bootId: string;
   /** Whether the machine was booted since an agent last ran here. */
@@ -52,19 +65,18 @@ export async function startHead(parts: NodeParts): Promise<void> {
   const incarnation = randomUUID();
   const store = new JobStore(paths.jobsDb);
   const events = new EventLog();
-  const workers = createWorkers(parts, events, () => queue.kick());
+  const workers = createWorkers(parts, events, () => {
+    tellNodes(parts, members(), workers);
+    queue.kick();
+  });
   const members = (): readonly Member[] => [
     { node: parts.node, isAlive: true, facts: factsOf(config) },
     ...workers.values(),
   ];
-  const autostop = new Autostop({
-    path: paths.autostop,
-    bootId: parts.bootId,
-    clock,
+  tellNodes(parts, members(), workers);
+  const autostop = openAutostop(parts, workers, {
     hasJobs: () => queue.activeCount > 0,
-    hasTerminal: () => isSomebodyLoggedIn(config, workers),
     stop: (setting) => teardown.stopSelf(setting),
-    onError: (error) => log.error("autostop check failed", describeError(error)),
   });
   const queue: JobQueue = new JobQueue({
     config,
@@ -83,7 +95,7 @@ export async function startHead(parts: NodeParts): Promise<void> {
   if (parts.hasRebooted) await queue.failUnfinished(rebootedText({ index: 0, ip: config.ip }));
   queue.resume();
   void dropStaleTasks(queue.runningJobIds(), { runner: parts.runner, graceMs: STALE_GRACE_MS });
-  const workerPort = await openDoor(parts, workers, queue);
+  const workerPort = await openDoor(parts, { workers, members }, queue);
   const handlers = {
     hello: () => ({
       version: AGENT_VERSION,
@@ -105,6 +117,28 @@ export async function startHead(parts: NodeParts): Promise<void> {
   };
   await listenOnSocket({ root: paths.root, methods: createMethods(handlers), streams: createStreams(handlers), log });
   void autostop.run(new AbortController().signal);
+}
+
+function openAutostop(
+  { config, paths, bootId, log }: NodeParts,
+  workers: ReadonlyMap<number, RemoteNode>,
+  acts: Pick<AutostopOptions, "hasJobs" | "stop">,
+): Autostop {
+  return new Autostop({
+    ...acts,
+    path: paths.autostop,
+    bootId,
+    clock: systemClock,
+    hasTerminal: () => isSomebodyLoggedIn(config, workers),
+    onError: (error) => log.error("autostop check failed", describeError(error)),
+  });
+}
+
+/** Every node knows how the others are logged in to. */
+function tellNodes({ inside }: NodeParts, members: readonly Member[], workers: ReadonlyMap<number, RemoteNode>): void {
+  const nodes = listInsideNodes(members);
+  inside?.update(nodes);
+  for (const worker of workers.values()) worker.tellNodes(nodes);
 }
 
 function createWorkers(parts: NodeParts, events: EventLog, onChange: () => void): ReadonlyMap<number, RemoteNode> {
@@ -130,11 +164,25 @@ function createWorkers(parts: NodeParts, events: EventLog, onChange: () => void)
   return workers;
 }
 
-function openDoor(parts: NodeParts, workers: ReadonlyMap<number, RemoteNode>, queue: JobQueue): Promise<number> {
+function openDoor(
+  parts: NodeParts,
+  {
+    workers,
+    members,
+  }: { readonly workers: ReadonlyMap<number, RemoteNode>; readonly members: () => readonly Member[] },
+  queue: JobQueue,
+): Promise<number> {
   const { config, paths, log } = parts;
   if (workers.size === 0) return Promise.resolve(0);
   const runningJobIds = (): readonly number[] => queue.runningJobIds();
-  return openHeadDoor({ config, portPath: paths.workerPort, workers, runningJobIds, log });
+  const streams: StreamHandlers<HeadStreams> = {
+    ssh: ({ node: index }, stream) => {
+      const found = members().find(({ node }) => node.index === index);
+      if (found === undefined) throw new AgentPeerError("BAD_PARAMS", `This cluster has no node ${index}.`);
+      return serveSsh(found.node, stream);
+    },
+  };
+  return openHeadDoor({ config, portPath: paths.workerPort, workers, runningJobIds, streams, log });
 }
 
 async function isSomebodyLoggedIn(config: NodeConfig, workers: ReadonlyMap<number, RemoteNode>): Promise<boolean> {

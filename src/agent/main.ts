@@ -4,6 +4,7 @@ import { SkyError } from "../shared/errors.ts";
 import { bridgeStdio, type ConnectOptions } from "./connect.ts";
 import { serveHost } from "./host/serve.ts";
 import { runDaemon } from "./daemon.ts";
+import { dialNode } from "./inside/dial.ts";
 import { AGENT_VERSION } from "./version.ts";
 
 const USAGE = `Usage: agent.cjs daemon --root DIR    run the agent of a node
@@ -12,6 +13,8 @@ const USAGE = `Usage: agent.cjs daemon --root DIR    run the agent of a node
        agent.cjs serve --base DIR --shell PID
                                       answer requests about a shared machine in lines of JSON on the descriptors 3 and 4
                                       and be the agent of a node then, when asked to; PID is the shell that waits for it
+       agent.cjs inside --root DIR --node N
+                                      bridge stdio to the SSH server of a node of the cluster
        agent.cjs --version
 `;
 
@@ -22,6 +25,9 @@ async function main(argv: readonly string[]): Promise<number | undefined> {
     return 0;
   }
   if (command === "serve" && flag === "--base" && root !== undefined) return serve(root, Number(argv[4]));
+  if (command === "inside" && flag === "--root" && root !== undefined && argv[3] === "--node") {
+    return dialNode(resolve(root), Number(argv[4]));
+  }
   if (flag !== "--root" || root === undefined || (command !== "daemon" && command !== "connect")) {
     process.stderr.write(USAGE);
     return 2;

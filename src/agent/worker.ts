@@ -1,57 +1,43 @@
 import { randomUUID } from "node:crypto";
 import { systemClock } from "../shared/clock.ts";
-import type { MethodHandlers } from "../shared/agent/peer-types.ts";
-import type { AgentMethods } from "../shared/agent/protocol.ts";
+import { AgentPeerError } from "../shared/agent/peer-error.ts";
+import type { MethodHandlers, StreamHandlers } from "../shared/agent/peer-types.ts";
+import type { AgentMethods, AgentStreams } from "../shared/agent/protocol.ts";
 import { powerOff, writePowerState } from "./autostop/power.ts";
 import { runHooks } from "./autostop/hooks.ts";
 import { dropStaleTasks } from "./cluster/stale-tasks.ts";
-import { stayJoined } from "./cluster/dial-head.ts";
+import { stayJoined, type HeadPeer } from "./cluster/dial-head.ts";
 import { factsOf, listNodeInfos } from "./cluster/members.ts";
 import { createWorkerMethods, createWorkerStreams } from "./cluster/worker-handlers.ts";
 import type { StopNode } from "./cluster/worker-protocol.ts";
 import type { NodeParts } from "./head.ts";
 import { endMounts } from "./mounts/end-mounts.ts";
+import type { InsideNode } from "./inside/files.ts";
+import { openSshAt, serveSsh } from "./ssh/ssh-door.ts";
 import { describeError } from "./node/agent-log.ts";
+import type { LocalNode } from "./node/local-node.ts";
 import { loadNodeConfig } from "./node/node-config.ts";
 import { listenOnSocket } from "./rpc/listener.ts";
 import { AGENT_VERSION } from "./version.ts";
 
 /** Composes the agent of a worker: it joins the head and does what that asks. */
-export async function startWorker({
-  config,
-  paths,
-  node,
-  runner,
-  container,
-  mounts,
-  log,
-  exit,
-  bootId,
-}: NodeParts): Promise<void> {
-  const clock = systemClock;
+export async function startWorker(parts: NodeParts): Promise<void> {
+  const { config, paths, node, runner, inside, log, exit } = parts;
   const leaving = new AbortController();
   const incarnation = randomUUID();
-  const stop = async ({ hooks, hookEvent, power, container: fate }: StopNode): Promise<void> => {
-    if (hookEvent !== undefined) {
-      const onFailure = (_run: string, code: number): void => log.error("hook failed", { event: hookEvent, code });
-      await runHooks(hookEvent, hooks, { directory: paths.hooks, bootId, node, onFailure });
-    }
-    await dropStaleTasks([], { runner, graceMs: 2000 });
-    await endMounts(mounts, { forget: fate === "remove" }, log);
-    const ending = fate === "remove" ? container.remove() : container.stop();
-    await ending.catch((error: unknown) => log.error("container not ended", describeError(error)));
-    if (power !== "none") writePowerState(paths.state, power, clock.now());
-    if (power !== "none" && config.power === "poweroff") powerOff();
-    exit();
-  };
-  const handlers = { node, stop };
+  const stop = (params: StopNode): Promise<void> => stopNode(params, parts);
+  const handlers = { node, stop, onNodes: (nodes: readonly InsideNode[]) => inside?.update(nodes) };
+  let head: HeadPeer | undefined;
   const dialing = stayJoined(
     {
       readConfig: () => loadNodeConfig(paths.config),
       methods: createWorkerMethods(handlers),
       streams: createWorkerStreams(handlers),
+      onPeer: (peer) => {
+        head = peer;
+      },
       onJoined: (jobIds) => dropStaleTasks(jobIds, { runner, graceMs: 10_000 }),
-      clock,
+      clock: systemClock,
       log,
       random: Math.random,
     },
@@ -75,5 +61,36 @@ export async function startWorker({
       return {};
     },
   };
-  await listenOnSocket({ root: paths.root, methods, streams: {}, log });
+  const streams = sshStreams(node, () => head);
+  await listenOnSocket({ root: paths.root, methods, streams, log });
+}
+
+/** Ends this node with its cluster. */
+async function stopNode(params: StopNode, parts: NodeParts): Promise<void> {
+  const { hooks, hookEvent, power, container: fate } = params;
+  const { config, paths, node, runner, container, mounts, log, exit, bootId } = parts;
+  if (hookEvent !== undefined) {
+    const onFailure = (_run: string, code: number): void => log.error("hook failed", { event: hookEvent, code });
+    await runHooks(hookEvent, hooks, { directory: paths.hooks, bootId, node, onFailure });
+  }
+  await dropStaleTasks([], { runner, graceMs: 2000 });
+  await endMounts(mounts, { forget: fate === "remove" }, log);
+  const ending = fate === "remove" ? container.remove() : container.stop();
+  await ending.catch((error: unknown) => log.error("container not ended", describeError(error)));
+  if (power !== "none") writePowerState(paths.state, power, systemClock.now());
+  if (power !== "none" && config.power === "poweroff") powerOff();
+  exit();
+}
+
+/** Leads this node's tasks to the others, which only the head reaches. */
+function sshStreams(own: LocalNode, head: () => HeadPeer | undefined): StreamHandlers<Pick<AgentStreams, "ssh">> {
+  return {
+    ssh: async ({ node: index }, stream) => {
+      if (index === own.index) return serveSsh(own, stream);
+      const peer = head();
+      if (peer === undefined) throw new AgentPeerError("NODE_UNREACHABLE", "The head node cannot be reached now.");
+      const far = peer.open("ssh", { node: index }, { signal: stream.signal });
+      return serveSsh({ openSsh: () => openSshAt(far) }, stream);
+    },
+  };
 }

@@ -6,13 +6,15 @@ import { describeError, type AgentLog } from "../node/agent-log.ts";
 import { AGENT_VERSION } from "../version.ts";
 import { factsOf } from "./members.ts";
 import { connectPsk } from "./tls-psk.ts";
-import { WORKER_KEEPALIVE_MS, type HeadMethods } from "./worker-protocol.ts";
+import { WORKER_KEEPALIVE_MS, type HeadMethods, type HeadStreams } from "./worker-protocol.ts";
 
 export interface DialOptions {
   /** Read again for each dial: the head's address may have changed. */
   readonly readConfig: () => NodeConfig;
   readonly methods: object;
   readonly streams: object;
+  /** Told of each connection to the head, and of its end. */
+  readonly onPeer: (peer: HeadPeer | undefined) => void;
   /** Called after each join with the jobs whose tasks go on. */
   readonly onJoined: (jobIds: readonly number[]) => Promise<void>;
   readonly clock: Clock;
@@ -20,6 +22,8 @@ export interface DialOptions {
   /** 0…1, to spread the reconnections of many workers. */
   readonly random: () => number;
 }
+
+export type HeadPeer = AgentPeer<HeadMethods, HeadStreams>;
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
@@ -46,7 +50,7 @@ async function joinOnce(options: DialOptions, signal: AbortSignal): Promise<void
   const config = options.readConfig();
   if (config.head === undefined) throw new Error("A worker needs the head's address.");
   const socket = await connectPsk(config, config.head);
-  const peer = new AgentPeer<HeadMethods, unknown>(duplexOverStream(socket), {
+  const peer: HeadPeer = new AgentPeer<HeadMethods, HeadStreams>(duplexOverStream(socket), {
     role: "dialer",
     methods,
     streams,
@@ -58,11 +62,13 @@ async function joinOnce(options: DialOptions, signal: AbortSignal): Promise<void
   try {
     const { jobIds } = await peer.call("join", { ...factsOf(config), version: AGENT_VERSION });
     log.info("joined the head");
+    options.onPeer(peer);
     await onJoined(jobIds);
     await peer.closed;
     log.info("head lost");
   } finally {
     signal.removeEventListener("abort", close);
+    options.onPeer(undefined);
     peer.close();
   }
 }

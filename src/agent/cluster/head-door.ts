@@ -5,13 +5,19 @@ import { writeFileAtomic } from "../../platform/atomic-file.ts";
 import { duplexOverStream } from "../../shared/agent/byte-duplex.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import { AgentPeer } from "../../shared/agent/peer.ts";
-import type { MethodHandlers } from "../../shared/agent/peer-types.ts";
+import type { MethodHandlers, StreamHandlers } from "../../shared/agent/peer-types.ts";
 import type { NodeConfig } from "../../shared/agent/protocol.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
 import { describeError, type AgentLog } from "../node/agent-log.ts";
 import type { RemoteNode, WorkerPeer } from "./remote-node.ts";
 import { createPskServer } from "./tls-psk.ts";
-import { WORKER_KEEPALIVE_MS, type HeadMethods, type WorkerMethods, type WorkerStreams } from "./worker-protocol.ts";
+import {
+  WORKER_KEEPALIVE_MS,
+  type HeadMethods,
+  type HeadStreams,
+  type WorkerMethods,
+  type WorkerStreams,
+} from "./worker-protocol.ts";
 
 export interface HeadDoorOptions {
   readonly config: NodeConfig;
@@ -20,6 +26,8 @@ export interface HeadDoorOptions {
   readonly workers: ReadonlyMap<number, RemoteNode>;
   /** Jobs whose tasks go on. */
   readonly runningJobIds: () => readonly number[];
+  /** What workers may open here. */
+  readonly streams: StreamHandlers<HeadStreams>;
   readonly log: AgentLog;
 }
 
@@ -35,7 +43,7 @@ export async function openHeadDoor(options: HeadDoorOptions): Promise<number> {
 }
 
 function welcome(duplex: ReturnType<typeof duplexOverStream>, options: HeadDoorOptions): void {
-  const { workers, runningJobIds, log } = options;
+  const { workers, runningJobIds, streams, log } = options;
   const methods: MethodHandlers<HeadMethods> = {
     join: async (params) => {
       const worker = workers.get(params.index);
@@ -49,6 +57,7 @@ function welcome(duplex: ReturnType<typeof duplexOverStream>, options: HeadDoorO
   const peer: WorkerPeer = new AgentPeer<WorkerMethods, WorkerStreams>(duplex, {
     role: "listener",
     methods,
+    streams,
     keepaliveMs: WORKER_KEEPALIVE_MS,
     onHandlerError: (method, error) => log.error("worker request failed", { method, ...describeError(error) }),
   });

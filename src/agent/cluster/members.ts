@@ -1,7 +1,9 @@
+import { hostname, userInfo } from "node:os";
 import type { NodeConfig, NodeInfo, NodeResources } from "../../shared/agent/protocol.ts";
 import type { RunNode } from "../jobs/job-run.ts";
 import type { SchedulableNode } from "../jobs/scheduler.ts";
 import type { ClusterNode } from "../node/cluster-node.ts";
+import type { InsideNode } from "../inside/files.ts";
 import { programHash } from "../node/program-hash.ts";
 
 /** What a node says of itself when it joins. */
@@ -12,6 +14,9 @@ export interface MemberFacts {
   readonly deviceIndices?: readonly number[];
   /** The program that its agent runs. */
   readonly bundle?: string;
+  /** Account of its tasks. */
+  readonly user?: string;
+  readonly hostname?: string;
 }
 
 /** A node of the cluster as the head sees it. */
@@ -31,7 +36,18 @@ export function factsOf(config: NodeConfig): MemberFacts {
     resources,
     ...(deviceIndices === undefined ? {} : { deviceIndices }),
     ...(bundle === undefined ? {} : { bundle }),
+    user: userInfo().username,
+    hostname: hostname(),
   };
+}
+
+/** Nodes as others log in to them, also those that are away. */
+export function listInsideNodes(members: readonly Member[]): InsideNode[] {
+  return members.flatMap(({ facts }) => {
+    if (facts === undefined) return [];
+    const { index, ip, user, hostname: name } = facts;
+    return [{ index, ip, ...(user === undefined ? {} : { user }), ...(name === undefined ? {} : { hostname: name }) }];
+  });
 }
 
 /** Nodes that are connected to the head, the head included. */

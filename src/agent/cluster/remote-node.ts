@@ -3,6 +3,7 @@ import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { LendKeysParams, LentKeys } from "../../shared/agent/mounts.ts";
 import type { ContainerSpec, FetchFile, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
+import type { InsideNode } from "../inside/files.ts";
 import { nodeName } from "../jobs/job-text.ts";
 import type {
   ClusterNode,
@@ -13,6 +14,7 @@ import type {
   NodeSync,
   NodeSyncParams,
 } from "../node/cluster-node.ts";
+import { openSshAt } from "../ssh/ssh-door.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 import type { Member, MemberFacts } from "./members.ts";
 import type { StopNode, WorkerMethods, WorkerStreams } from "./worker-protocol.ts";
@@ -152,15 +154,7 @@ export class RemoteNode implements ClusterNode, Member {
   }
 
   async openSsh(signal: AbortSignal): Promise<NodeConnection> {
-    const stream = (await this.#connected()).open("ssh", {}, { signal });
-    await stream.start;
-    stream.end.catch(() => undefined);
-    return {
-      chunks: stream.chunks,
-      write: (bytes) => stream.send(bytes),
-      endWrite: () => stream.endSend(),
-      close: () => stream.cancel(),
-    };
+    return openSshAt((await this.#connected()).open("ssh", {}, { signal }));
   }
 
   async prepareContainer(spec: ContainerSpec): Promise<void> {
@@ -205,6 +199,12 @@ export class RemoteNode implements ClusterNode, Member {
 
   async hasTerminal(): Promise<boolean> {
     return this.#peer !== undefined && (await this.#peer.call("has_terminal", {})).hasTerminal;
+  }
+
+  /** Tells who is in the cluster; a worker that is away hears of it when it joins again. */
+  tellNodes(nodes: readonly InsideNode[]): void {
+    // One of an older release does not know the method, and one that went away asks again.
+    this.#peer?.call("set_nodes", { nodes }).catch(() => undefined);
   }
 
   async stopNode(params: StopNode): Promise<void> {

@@ -1,17 +1,19 @@
 import type { MethodHandlers, StreamHandlers } from "../../shared/agent/peer-types.ts";
 import { hasTerminal } from "../autostop/terminals.ts";
+import type { InsideNode } from "../inside/files.ts";
 import type { LocalNode } from "../node/local-node.ts";
-import { bridge } from "../ssh/ssh-door.ts";
+import { serveSsh } from "../ssh/ssh-door.ts";
 import { decodeBlocks } from "../sync/decode-blocks.ts";
 import type { StopNode, WorkerMethods, WorkerStreams } from "./worker-protocol.ts";
 
 export interface WorkerHandlerOptions {
   readonly node: LocalNode;
   readonly stop: (params: StopNode) => Promise<void>;
+  readonly onNodes: (nodes: readonly InsideNode[]) => void;
 }
 
 /** What a worker answers to its head: the same node as the head's own, over the wire. */
-export function createWorkerMethods({ node, stop }: WorkerHandlerOptions): MethodHandlers<WorkerMethods> {
+export function createWorkerMethods({ node, stop, onNodes }: WorkerHandlerOptions): MethodHandlers<WorkerMethods> {
   return {
     start_task: async (spec) => ({ pid: await node.startTask(spec) }),
     wait_task: ({ id }, { signal }) => node.waitTask(id, { signal }),
@@ -43,6 +45,10 @@ export function createWorkerMethods({ node, stop }: WorkerHandlerOptions): Metho
       await node.flushMounts(signal);
       return {};
     },
+    set_nodes: ({ nodes }) => {
+      onNodes(nodes);
+      return Promise.resolve({});
+    },
     stop_node: async (params) => {
       await stop(params);
       return {};
@@ -50,7 +56,7 @@ export function createWorkerMethods({ node, stop }: WorkerHandlerOptions): Metho
   };
 }
 
-export function createWorkerStreams({ node }: WorkerHandlerOptions): StreamHandlers<WorkerStreams> {
+export function createWorkerStreams({ node }: Pick<WorkerHandlerOptions, "node">): StreamHandlers<WorkerStreams> {
   return {
     tail_task: async ({ id, logPath, offset }, stream) => {
       stream.start({});
@@ -77,12 +83,7 @@ export function createWorkerStreams({ node }: WorkerHandlerOptions): StreamHandl
       });
       return { exitCode };
     },
-    ssh: async (_, stream) => {
-      const connection = await node.openSsh(stream.signal);
-      stream.start({});
-      await bridge(connection, stream);
-      return {};
-    },
+    ssh: (_, stream) => serveSsh(node, stream),
     put_files: async (params, stream) => {
       const receiver = await node.sync(params, stream.signal);
       stream.start({ need: receiver.need, parts: receiver.parts });

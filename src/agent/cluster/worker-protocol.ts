@@ -1,6 +1,7 @@
 import type { ContainerSpec, FetchFile, FetchResult, LogFile, ShutdownParams } from "../../shared/agent/protocol.ts";
 import type { LendKeysParams } from "../../shared/agent/mounts.ts";
 import type { NodeMountParams, NodeMountStates, NodeSyncNeed, NodeSyncParams } from "../node/cluster-node.ts";
+import type { InsideNode } from "../inside/files.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 import type { MemberFacts } from "./members.ts";
 
@@ -10,6 +11,15 @@ export interface HeadMethods {
   readonly join: {
     readonly params: MemberFacts & { readonly version: string };
     readonly result: { readonly jobIds: readonly number[] };
+  };
+}
+
+export interface HeadStreams {
+  /** A connection to the SSH server of any node. */
+  readonly ssh: {
+    readonly params: { readonly node: number };
+    readonly start: Record<string, never>;
+    readonly end: Record<string, never>;
   };
 }
 
@@ -42,6 +52,11 @@ export interface WorkerMethods {
     readonly result: { readonly mounts: NodeMountStates };
   };
   readonly flush_mounts: { readonly params: Record<string, never>; readonly result: Record<string, never> };
+  /** Who is in the cluster; workers of older releases do not know it. */
+  readonly set_nodes: {
+    readonly params: { readonly nodes: readonly InsideNode[] };
+    readonly result: Record<string, never>;
+  };
   readonly stop_node: { readonly params: StopNode; readonly result: Record<string, never> };
 }
 

@@ -16,7 +16,7 @@ import type { JobQueue } from "../jobs/job-queue.ts";
 import { streamLogs } from "../logs/stream-logs.ts";
 import type { ClusterNode } from "../node/cluster-node.ts";
 import { expandHome, type AgentPaths } from "../node/paths.ts";
-import { bridge } from "../ssh/ssh-door.ts";
+import { serveSsh } from "../ssh/ssh-door.ts";
 import { fanOutSync } from "../sync/fan-out.ts";
 import type { Replies } from "./replies.ts";
 
@@ -119,12 +119,7 @@ export function createStreams(options: HandlerOptions): StreamHandlers<AgentStre
       });
       return { exitCode };
     },
-    ssh: async ({ node }, stream) => {
-      const connection = await findNode(node).openSsh(stream.signal);
-      stream.start({});
-      await bridge(connection, stream);
-      return {};
-    },
+    ssh: ({ node }, stream) => serveSsh(findNode(node), stream),
     read_log_file: async (params, stream) => {
       const job = queue.find(params.jobId);
       if (job === undefined) {

@@ -2,12 +2,17 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
-import type { NodeConnection } from "../node/cluster-node.ts";
+import type { OpenStream, ServedStream } from "../../shared/agent/peer-types.ts";
+import type { ClusterNode, NodeConnection } from "../node/cluster-node.ts";
 import { findSshd, writeSshdFiles, type EnteredContainer } from "./sshd-files.ts";
 
 export interface SshDoorOptions {
   readonly directory: string;
   readonly keys: readonly string[];
+  /** Undefined where nobody logs in. */
+  readonly hostKey: string | undefined;
+  /** Of the sessions. */
+  readonly sessionEnv: Readonly<Record<string, string>>;
   /** Of the server's processes. */
   readonly env: Readonly<Record<string, string>>;
   readonly container: () => EnteredContainer | undefined;
@@ -26,15 +31,11 @@ export class SshDoor {
 
   /** Starts a server for one connection. Throws NOT_ALLOWED when the node has none. */
   connect(signal: AbortSignal): Promise<NodeConnection> {
-    const { directory, keys, env, container } = this.#options;
-    const program = keys.length === 0 ? undefined : findSshd();
-    if (program === undefined) {
-      throw new AgentPeerError(
-        "NOT_ALLOWED",
-        keys.length === 0 ? "Nobody logs in to this cluster's nodes." : "The node has no SSH server (openssh-server).",
-      );
-    }
-    const config = writeSshdFiles({ directory, keys, container: container() });
+    const { directory, keys, hostKey, env, sessionEnv, container } = this.#options;
+    if (hostKey === undefined) throw new AgentPeerError("NOT_ALLOWED", "Nobody logs in to this cluster's nodes.");
+    const program = findSshd();
+    if (program === undefined) throw new AgentPeerError("NOT_ALLOWED", "The node has no SSH server (openssh-server).");
+    const config = writeSshdFiles({ directory, keys, hostKey, env: sessionEnv, container: container() });
     const child = spawn(program, ["-i", "-e", "-f", config], {
       env,
       detached: true,
@@ -90,8 +91,33 @@ async function* chunksOf(source: AsyncIterable<unknown>): AsyncGenerator<Uint8Ar
   }
 }
 
+/** Serves a stream that asks for the SSH server of a node. */
+export async function serveSsh(
+  node: Pick<ClusterNode, "openSsh">,
+  stream: ServedStream<Record<string, never>>,
+): Promise<Record<string, never>> {
+  const connection = await node.openSsh(stream.signal);
+  stream.start({});
+  await bridge(connection, stream);
+  return {};
+}
+
+/** The stream `ssh` that was opened at another agent, as that agent's connection. */
+export async function openSshAt(
+  stream: OpenStream<Record<string, never>, Record<string, never>>,
+): Promise<NodeConnection> {
+  stream.end.catch(() => undefined);
+  await stream.start;
+  return {
+    chunks: stream.chunks,
+    write: (bytes) => stream.send(bytes),
+    endWrite: () => stream.endSend(),
+    close: () => stream.cancel(),
+  };
+}
+
 /** Passes bytes both ways until the node's side is over. */
-export async function bridge(
+async function bridge(
   connection: NodeConnection,
   stream: { readonly chunks: AsyncIterable<Uint8Array>; send(bytes: Uint8Array): Promise<void> },
 ): Promise<void> {

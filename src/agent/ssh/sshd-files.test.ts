@@ -11,8 +11,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-test("the server lets in the cluster's keys alone; its host key stays", () => {
-  const config = writeSshdFiles({ directory, keys: ["ssh-ed25519 AAAA c1"] });
+test("the server lets in the cluster's keys alone", () => {
+  const env = { PATH: "/own bin:/usr/bin", MARK: "a.ssh", ODD: 'a"b' };
+  const config = writeSshdFiles({ directory, keys: ["ssh-ed25519 AAAA c1"], hostKey: "host key\n", env });
   const text = readFileSync(config, "utf8");
   expect(text).toContain("PasswordAuthentication no\nKbdInteractiveAuthentication no\n");
   expect(text).toContain(`AuthorizedKeysFile ${directory}/authorized_keys\n`);
@@ -20,9 +21,9 @@ test("the server lets in the cluster's keys alone; its host key stays", () => {
   expect(readFileSync(join(directory, "authorized_keys"), "utf8")).toBe("ssh-ed25519 AAAA c1\n");
   for (const name of ["host_key", "authorized_keys", "config"])
     expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
-  const key = readFileSync(join(directory, "host_key"), "utf8");
-  writeSshdFiles({ directory, keys: ["ssh-ed25519 BBBB c1"] });
-  expect(readFileSync(join(directory, "host_key"), "utf8")).toBe(key);
+  expect(text).toContain('SetEnv "PATH=/own bin:/usr/bin" "MARK=a.ssh"\n');
+  writeSshdFiles({ directory, keys: ["ssh-ed25519 BBBB c1"], hostKey: "host key\n", env: {} });
+  expect(readFileSync(join(directory, "host_key"), "utf8")).toBe("host key\n");
   expect(readFileSync(join(directory, "authorized_keys"), "utf8")).toBe("ssh-ed25519 BBBB c1\n");
 });
 
@@ -31,7 +32,7 @@ test("who logs in to a node with a container gets a shell, a command or files of
   writeFileSync(engine, '#!/bin/sh\nprintf "[%s]" "$SETTING" "$@"\n');
   chmodSync(engine, 0o700);
   const container = { before: [engine, "exec"], after: ["box"], env: { SETTING: "a b" } };
-  expect(readFileSync(writeSshdFiles({ directory, keys: [], container }), "utf8")).toContain(
+  expect(readFileSync(writeSshdFiles({ directory, keys: [], hostKey: "", env: {}, container }), "utf8")).toContain(
     `ForceCommand ${directory}/enter\n`,
   );
   const enter = (env: Record<string, string>): string =>

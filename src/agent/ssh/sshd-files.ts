@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { accessSync, constants, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
@@ -18,6 +17,10 @@ export interface SshdOptions {
   readonly directory: string;
   /** Lines of `authorized_keys`. */
   readonly keys: readonly string[];
+  /** The server's own key, as OpenSSH reads it. */
+  readonly hostKey: string;
+  /** Variables of every session. */
+  readonly env: Readonly<Record<string, string>>;
   readonly container?: EnteredContainer | undefined;
 }
 
@@ -43,20 +46,19 @@ export function findSshd(paths: readonly string[] = SSHD_PATHS): string | undefi
 
 /** Writes what a server for one connection reads, and answers with the path of its configuration. */
 export function writeSshdFiles(options: SshdOptions): string {
-  const { directory, keys, container } = options;
+  const { directory, keys, hostKey, container } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const file = (name: string): string => join(directory, name);
-  if (!existsSync(file("host_key"))) {
-    const make = ["-q", "-t", "ed25519", "-N", "", "-C", "skypilot", "-f", file("host_key")];
-    execFileSync("ssh-keygen", make, { stdio: ["ignore", "ignore", "pipe"] });
-  }
+  writeIfChanged(file("host_key"), hostKey, 0o600);
   writeIfChanged(file("authorized_keys"), `${keys.join("\n")}\n`, 0o600);
   if (container !== undefined) writeIfChanged(file("enter"), renderEnter(container), 0o700);
   writeIfChanged(file("config"), renderConfig(options), 0o600);
   return file("config");
 }
 
-function renderConfig({ directory, container }: SshdOptions): string {
+function renderConfig({ directory, container, env }: SshdOptions): string {
+  // What its syntax has no words for is left out.
+  const set = Object.entries(env).filter(([, value]) => !/["\\\n]/.test(value));
   const isRoot = process.getuid?.() === 0;
   const sftp = SFTP_PATHS.find((path) => existsSync(path)) ?? "internal-sftp";
   return [
@@ -74,6 +76,7 @@ function renderConfig({ directory, container }: SshdOptions): string {
     "PrintMotd no",
     "PrintLastLog no",
     "AcceptEnv LANG LC_* SKY_CLUSTER_NAME",
+    ...(set.length === 0 ? [] : [`SetEnv ${set.map(([name, value]) => `"${name}=${value}"`).join(" ")}`]),
     `Subsystem sftp ${container === undefined ? sftp : "sftp-server"}`,
     ...(container === undefined ? [] : [`ForceCommand ${directory}/enter`]),
     "",
