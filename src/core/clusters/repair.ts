@@ -79,6 +79,8 @@ async function findSuspects(
   agents: AgentConnections,
   signal: AbortSignal,
 ): Promise<readonly Instance[]> {
+  // The look that has just been taken has asked the head in vain.
+  if (row.phase === "unreachable") return instances.slice(0, 1);
   try {
     const head = await agents.connect(row.name, { signal });
     const { nodes } = await head.call("status", {}, { signal });
