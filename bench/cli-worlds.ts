@@ -1,6 +1,7 @@
 import { SERVER_NODE_FLAGS } from "../src/platform/server-flags.ts";
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync } from "node:fs";
+import { once } from "node:events";
+import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -10,6 +11,7 @@ import type { Reference } from "../test/e2e/support/reference.ts";
 import { runProgram } from "../test/e2e/support/run-program.ts";
 import { repoRoot, Sandbox } from "../test/e2e/support/sandbox.ts";
 import type { World } from "./cli-measure.ts";
+import type { IdleAgent } from "./idle-agents.ts";
 
 const START_TIMEOUT_MS = 30_000;
 
@@ -66,6 +68,20 @@ export class OurServer {
     if (this.#pid !== undefined) signalProcess(this.#pid, "SIGTERM");
     while (this.sandbox.serverProcesses().length > 0) await delay(10);
     this.#pid = undefined;
+  }
+
+  /** Starts what stands in for the agents of seeded clusters; it ends with the sandbox. */
+  async startIdleAgents(agents: readonly IdleAgent[]): Promise<void> {
+    const file = join(this.sandbox.root, "idle-agents.json");
+    writeFileSync(file, JSON.stringify(agents));
+    const script = join(repoRoot, "bench/idle-agents.ts");
+    const child = spawn(process.execPath, [script, file, join(repoRoot, "dist/agent/agent.cjs")], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await Promise.race([once(child.stdout, "data"), once(child, "exit")]);
+    if (child.exitCode !== null) throw new Error("The idle agents did not start.");
+    child.stdout.destroy();
+    child.unref();
   }
 
   world(startMs: number): World {
