@@ -52,6 +52,11 @@ async function given(name: string, wish: Parameters<typeof params>[1] = {}): Pro
 }
 
 describe("a machine", () => {
+  test("says whether a cluster had something there before", async () => {
+    expect(await claim(params("a", {}), paths, facts)).toMatchObject({ isNew: true });
+    expect(await claim(params("a", {}), paths, facts)).toMatchObject({ isNew: false });
+  });
+
   test("gives each device to one cluster, and says who has what is missing", async () => {
     expect((await given("a", { gpus: { L4: 1 } })).gpus).toEqual([0]);
     expect((await given("b", { gpus: { L4: 0.5 } })).gpus).toEqual([1]);

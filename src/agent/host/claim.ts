@@ -14,7 +14,7 @@ export function claim(params: ClaimParams, paths: HostPaths, facts: HostFacts): 
   return withClaimsLock(paths, () => {
     const all = readClaims(paths);
     const own = all.find((one) => one.nameOnCloud === params.nameOnCloud && one.ended === undefined);
-    if (own !== undefined) return install(own, params, paths, facts);
+    if (own !== undefined) return { ...install(own, params, paths, facts), isNew: false };
     // A cluster that took itself down holds nothing, whether or not somebody has cleaned up after it.
     const others = all.filter((one) => one.nameOnCloud !== params.nameOnCloud && one.ended === undefined);
     const gpus = pickGpus(params, others, facts);
@@ -35,16 +35,16 @@ export function claim(params: ClaimParams, paths: HostPaths, facts: HostFacts): 
       home,
       agentRoot,
     };
-    return install(made, params, paths, facts);
+    return { ...install(made, params, paths, facts), isNew: true };
   });
 }
 
-function install(made: HostClaim, params: ClaimParams, paths: HostPaths, facts: HostFacts): ClaimResult {
+function install(made: HostClaim, params: ClaimParams, paths: HostPaths, facts: HostFacts) {
   const current = { ...made, index: params.index };
   writeClaim(paths, current);
   for (const directory of [current.agentRoot, current.home]) mkdirSync(directory, { recursive: true, mode: 0o700 });
   addKeys(facts.home, current.nameOnCloud, params.authorizedKeys);
-  return { ok: true, claim: current };
+  return { ok: true, claim: current } as const;
 }
 
 /**

@@ -17,6 +17,8 @@ export interface HostAccess {
 export interface Given {
   readonly host: KnownHost;
   readonly claim: HostClaim;
+  /** As `ClaimResult` has it. */
+  readonly isNew: boolean;
 }
 
 /** Two clusters that want the same hosts at the same moment may both get some of them, and both have to give them back. */
@@ -77,7 +79,7 @@ async function ask(
 ): Promise<Answer> {
   try {
     const answer = await access.claim(host, index);
-    if (answer.ok) return { host, claim: answer.claim };
+    if (answer.ok) return { host, claim: answer.claim, isNew: answer.isNew };
     refusals.set(host.host, RACE);
     return "refused";
   } catch (error) {

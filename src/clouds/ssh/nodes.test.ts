@@ -18,6 +18,7 @@ import { SshConnections } from "../../runners/ssh/connections.ts";
 import { readBundle } from "../../platform/agent-bundle.ts";
 import type { HostFacts } from "../../shared/agent/host.ts";
 import { PLAIN_WISH } from "../../../test/fakes/node-wish.ts";
+import { AgentNotRunningError } from "../../shared/errors.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { entryOf, FactsStore } from "./facts-store.ts";
 import { createSshCloud } from "./index.ts";
@@ -41,12 +42,13 @@ const facts = { cpus: 4, memoryGib: 8, gpus: [], addresses: ["10.0.0.1"] };
 function answer({ verb, params }) {
   fs.appendFileSync(base + "/asked", host + " " + verb + "\\n");
   const made = { ...params, gpus: [], home: base + "/home", agentRoot: base + "/agent" };
+  const isNew = !fs.existsSync(file);
   if (fs.existsSync(file + ".dies")) process.exit(fs.rmSync(file + ".dies"));
   if (verb === "claim" && fs.existsSync(file + ".fails")) return { error: "It fails." };
   if (verb === "claim") fs.writeFileSync(file, JSON.stringify(made));
   if (verb === "release") fs.rmSync(file, { force: true });
   const claims = fs.existsSync(file) ? [JSON.parse(fs.readFileSync(file, "utf8"))] : [];
-  return { result: verb === "look" ? { facts, claims } : verb === "claim" ? { ok: true, claim: made } : {} };
+  return { result: verb === "look" ? { facts, claims } : verb === "claim" ? { ok: true, claim: made, isNew } : {} };
 }
 const say = (value) => fs.writeSync(4, JSON.stringify(value) + "\\n");
 fs.appendFileSync(base + "/started", host + "\\n");
@@ -158,6 +160,8 @@ test("each host's program starts once for all that a launch asks of it", async (
   for (const instance of await cloud.query(cluster, context)) {
     const runner = await cloud.runner(instance, cluster, context);
     const { agentRoot: root, installDir } = instance;
+    // Known without asking, because the host has just said that the cluster is new there.
+    await expect(runner.connectAgent(root)).rejects.toThrow(AgentNotRunningError);
     await runner.startAgent({ root, installDir, bundle: agentBundle, config: Buffer.from("{}") });
   }
   expect(asked()).toEqual(["h0 claim", "h0 look", "h0 start", "h1 claim", "h1 look", "h1 start", "h2 look"]);

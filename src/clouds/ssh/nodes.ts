@@ -1,6 +1,6 @@
 import { hostName } from "../../platform/paths.ts";
 import type { HostClaim } from "../../shared/agent/host.ts";
-import { AgentError, NoCapacityError, OperationFailedError } from "../../shared/errors.ts";
+import { AgentError, AgentNotRunningError, NoCapacityError, OperationFailedError } from "../../shared/errors.ts";
 import type {
   CloudContext,
   ClusterRef,
@@ -27,6 +27,8 @@ export class Nodes {
   readonly #parts: SshParts;
   /** When all hosts of a cluster have given their nodes (`performance.now()`), until the first query after that. */
   readonly #givenAt = new Map<string, number>();
+  /** Nodes in which no agent has been started yet, as `nodeKey` names them: nobody needs to ask whether one runs there. */
+  readonly #untouched = new Set<string>();
   /** Open connections to the heads of clusters: while there is one, the cluster has not gone away by itself. */
   readonly #connected = new Map<string, number>();
 
@@ -53,6 +55,7 @@ export class Nodes {
     const nodes = given.map(({ host, claim }, index) => ({ index, known: withoutEntry(host), given: givenOf(claim) }));
     parts.records.write(spec.nameOnCloud, { pool: spec.offer.region, perNode: spec.perNode, nodes });
     this.#givenAt.set(spec.nameOnCloud, performance.now());
+    for (const { host, isNew } of given) if (isNew) this.#untouched.add(nodeKey(spec, host));
   }
 
   async query(cluster: ClusterRef, context: CloudContext): Promise<readonly Instance[]> {
@@ -78,6 +81,7 @@ export class Nodes {
     this.#givenAt.delete(nameOnCloud);
     const record = records.read(nameOnCloud);
     if (record === undefined) return;
+    for (const { known } of record.nodes) this.#untouched.delete(nodeKey(cluster, known));
     const isMeant = (node: NodeRecord): boolean => only?.includes(node.known.host) ?? true;
     await this.#releaseNodes(nameOnCloud, record, { isMeant, signal: context.signal });
     const left = record.nodes.filter((node) => !isMeant(node));
@@ -96,12 +100,19 @@ export class Nodes {
     if (node === undefined) throw new AgentError(`${cluster.clusterName} has no node ${instance.index}.`);
     const place = this.#placesOf(record)(node);
     const target = await parts.hosts.target(place.poolName, place.host);
+    const bySsh = createSshRunner({ ...parts.tools, target });
+    const key = nodeKey(cluster, node.known);
     const runner: Runner = {
-      ...createSshRunner({ ...parts.tools, target }),
+      ...bySsh,
       // By the program that has been asked for the node a moment ago, if it was.
       startAgent: async ({ root, config }, { signal = new AbortController().signal } = {}) => {
+        this.#untouched.delete(key);
         const params = { root, config: Buffer.from(config).toString() };
         await parts.hosts.ask(place, "start", { params, signal });
+      },
+      connectAgent: async (root, options) => {
+        if (!this.#untouched.has(key)) return bySsh.connectAgent(root, options);
+        throw new AgentNotRunningError(`No agent was started in ${root} on ${target.host} yet.`);
       },
     };
     return instance.index === 0 ? this.#counted(runner, cluster.nameOnCloud) : runner;
@@ -221,6 +232,10 @@ export class Nodes {
       },
     };
   }
+}
+
+function nodeKey({ nameOnCloud }: Pick<ClusterRef, "nameOnCloud">, { host }: { readonly host: string }): string {
+  return `${nameOnCloud} ${host}`;
 }
 
 /** The user's entry for a host; one that is gone from the file is reached as the SSH configuration says. */

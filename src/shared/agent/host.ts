@@ -106,7 +106,12 @@ export interface Shortage {
 }
 
 export type ClaimResult =
-  | { readonly ok: true; readonly claim: HostClaim }
+  | {
+      readonly ok: true;
+      readonly claim: HostClaim;
+      /** The cluster had nothing there before, so that no agent of it runs. */
+      readonly isNew: boolean;
+    }
   | { readonly ok: false; readonly shortages: readonly Shortage[] };
 
 export type HostVerb = keyof HostVerbs;
