@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { planNodes } from "../../src/core/provision/node-plan.ts";
 import { toPlaces } from "../../src/core/provision/places.ts";
 import { NoCapacityError } from "../../src/shared/errors.ts";
-import type { Cloud, CloudContext, ClusterSpec, Offer, OfferRequest } from "../../src/core/ports/cloud.ts";
+import type { Cloud, CloudContext, ClusterSpec, Instance, Offer, OfferRequest } from "../../src/core/ports/cloud.ts";
 import { PLAIN_WISH } from "../fakes/node-wish.ts";
 
 export interface CloudUnderTest {
@@ -12,6 +12,8 @@ export interface CloudUnderTest {
   readonly crowd: number;
   /** A request that no place of the cloud can ever fulfil. */
   readonly impossible: OfferRequest;
+  /** Whether each node is a machine of its own, on which the agent may be where it is on the others; default false. */
+  readonly hasMachines?: boolean;
   /** The settings of the cloud, where it needs some. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
@@ -74,7 +76,10 @@ export function cloudContract(create: () => Promise<CloudUnderTest>): void {
     const seen = await queryUntil(under.cloud, ref("a", offer), ["running", "running"]);
     expect(seen.map((one) => one.index)).toEqual([0, 1]);
     expect(new Set(seen.map((one) => one.id)).size).toBe(2);
-    expect(new Set(seen.map((one) => one.agentRoot)).size).toBe(2);
+    const placeOf = ({ internalIp, agentRoot }: Instance): string =>
+      under.hasMachines === true ? `${internalIp}:${agentRoot}` : agentRoot;
+    expect(new Set(seen.map(placeOf)).size).toBe(2);
+    expect(new Set(seen.map((one) => one.internalIp)).size).toBe(2);
     for (const one of seen) expect(one.internalIp).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
   });
 

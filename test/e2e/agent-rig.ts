@@ -32,6 +32,8 @@ export interface RigOptions {
   readonly numNodes?: number;
   readonly config?: Partial<NodeConfig>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Command that runs Node, instead of the one that runs the test. */
+  readonly runtime?: readonly string[] | undefined;
 }
 
 /** One agent of the rig: its directory, its process and a connection to it. */
@@ -40,14 +42,16 @@ export class RigNode {
   readonly home: string;
   readonly config: NodeConfig;
   readonly #env: Readonly<Record<string, string>>;
+  readonly #runtime: readonly string[];
   process: ChildProcess | undefined;
   #peer: Promise<AgentPeer> | undefined;
 
-  constructor(directory: string, config: NodeConfig, env: Readonly<Record<string, string>>) {
+  constructor(directory: string, config: NodeConfig, { env = {}, runtime = [process.execPath] }: RigOptions) {
     this.root = join(directory, "agent");
     this.home = config.home;
     this.config = config;
     this.#env = env;
+    this.#runtime = runtime;
     mkdirSync(this.root, { recursive: true });
     this.writeConfig({});
   }
@@ -58,7 +62,8 @@ export class RigNode {
 
   start(): void {
     const { PATH = "" } = process.env;
-    this.process = spawn(process.execPath, [AGENT_BUNDLE, "daemon", "--root", this.root], {
+    const [program = "", ...words] = this.#runtime;
+    this.process = spawn(program, [...words, AGENT_BUNDLE, "daemon", "--root", this.root], {
       stdio: ["ignore", "ignore", "inherit"],
       env: { PATH, ...this.#env },
     });
@@ -148,7 +153,7 @@ export class Rig {
         clusterInfo: '{"cluster_name": "t1", "cloud": "Local", "region": "local", "zone": null}',
         ...options.config,
       };
-      return new RigNode(join(directory, `node${index}`), config, options.env ?? {});
+      return new RigNode(join(directory, `node${index}`), config, options);
     });
     const rig = new Rig(directory, nodes);
     rig.head.start();
