@@ -4,6 +4,7 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import { engineEnvironment, readContainerRecord, removeContainer } from "../../platform/container-record.ts";
 import { unmountBelow } from "../../platform/fuse-mounts.ts";
+import { removeOutsideLinks } from "../../platform/outside-links.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
 import { removeLeftMounts } from "../mounts/left-over.ts";
@@ -23,6 +24,7 @@ const HOME_FILES = [
   ".sky/jobs.db-shm",
   ".sky/hooks",
   ".sky/file_mounts",
+  ".sky/outside-links",
 ] as const;
 
 /** Ends every process of a node, and removes what it kept. What its tasks wrote elsewhere is the user's. */
@@ -37,6 +39,7 @@ export async function release(nameOnCloud: string, paths: HostPaths): Promise<vo
   if (made !== undefined) await removeLeftMounts(root, made.home);
   await withClaimsLock(paths, () => {
     removeKeys(userInfo().homedir, nameOnCloud);
+    if (made !== undefined) removeOutsideLinks(made.home);
     // A claim without `home` of its own: the login's.
     if (made !== undefined && !made.home.startsWith(`${folder}/`)) cleanHome(made.home);
     rmSync(assertInside(paths.nodes, folder), { recursive: true, force: true });

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { lstatSync, mkdirSync, symlinkSync, unlinkSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
+import { noteOutsideLink } from "../../platform/outside-links.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 
 /** Where a sync's files go, and the path that has to lead there. */
@@ -47,6 +48,8 @@ export function assertLinkable(link: string): void {
 /** Makes `link` a symbolic link to `path`, its parents included. Throws PATH_EXISTS, and NOT_ALLOWED without the right to. */
 export function makeLink(link: string, path: string, options: DestinationOptions): void {
   assertLinkable(link);
+  // It lies on a machine that may outlive the node; whoever ends that removes it.
+  noteOutsideLink(options.home, link);
   try {
     mkdirSync(dirname(link), { recursive: true });
     if (lstatSync(link, { throwIfNoEntry: false }) !== undefined) unlinkSync(link);

@@ -2,6 +2,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Cloud, CloudContext, ClusterRef, ClusterSpec, Instance, InstanceState } from "../../core/ports/cloud.ts";
 import { engineEnvironment } from "../../platform/container-record.ts";
+import { removeOutsideLinks } from "../../platform/outside-links.ts";
 import { unmountBelow } from "../../platform/fuse-mounts.ts";
 import { nodeEnvironment } from "../../runners/local/environment.ts";
 import { toFileError } from "../../runners/local/file-errors.ts";
@@ -78,6 +79,7 @@ export function createLocalCloud(options: LocalCloudOptions): Cloud {
       await removeContainers(cluster.nameOnCloud, nodes, tools);
       await unmountBelow(clusterDir(paths, cluster.nameOnCloud));
       await locked(context, () => {
+        removeLinks(cluster.nameOnCloud, nodes, paths);
         rmSync(assertInside(paths.root, clusterDir(paths, cluster.nameOnCloud)), { recursive: true, force: true });
       });
     },
@@ -107,7 +109,12 @@ async function removeNodes(cluster: ClusterRef, left: readonly LocalNode[], tool
   await removeContainers(cluster.nameOnCloud, gone, tools);
   for (const { index } of gone) await unmountBelow(nodeDir(paths, cluster.nameOnCloud, index));
   writeAllocation(paths, { ...allocation, nodes: left });
+  removeLinks(cluster.nameOnCloud, gone, paths);
   removeDirectories(cluster.nameOnCloud, gone, paths);
+}
+
+function removeLinks(nameOnCloud: string, nodes: readonly LocalNode[], paths: LocalPaths): void {
+  for (const { index } of nodes) removeOutsideLinks(join(nodeDir(paths, nameOnCloud, index), "home"));
 }
 
 function removeDirectories(nameOnCloud: string, nodes: readonly LocalNode[], paths: LocalPaths): void {

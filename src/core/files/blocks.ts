@@ -12,8 +12,6 @@ export class BlockPacker {
   #pieces: Uint8Array[] = [];
   #bytes = 0;
   #skip = 0;
-  /** Whether compression is tried at all. */
-  isCompressing = true;
 
   /** Adds a small file. Gives the block that it no longer fits into. */
   add(index: number, content: Uint8Array): Uint8Array | undefined {
@@ -47,7 +45,6 @@ export class BlockPacker {
   }
 
   #compress(content: Uint8Array): Uint8Array | undefined {
-    if (!this.isCompressing) return undefined;
     if (this.#skip > 0) {
       this.#skip -= 1;
       return undefined;

@@ -4,7 +4,6 @@ import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { SyncEntry, SyncNeed } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
-import { LinkPace } from "./link-pace.ts";
 import type { WantedFile } from "./pack-files.ts";
 import type { TreeSource } from "./tree.ts";
 import { openTree, readHere } from "./tree-source.ts";
@@ -95,13 +94,9 @@ async function syncRound(agent: AgentPeer, request: SyncRequest, part: Round): P
   const key = round === 0 ? request.key : `${request.key}#${round}`;
   const signal = request.signal === undefined ? {} : { signal: request.signal };
   const stream = agent.open("put_files", { key, dest: request.dest, entries }, signal);
-  const pace = new LinkPace(request.clock);
   const wanted = wantedFiles(entries, await stream.start);
   try {
-    for await (const block of source.blocks(wanted)) {
-      await stream.send(block);
-      source.setCompressing(pace.isSlow(block.length));
-    }
+    for await (const block of source.blocks(wanted)) await stream.send(block);
   } catch (error) {
     const answer = await refusalOf(stream, error);
     stream.cancel();

@@ -9,7 +9,6 @@ export function openThread(root: string, options: TreeOptions): TreeSource {
   const { useIgnoreFiles, onSkipped } = options;
   const job: TreeJob = { root, useIgnoreFiles, roundEntries: ENTRIES_PER_ROUND };
   const thread = new Answers(new Worker(threadUrl(), { workerData: job }));
-  let isCompressing = true;
   return {
     async *rounds() {
       for (;;) {
@@ -26,11 +25,8 @@ export function openThread(root: string, options: TreeOptions): TreeSource {
         const answer = await thread.next();
         if (answer.kind !== "block") return;
         yield answer.block;
-        thread.ask({ kind: "taken", isCompressing });
+        thread.ask({ kind: "taken" });
       }
-    },
-    setCompressing: (is) => {
-      isCompressing = is;
     },
     close: () => thread.close(),
   };

@@ -14,7 +14,7 @@ export type TreeRequest =
   | { readonly kind: "round" }
   | { readonly kind: "pack"; readonly wanted: readonly WantedFile[] }
   /** A block has been sent on. */
-  | { readonly kind: "taken"; readonly isCompressing: boolean };
+  | { readonly kind: "taken" };
 
 /** From the thread. */
 export type TreeAnswer =

@@ -34,9 +34,6 @@ export function readHere(root: string, entries: readonly SyncEntry[]): TreeSourc
   return {
     rounds: () => single(entries),
     blocks: (wanted) => packFiles(wanted, { root, packer, access: waitingAccess }),
-    setCompressing: (isCompressing) => {
-      packer.isCompressing = isCompressing;
-    },
     close: () => Promise.resolve(),
   };
 }

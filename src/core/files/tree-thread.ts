@@ -29,7 +29,6 @@ class TreeReader {
 
   answer(request: TreeRequest): void {
     if (request.kind === "taken") {
-      this.#packer.isCompressing = request.isCompressing;
       this.#ahead -= 1;
       this.#wake?.();
       return;

@@ -10,8 +10,6 @@ export interface TreeSource {
   rounds(): AsyncIterable<readonly SyncEntry[]>;
   /** Contents of files of the last round as encoded blocks. */
   blocks(wanted: readonly WantedFile[]): AsyncIterable<Uint8Array>;
-  /** Whether the blocks to come are compressed. */
-  setCompressing(isCompressing: boolean): void;
   close(): Promise<void>;
 }
 
