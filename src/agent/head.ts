@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { NodeConfig, ShutdownParams } from "../shared/agent/protocol.ts";
+import type { NodeConfig, NodeInfo, ShutdownParams } from "../shared/agent/protocol.ts";
 import { systemClock } from "../shared/clock.ts";
 import { Autostop, type AutostopOptions } from "./autostop/autostop.ts";
 import { hasTerminal } from "./autostop/terminals.ts";
@@ -25,6 +25,8 @@ import type { NodeMounts } from "./mounts/node-mounts.ts";
 import { describeError, type AgentLog } from "./node/agent-log.ts";
 import type { LocalNode } from "./node/local-node.ts";
 import type { AgentPaths } from "./node/paths.ts";
+import { watchOwnNotices } from "./preemption/own-notices.ts";
+import { Preemptions } from "./preemption/preemptions.ts";
 import { createMethods, createStreams } from "./rpc/handlers.ts";
 import { listenOnSocket } from "./rpc/listener.ts";
 import { Replies } from "./rpc/replies.ts";
@@ -61,18 +63,17 @@ const STALE_GRACE_MS = 10_000;
 /** Composes the agent of the head: the queue, the workers' door, the socket. */
 export async function startHead(parts: NodeParts): Promise<void> {
   const { config, paths, log } = parts;
-  const clock = systemClock;
   const incarnation = randomUUID();
   const store = new JobStore(paths.jobsDb);
   const events = new EventLog();
-  const workers = createWorkers(parts, events, () => {
+  const preemptions = new Preemptions(events);
+  const workers = createWorkers(parts, { events, preemptions }, () => {
     tellNodes(parts, members(), workers);
     queue.kick();
   });
-  const members = (): readonly Member[] => [
-    { node: parts.node, isAlive: true, facts: factsOf(config) },
-    ...workers.values(),
-  ];
+  const self: Member = { node: parts.node, isAlive: true, facts: factsOf(config) };
+  const members = (): readonly Member[] => [self, ...workers.values()];
+  const infos = (): NodeInfo[] => listNodeInfos(members(), (index) => preemptions.of(index));
   tellNodes(parts, members(), workers);
   const autostop = openAutostop(parts, workers, {
     hasJobs: () => queue.activeCount > 0,
@@ -86,7 +87,7 @@ export async function startHead(parts: NodeParts): Promise<void> {
     events,
     runNodes: () => listRunNodes(members()),
     schedulableNodes: () => listSchedulable(members()),
-    clock,
+    clock: systemClock,
     log,
     onActivity: () => autostop.touch(),
   });
@@ -95,7 +96,7 @@ export async function startHead(parts: NodeParts): Promise<void> {
   if (parts.hasRebooted) await queue.failUnfinished(rebootedText({ index: 0, ip: config.ip }));
   queue.resume();
   void dropStaleTasks(queue.runningJobIds(), { runner: parts.runner, graceMs: STALE_GRACE_MS });
-  const workerPort = await openDoor(parts, { workers, members }, queue);
+  const workerPort = await openDoor(parts, { workers, members, preemptions, teardown, queue });
   const handlers = {
     hello: () => ({
       version: AGENT_VERSION,
@@ -103,20 +104,28 @@ export async function startHead(parts: NodeParts): Promise<void> {
       clusterName: config.clusterName,
       index: config.index,
       workerPort,
-      nodes: listNodeInfos(members()).filter((info) => info.isAlive),
+      nodes: infos().filter((info) => info.isAlive),
     }),
-    status: () => ({ ...autostop.status(), nodes: listNodeInfos(members()) }),
+    status: () => ({ ...autostop.status(), nodes: infos() }),
     queue,
     events,
     incarnation,
     paths,
     autostop,
-    replies: new Replies(store, clock),
+    replies: new Replies(store, systemClock),
     nodes: () => members().map((member) => member.node),
     shutdown: (params: ShutdownParams) => teardown.shutdown(params),
   };
   await listenOnSocket({ root: paths.root, methods: createMethods(handlers), streams: createStreams(handlers), log });
   void autostop.run(new AbortController().signal);
+  void watchHead(parts, preemptions, teardown);
+}
+
+function watchHead(parts: NodeParts, preemptions: Preemptions, teardown: Teardown): Promise<void> {
+  return watchOwnNotices(parts, (notice) => {
+    preemptions.note(0, notice);
+    if (notice.kind === "interruption") void teardown.runLastHooks();
+  });
 }
 
 function openAutostop(
@@ -141,7 +150,11 @@ function tellNodes({ inside }: NodeParts, members: readonly Member[], workers: R
   for (const worker of workers.values()) worker.tellNodes(nodes);
 }
 
-function createWorkers(parts: NodeParts, events: EventLog, onChange: () => void): ReadonlyMap<number, RemoteNode> {
+function createWorkers(
+  parts: NodeParts,
+  { events, preemptions }: { readonly events: EventLog; readonly preemptions: Preemptions },
+  onChange: () => void,
+): ReadonlyMap<number, RemoteNode> {
   const { config, paths, log } = parts;
   const memberStore = new MemberStore(`${paths.root}/members.json`);
   const workers = new Map<number, RemoteNode>();
@@ -152,6 +165,7 @@ function createWorkers(parts: NodeParts, events: EventLog, onChange: () => void)
       ...(facts === undefined ? {} : { facts }),
       graceMs: parts.workerGraceMs,
       clock: systemClock,
+      endOf: () => preemptions.endOf(index, systemClock.now()),
       onChange: (isAlive, reason) => {
         log.info("worker", { index, isAlive, reason });
         if (worker.facts !== undefined) memberStore.save(worker.facts);
@@ -164,14 +178,16 @@ function createWorkers(parts: NodeParts, events: EventLog, onChange: () => void)
   return workers;
 }
 
-function openDoor(
-  parts: NodeParts,
-  {
-    workers,
-    members,
-  }: { readonly workers: ReadonlyMap<number, RemoteNode>; readonly members: () => readonly Member[] },
-  queue: JobQueue,
-): Promise<number> {
+interface Cluster {
+  readonly workers: ReadonlyMap<number, RemoteNode>;
+  readonly members: () => readonly Member[];
+  readonly preemptions: Preemptions;
+  readonly teardown: Teardown;
+  readonly queue: JobQueue;
+}
+
+function openDoor(parts: NodeParts, cluster: Cluster): Promise<number> {
+  const { workers, members, preemptions, teardown, queue } = cluster;
   const { config, paths, log } = parts;
   if (workers.size === 0) return Promise.resolve(0);
   const runningJobIds = (): readonly number[] => queue.runningJobIds();
@@ -182,7 +198,9 @@ function openDoor(
       return serveSsh(found.node, stream);
     },
   };
-  return openHeadDoor({ config, portPath: paths.workerPort, workers, runningJobIds, streams, log });
+  const lastHooks = (): ReturnType<Teardown["lastHooks"]> => teardown.lastHooks();
+  const port = { config, portPath: paths.workerPort, log };
+  return openHeadDoor({ ...port, workers, preemptions, runningJobIds, lastHooks, streams });
 }
 
 async function isSomebodyLoggedIn(config: NodeConfig, workers: ReadonlyMap<number, RemoteNode>): Promise<boolean> {

@@ -57,6 +57,17 @@ export class Teardown {
     exit();
   }
 
+  /** What a node that its provider takes back runs first. */
+  lastHooks(): ReturnType<typeof chooseHooks> {
+    return this.#hooksOf("preemption");
+  }
+
+  /** Runs them on this node. */
+  async runLastHooks(): Promise<void> {
+    const { log } = this.#options;
+    await this.#runHooks("preemption").catch((error: unknown) => log.error("hooks not run", describeError(error)));
+  }
+
   async #endNode(fate: "stop" | "remove"): Promise<void> {
     const { container, mounts, log } = this.#options;
     await endMounts(mounts, { forget: fate === "remove" }, log);

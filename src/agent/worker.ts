@@ -4,9 +4,10 @@ import { AgentPeerError } from "../shared/agent/peer-error.ts";
 import type { MethodHandlers, StreamHandlers } from "../shared/agent/peer-types.ts";
 import type { AgentMethods, AgentStreams } from "../shared/agent/protocol.ts";
 import { powerOff, writePowerState } from "./autostop/power.ts";
-import { runHooks } from "./autostop/hooks.ts";
+import { runHooks, type HookEvent, type HookOptions } from "./autostop/hooks.ts";
 import { dropStaleTasks } from "./cluster/stale-tasks.ts";
-import { stayJoined, type HeadPeer } from "./cluster/dial-head.ts";
+import { stayJoined } from "./cluster/dial-head.ts";
+import { HeadLink } from "./cluster/head-link.ts";
 import { factsOf, listNodeInfos } from "./cluster/members.ts";
 import { createWorkerMethods, createWorkerStreams } from "./cluster/worker-handlers.ts";
 import type { StopNode } from "./cluster/worker-protocol.ts";
@@ -17,6 +18,7 @@ import { openSshAt, serveSsh } from "./ssh/ssh-door.ts";
 import { describeError } from "./node/agent-log.ts";
 import type { LocalNode } from "./node/local-node.ts";
 import { loadNodeConfig } from "./node/node-config.ts";
+import { watchOwnNotices } from "./preemption/own-notices.ts";
 import { listenOnSocket } from "./rpc/listener.ts";
 import { AGENT_VERSION } from "./version.ts";
 
@@ -27,15 +29,14 @@ export async function startWorker(parts: NodeParts): Promise<void> {
   const incarnation = randomUUID();
   const stop = (params: StopNode): Promise<void> => stopNode(params, parts);
   const handlers = { node, stop, onNodes: (nodes: readonly InsideNode[]) => inside?.update(nodes) };
-  let head: HeadPeer | undefined;
+  const head = new HeadLink();
   const dialing = stayJoined(
     {
       readConfig: () => loadNodeConfig(paths.config),
       methods: createWorkerMethods(handlers),
       streams: createWorkerStreams(handlers),
-      onPeer: (peer) => {
-        head = peer;
-      },
+      preemption: () => head.announced,
+      onPeer: (peer) => head.update(peer),
       onJoined: (jobIds) => dropStaleTasks(jobIds, { runner, graceMs: 10_000 }),
       clock: systemClock,
       log,
@@ -44,6 +45,12 @@ export async function startWorker(parts: NodeParts): Promise<void> {
     leaving.signal,
   );
   void dialing;
+  void watchOwnNotices(parts, (notice) => {
+    head
+      .announce(config.index, notice)
+      .then((hooks) => runHooks("preemption", hooks, hookOptions("preemption", parts)))
+      .catch((error: unknown) => log.error("preemption not handled", describeError(error)));
+  });
   const methods: MethodHandlers<AgentMethods> = {
     hello: async ({ protocol }) => ({
       protocol: Math.min(protocol, 1),
@@ -61,18 +68,20 @@ export async function startWorker(parts: NodeParts): Promise<void> {
       return {};
     },
   };
-  const streams = sshStreams(node, () => head);
+  const streams = sshStreams(node, head);
   await listenOnSocket({ root: paths.root, methods, streams, log });
+}
+
+function hookOptions(event: HookEvent, { paths, bootId, node, log }: NodeParts): HookOptions {
+  const onFailure = (_run: string, code: number): void => log.error("hook failed", { event, code });
+  return { directory: paths.hooks, bootId, node, onFailure };
 }
 
 /** Ends this node with its cluster. */
 async function stopNode(params: StopNode, parts: NodeParts): Promise<void> {
   const { hooks, hookEvent, power, container: fate } = params;
-  const { config, paths, node, runner, container, mounts, log, exit, bootId } = parts;
-  if (hookEvent !== undefined) {
-    const onFailure = (_run: string, code: number): void => log.error("hook failed", { event: hookEvent, code });
-    await runHooks(hookEvent, hooks, { directory: paths.hooks, bootId, node, onFailure });
-  }
+  const { config, paths, runner, container, mounts, log, exit } = parts;
+  if (hookEvent !== undefined) await runHooks(hookEvent, hooks, hookOptions(hookEvent, parts));
   await dropStaleTasks([], { runner, graceMs: 2000 });
   await endMounts(mounts, { forget: fate === "remove" }, log);
   const ending = fate === "remove" ? container.remove() : container.stop();
@@ -83,11 +92,11 @@ async function stopNode(params: StopNode, parts: NodeParts): Promise<void> {
 }
 
 /** Leads this node's tasks to the others, which only the head reaches. */
-function sshStreams(own: LocalNode, head: () => HeadPeer | undefined): StreamHandlers<Pick<AgentStreams, "ssh">> {
+function sshStreams(own: LocalNode, head: HeadLink): StreamHandlers<Pick<AgentStreams, "ssh">> {
   return {
     ssh: async ({ node: index }, stream) => {
       if (index === own.index) return serveSsh(own, stream);
-      const peer = head();
+      const { peer } = head;
       if (peer === undefined) throw new AgentPeerError("NODE_UNREACHABLE", "The head node cannot be reached now.");
       const far = peer.open("ssh", { node: index }, { signal: stream.signal });
       return serveSsh({ openSsh: () => openSshAt(far) }, stream);

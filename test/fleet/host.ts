@@ -191,6 +191,12 @@ export class Host {
     return startInside([...target, ...argv], { ...rest, env });
   }
 
+  /** Starts a program of this machine, with its files, in the network of the host. It ends with the host at the latest. */
+  startBeside(argv: readonly string[], options: Partial<RunOptions> = {}): RunningProgram {
+    const target = ["nsenter", "-t", String(this.#requireOn().pid), "-n", "-p", "--"];
+    return startInside([...target, ...argv], { ...options, env: { PATH, ...options.env } });
+  }
+
   /** Runs a program on the host without SSH; a non-zero exit code is a result. */
   exec(argv: readonly string[], options: ExecOptions = {}): Promise<RunResult> {
     return this.start(argv, options).result;

@@ -1,6 +1,6 @@
 import { duplexOverStream } from "../../shared/agent/byte-duplex.ts";
 import { AgentPeer } from "../../shared/agent/peer.ts";
-import type { NodeConfig } from "../../shared/agent/protocol.ts";
+import type { NodeConfig, Preemption } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { describeError, type AgentLog } from "../node/agent-log.ts";
 import { AGENT_VERSION } from "../version.ts";
@@ -13,6 +13,8 @@ export interface DialOptions {
   readonly readConfig: () => NodeConfig;
   readonly methods: object;
   readonly streams: object;
+  /** What the node's provider has announced so far. */
+  readonly preemption: () => Preemption | undefined;
   /** Told of each connection to the head, and of its end. */
   readonly onPeer: (peer: HeadPeer | undefined) => void;
   /** Called after each join with the jobs whose tasks go on. */
@@ -60,7 +62,12 @@ async function joinOnce(options: DialOptions, signal: AbortSignal): Promise<void
   const close = (): void => peer.close();
   signal.addEventListener("abort", close, { once: true });
   try {
-    const { jobIds } = await peer.call("join", { ...factsOf(config), version: AGENT_VERSION });
+    const preemption = options.preemption();
+    const { jobIds } = await peer.call("join", {
+      ...factsOf(config),
+      version: AGENT_VERSION,
+      ...(preemption === undefined ? {} : { preemption }),
+    });
     log.info("joined the head");
     options.onPeer(peer);
     await onJoined(jobIds);

@@ -11,10 +11,12 @@ import { OperationFailedError } from "../../shared/errors.ts";
 import { describeError, type AgentLog } from "../node/agent-log.ts";
 import type { RemoteNode, WorkerPeer } from "./remote-node.ts";
 import { createPskServer } from "./tls-psk.ts";
+import type { Preemptions } from "../preemption/preemptions.ts";
 import {
   WORKER_KEEPALIVE_MS,
   type HeadMethods,
   type HeadStreams,
+  type NodeHook,
   type WorkerMethods,
   type WorkerStreams,
 } from "./worker-protocol.ts";
@@ -26,6 +28,9 @@ export interface HeadDoorOptions {
   readonly workers: ReadonlyMap<number, RemoteNode>;
   /** Jobs whose tasks go on. */
   readonly runningJobIds: () => readonly number[];
+  readonly preemptions: Preemptions;
+  /** What a node that is about to end runs first. */
+  readonly lastHooks: () => readonly NodeHook[];
   /** What workers may open here. */
   readonly streams: StreamHandlers<HeadStreams>;
   readonly log: AgentLog;
@@ -43,15 +48,20 @@ export async function openHeadDoor(options: HeadDoorOptions): Promise<number> {
 }
 
 function welcome(duplex: ReturnType<typeof duplexOverStream>, options: HeadDoorOptions): void {
-  const { workers, runningJobIds, streams, log } = options;
+  const { workers, runningJobIds, preemptions, lastHooks, streams, log } = options;
   const methods: MethodHandlers<HeadMethods> = {
     join: async (params) => {
       const worker = workers.get(params.index);
       if (worker === undefined) {
         throw new AgentPeerError("BAD_PARAMS", `This cluster has no worker ${params.index}.`);
       }
+      preemptions.note(params.index, params.preemption);
       worker.join(params, peer);
       return { jobIds: runningJobIds() };
+    },
+    preempting: async ({ index, preemption }) => {
+      preemptions.note(index, preemption);
+      return { hooks: preemption.kind === "interruption" ? lastHooks() : [] };
     },
   };
   const peer: WorkerPeer = new AgentPeer<WorkerMethods, WorkerStreams>(duplex, {

@@ -1,5 +1,5 @@
 import { hostname, userInfo } from "node:os";
-import type { NodeConfig, NodeInfo, NodeResources } from "../../shared/agent/protocol.ts";
+import type { NodeConfig, NodeInfo, NodeResources, Preemption } from "../../shared/agent/protocol.ts";
 import type { RunNode } from "../jobs/job-run.ts";
 import type { SchedulableNode } from "../jobs/scheduler.ts";
 import type { ClusterNode } from "../node/cluster-node.ts";
@@ -51,11 +51,24 @@ export function listInsideNodes(members: readonly Member[]): InsideNode[] {
 }
 
 /** Nodes that are connected to the head, the head included. */
-export function listNodeInfos(members: readonly Member[]): NodeInfo[] {
+export function listNodeInfos(
+  members: readonly Member[],
+  announced: (index: number) => Preemption | undefined = () => undefined,
+): NodeInfo[] {
   return members.flatMap(({ facts, isAlive }) => {
     if (facts === undefined) return [];
     const { index, ip, resources, bundle } = facts;
-    return [{ index, ip, resources, isAlive, ...(bundle === undefined ? {} : { bundle }) }];
+    const preemption = announced(index);
+    return [
+      {
+        index,
+        ip,
+        resources,
+        isAlive,
+        ...(bundle === undefined ? {} : { bundle }),
+        ...(preemption === undefined ? {} : { preemption }),
+      },
+    ];
   });
 }
 

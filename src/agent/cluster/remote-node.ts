@@ -21,6 +21,9 @@ import type { StopNode, WorkerMethods, WorkerStreams } from "./worker-protocol.t
 
 export type WorkerPeer = AgentPeer<WorkerMethods, WorkerStreams>;
 
+/** A node whose end was announced gets this much longer than announced. */
+const LAST_CHANCE_MS = 5000;
+
 export interface RemoteNodeOptions {
   readonly index: number;
   /** What the worker said when it joined before. */
@@ -28,6 +31,8 @@ export interface RemoteNodeOptions {
   /** How long a worker may be away before its jobs are given up. */
   readonly graceMs: number;
   readonly clock: Clock;
+  /** Why the worker may be gone for good, and how long until that is certain; undefined when nothing says so. */
+  readonly endOf?: () => { readonly reason: string; readonly inMs: number } | undefined;
   /** Called when the worker joins, goes away, or is given up. */
   readonly onChange: (isAlive: boolean, reason: string) => void;
 }
@@ -238,9 +243,10 @@ export class RemoteNode implements ClusterNode, Member {
     if (this.#peer !== peer) return;
     this.#peer = undefined;
     this.#renewArrival();
-    const reason = error?.message ?? "the connection was closed";
+    const end = this.#options.endOf?.();
+    const reason = end?.reason ?? error?.message ?? "the connection was closed";
     this.#options.onChange(false, reason);
-    this.#startGrace(reason);
+    this.#startGrace(reason, end?.inMs);
   }
 
   #renewArrival(): void {
@@ -248,8 +254,12 @@ export class RemoteNode implements ClusterNode, Member {
     this.#arrival.promise.catch(() => undefined);
   }
 
-  #startGrace(reason: string): void {
-    const { clock, graceMs } = this.#options;
+  #startGrace(reason: string, certainInMs?: number): void {
+    const { clock } = this.#options;
+    const graceMs = Math.min(
+      this.#options.graceMs,
+      certainInMs === undefined ? Infinity : certainInMs + LAST_CHANCE_MS,
+    );
     const waiting = new AbortController();
     this.#waiting = waiting;
     clock.sleep(graceMs, { signal: waiting.signal }).then(

@@ -1,4 +1,11 @@
-import type { ContainerSpec, FetchFile, FetchResult, LogFile, ShutdownParams } from "../../shared/agent/protocol.ts";
+import type {
+  ContainerSpec,
+  FetchFile,
+  FetchResult,
+  LogFile,
+  Preemption,
+  ShutdownParams,
+} from "../../shared/agent/protocol.ts";
 import type { LendKeysParams } from "../../shared/agent/mounts.ts";
 import type { NodeMountParams, NodeMountStates, NodeSyncNeed, NodeSyncParams } from "../node/cluster-node.ts";
 import type { InsideNode } from "../inside/files.ts";
@@ -9,8 +16,13 @@ import type { MemberFacts } from "./members.ts";
 export interface HeadMethods {
   /** Tasks of other jobs than these are left over: the worker ends them. */
   readonly join: {
-    readonly params: MemberFacts & { readonly version: string };
+    readonly params: MemberFacts & { readonly version: string; readonly preemption?: Preemption };
     readonly result: { readonly jobIds: readonly number[] };
+  };
+  /** The worker's provider has announced something. Of an interruption the answer has the hooks that the worker is to run. */
+  readonly preempting: {
+    readonly params: { readonly index: number; readonly preemption: Preemption };
+    readonly result: { readonly hooks: readonly NodeHook[] };
   };
 }
 
@@ -60,10 +72,15 @@ export interface WorkerMethods {
   readonly stop_node: { readonly params: StopNode; readonly result: Record<string, never> };
 }
 
+export interface NodeHook {
+  readonly run: string;
+  readonly timeoutSeconds: number;
+}
+
 /** How a worker ends with its cluster. */
 export interface StopNode {
   readonly hookEvent?: ShutdownParams["hookEvent"];
-  readonly hooks: readonly { readonly run: string; readonly timeoutSeconds: number }[];
+  readonly hooks: readonly NodeHook[];
   /** `none`: only the agent ends; else the machine is stopped or given up as `power` says. */
   readonly power: "none" | "stopped" | "down";
   /** What becomes of the node's container. */

@@ -42,12 +42,22 @@ export class EventLog {
   #compact(): void {
     const latest = new Map<string, AgentEvent>();
     for (const event of this.#events.slice(0, MAX_EVENTS / 2)) {
-      const key =
-        event.type === "job" ? `job ${event.job.jobId}` : event.type === "node" ? `node ${event.index}` : "stop";
-      latest.set(key, event);
+      latest.set(subjectOf(event), event);
     }
     // Even one event for each job must not grow without end: the oldest jobs are in the queue for whoever asks.
     const kept = [...latest.values()].sort((a, b) => a.seq - b.seq).slice(-MAX_EVENTS / 4);
     this.#events = [...kept, ...this.#events.slice(MAX_EVENTS / 2)];
+  }
+}
+
+function subjectOf(event: AgentEvent): string {
+  switch (event.type) {
+    case "job":
+      return `job ${event.job.jobId}`;
+    case "node":
+    case "preempting":
+      return `${event.type} ${event.index}`;
+    case "autostopping":
+      return event.type;
   }
 }

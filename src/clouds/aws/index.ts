@@ -62,6 +62,7 @@ export function createAwsCloud(options: {
     displayName: "AWS",
     wireInfra: (region, zone) => ["aws", region, zone ?? ""].filter((part) => part !== "").join("/"),
     power: "poweroff",
+    notices: "ec2",
     checksOverNetwork: true,
     maxNameLength: 248,
     check: async (context, wish) => {

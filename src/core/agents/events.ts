@@ -44,6 +44,7 @@ export function createAgentPool(options: AgentsOptions): AgentPool {
     onConnected: (clusterName, agent) => options.mountKeys.follow(clusterName, agent),
     onEvent: async (clusterName, event, later) => {
       await applyEvent(clusterName, event, store);
+      if (event.type === "preempting") later(async (signal) => void (await tend(clusterName, signal)));
       if (event.type !== "node" || event.isAlive) return;
       later(async (signal) => {
         // A worker that only lost its connection is back by then.
@@ -98,7 +99,8 @@ async function applyEvent(
   event: AgentEvent,
   store: { readonly db: Kysely<Database>; readonly clock: Clock },
 ): Promise<void> {
-  if (event.type === "job") return;
+  // What is announced of a node is seen by the look that follows.
+  if (event.type === "job" || event.type === "preempting") return;
   const row = await findCluster(store.db, clusterName);
   if (row === undefined || row.status === "STOPPED") return;
   if (event.type === "autostopping") {

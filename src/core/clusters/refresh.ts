@@ -9,7 +9,7 @@ import type { Cloud, CloudContext, CloudRegistry, Instance } from "../ports/clou
 import { clusterSsh, removeClusterKey } from "../provision/cluster-key.ts";
 import { removeClusterToken } from "../provision/cluster-secret.ts";
 import { clusterRef, toCluster } from "./cluster.ts";
-import { decide, type Observation, type Transition } from "./state.ts";
+import { decide, LOST, lostReason, type Observation, type Transition } from "./state.ts";
 import { moveTo, removeCluster } from "./transition.ts";
 
 /** What a look at a cluster needs; an operation has it, and the server's own loops have it too. */
@@ -98,12 +98,13 @@ async function askAgent(
   row: ClusterRow,
   context: RefreshContext,
   cloudContext: CloudContext,
-): Promise<Pick<Observation, "agent" | "liveNodes">> {
+): Promise<Pick<Observation, "agent" | "liveNodes" | "preemptions">> {
   try {
     const agent = await context.agents.connect(row.name, { signal: cloudContext.signal });
     const status = await agent.call("status", {}, { signal: cloudContext.signal });
     const liveNodes = status.nodes.filter((node) => node.isAlive).length;
-    return { agent: status.isAutostopping ? "autostopping" : "healthy", liveNodes };
+    const preemptions = status.nodes.flatMap(({ index, preemption }) => (preemption ? [{ index, ...preemption }] : []));
+    return { agent: status.isAutostopping ? "autostopping" : "healthy", liveNodes, preemptions };
   } catch (error) {
     if (error instanceof AgentError) return { agent: "unreachable" };
     throw error;
@@ -131,6 +132,13 @@ async function apply(
     await cloud.stop?.(clusterRef(row), cloudContext);
     const fields = { autostop: -1, to_down: 0, busy_request: null };
     await moveTo(context, row, { to, phase, reason, fields });
+    return;
+  }
+  if (transition.hasLost === true) {
+    // Asked once: providers forget what they ended.
+    if (to === row.status && row.last_event?.includes(LOST) === true) return;
+    const why = await whyGone(row, cloud, cloudContext);
+    await moveTo(context, row, { to, phase, reason: why === undefined ? reason : lostReason(why) });
     return;
   }
   if (to === row.status && phase === row.phase) {

@@ -113,6 +113,28 @@ describe("decide", () => {
     expect(transition?.phase ?? "").toBe(phase);
   });
 
+  test("what was announced of nodes is the reason, an interruption before a warning", () => {
+    const seen = (preemptions: Observation["preemptions"] = []): Observation => ({
+      instances: nodes("running", "running"),
+      agent: "healthy",
+      liveNodes: 2,
+      preemptions,
+    });
+    const atMs = Date.parse("2026-11-29T12:00:00Z");
+    const warning = { index: 0, kind: "rebalance", atMs } as const;
+    expect(decide(facts("UP"), seen([warning]), 0)).toEqual({
+      to: "UP",
+      phase: "ready",
+      reason: "Node 0 may soon be preempted (rebalance recommendation of 2026-11-29 12:00:00 UTC).",
+    });
+    const notices = [warning, { index: 1, kind: "interruption", atMs } as const];
+    expect(decide(facts("UP"), seen(notices), 0)).toEqual({
+      to: "UP",
+      phase: "preempting",
+      reason: "Node 1 will be preempted at 2026-11-29 12:00:00 UTC (spot interruption notice).",
+    });
+  });
+
   test("an INIT cluster without instances is gone after the grace", () => {
     expect(decide(facts("INIT"), { instances: [], agent: "not asked" }, CREATION_GRACE_MS)?.to).toBe("TERMINATED");
   });

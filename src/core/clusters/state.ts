@@ -1,4 +1,5 @@
 import type { ClusterStatus } from "../../db/queries/clusters.ts";
+import type { Preemption } from "../../shared/agent/protocol.ts";
 import type { Instance } from "../ports/cloud.ts";
 
 /** A cluster that is gone has no row. */
@@ -32,6 +33,8 @@ export interface Observation {
   readonly agent: "healthy" | "autostopping" | "unreachable" | "not asked";
   /** Nodes that the head agent sees, the head included. */
   readonly liveNodes?: number;
+  /** What providers have announced of nodes, with their indices. */
+  readonly preemptions?: readonly (Preemption & { readonly index: number })[];
 }
 
 export interface ClusterFacts {
@@ -46,7 +49,11 @@ export interface Transition {
   readonly to: ClusterState;
   readonly phase: string;
   readonly reason: string;
+  /** Nodes are gone; what the provider says of them belongs to the reason. */
+  readonly hasLost?: true;
 }
+
+export const LOST = "one or more nodes terminated";
 
 /** A cloud may not show an instance yet that was just created. */
 export const CREATION_GRACE_MS = 60_000;
@@ -71,7 +78,8 @@ export function decide(cluster: ClusterFacts, seen: Observation, now: number): T
   const running = live.filter((instance) => instance.state === "running").length;
   if (running === live.length && live.length === cluster.numNodes) return decideRunning(cluster, seen);
   if (cluster.status === "AUTOSTOPPING" && now - cluster.statusUpdatedAt < AUTOSTOP_GRACE_MS) return undefined;
-  return abnormal(reasonOf({ live: live.length, stopped, running }, cluster.numNodes));
+  const transition = abnormal(reasonOf({ live: live.length, stopped, running }, cluster.numNodes));
+  return live.length < cluster.numNodes ? { ...transition, hasLost: true } : transition;
 }
 
 interface Counts {
@@ -81,7 +89,7 @@ interface Counts {
 }
 
 function reasonOf({ live, stopped, running }: Counts, numNodes: number): string {
-  if (live < numNodes) return "one or more nodes terminated";
+  if (live < numNodes) return LOST;
   if (live > numNodes) return `${live} nodes carry the cluster's name, of which ${numNodes} were launched`;
   if (stopped > 0) return "some but not all nodes are stopped";
   return `${live - running} of ${numNodes} node(s) in unexpected state`;
@@ -108,9 +116,26 @@ function decideRunning(cluster: ClusterFacts, seen: Observation): Transition | u
       if (liveNodes < cluster.numNodes) {
         return { to: "UP", phase: "degraded", reason: `${liveNodes} of ${cluster.numNodes} nodes are connected.` };
       }
-      return { to: "UP", phase: "ready", reason: "All nodes up; SkyPilot runtime healthy." };
+      return { to: "UP", ...announcedOf(seen) };
     }
   }
+}
+
+function announcedOf({ preemptions = [] }: Observation): Pick<Transition, "phase" | "reason"> {
+  const [first] = preemptions.toSorted((a, b) => a.kind.localeCompare(b.kind) || a.atMs - b.atMs);
+  if (first === undefined) return { phase: "ready", reason: "All nodes up; SkyPilot runtime healthy." };
+  const at = `${new Date(first.atMs).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  const others = preemptions.filter((one) => one !== first && one.kind === first.kind).length;
+  const who = others === 0 ? `Node ${first.index}` : `Node ${first.index} and ${others} more`;
+  if (first.kind === "rebalance") {
+    return { phase: "ready", reason: `${who} may soon be preempted (rebalance recommendation of ${at}).` };
+  }
+  return { phase: "preempting", reason: `${who} will be preempted at ${at} (spot interruption notice).` };
+}
+
+/** The reason of a cluster that has lost nodes, with what its provider says of them. */
+export function lostReason(detail: string): string {
+  return abnormal(`${LOST} (${detail.replace(/\.$/u, "")})`).reason;
 }
 
 function abnormal(reason: string): Transition {

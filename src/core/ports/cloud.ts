@@ -1,6 +1,6 @@
 import type { Agent as HttpAgent } from "node:http";
 import type { Agent as HttpsAgent } from "node:https";
-import type { NodeResources } from "../../shared/agent/protocol.ts";
+import type { NodeConfig, NodeResources } from "../../shared/agent/protocol.ts";
 import type { Runner } from "./runner.ts";
 
 export type Capability = "compute" | "storage";
@@ -336,6 +336,8 @@ export interface Cloud {
   /** `infra` spellings on the wire that mean this cloud besides its name, e.g. `ssh/local`. */
   readonly wireInfra: (region: string, zone: string | null) => string;
   readonly power: "leave" | "poweroff";
+  /** Where spot nodes learn that they are taken back; absent = nowhere. */
+  readonly notices?: NonNullable<NodeConfig["notices"]>;
   /** False for a cloud that can be checked but cannot run nodes yet; launches leave it out. */
   readonly hasNodes?: boolean;
   /** `offers` answers although nodes cannot run yet, so that launches can be planned. */

@@ -136,6 +136,7 @@ function nodeConfig(
       ? {}
       : { sshKeys: [ensureClusterKey(clusterSsh(row.secret_path), row.name_on_cloud)] }),
     power: start.cloud.power,
+    ...(start.cloud.notices === undefined || !start.cluster.offer.useSpot ? {} : { notices: start.cloud.notices }),
     clusterInfo: clusterInfo(start),
   };
 }

@@ -35,6 +35,13 @@ export interface NodeResources {
   readonly accelerators: Readonly<Record<string, number>>;
 }
 
+/** What a provider announces of a node: that it ends, or that it may soon. */
+export interface Preemption {
+  readonly kind: "interruption" | "rebalance";
+  /** Milliseconds since the epoch: when the node ends; of a mere warning, when it was given. */
+  readonly atMs: number;
+}
+
 export interface NodeInfo {
   /** Position in the cluster: 0 is the head. */
   readonly index: number;
@@ -44,6 +51,8 @@ export interface NodeInfo {
   readonly isAlive: boolean;
   /** First 16 hex digits of the SHA-256 of the program that the node's agent runs; absent from agents that do not tell. */
   readonly bundle?: string;
+  /** Absent: nothing was announced. */
+  readonly preemption?: Preemption;
 }
 
 /** `<root>/node.json` (0600), written by the server before the agent starts; the agent's whole configuration. */
@@ -66,6 +75,8 @@ export interface NodeConfig {
   readonly sshKeys?: readonly string[];
   /** What "stop" and "down" of this machine mean: leave (a directory on a shared machine) or power the OS off. */
   readonly power: "leave" | "poweroff";
+  /** Where the node learns that its provider takes it back: EC2's instance metadata. Absent for nodes that are not taken back. */
+  readonly notices?: "ec2";
   /** `{"cluster_name": …, "cloud": …, "region": …, "zone": …}` as SKYPILOT_CLUSTER_INFO shows it. */
   readonly clusterInfo: string;
 }
@@ -333,6 +344,7 @@ export interface ShutdownParams {
 
 /** Pushed by `watch`, numbered without gaps from the `seq` that the caller names; older ones are replayed. */
 export type AgentEvent =
+  | { readonly seq: number; readonly type: "preempting"; readonly index: number; readonly preemption: Preemption }
   | { readonly seq: number; readonly type: "job"; readonly job: JobRecord }
   | { readonly seq: number; readonly type: "autostopping"; readonly down: boolean }
   | {

@@ -1,4 +1,5 @@
 import { DescribeInstancesCommand, StopInstancesCommand, TerminateInstancesCommand } from "@aws-sdk/client-ec2";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { waitFor } from "../../e2e/support/wait-for.ts";
@@ -19,6 +20,7 @@ interface Machine {
   readonly id: string;
   readonly userData: string;
   readonly isTerminatedByPowerOff: boolean;
+  readonly isSpot: boolean;
   host: Host | undefined;
   /** Addresses that lead to the host. */
   addresses: readonly string[];
@@ -78,7 +80,14 @@ export class MotoFleet {
     return this.#machines.get(id)?.isOn === true;
   }
 
-  /** Takes a spot instance away, without a word before. */
+  /** Announces to a spot instance that it is taken away, or may be. */
+  announce(id: string, notice: "spot/instance-action" | "events/recommendations/rebalance", at: Date): void {
+    const time = `${at.toISOString().slice(0, 19)}Z`;
+    const values = notice === "spot/instance-action" ? { action: "terminate", time } : { noticeTime: time };
+    writeFileSync(this.#metadataFile(id), JSON.stringify({ [notice]: values }));
+  }
+
+  /** Takes a spot instance away. */
   async reclaim(id: string): Promise<void> {
     const entry = this.proxy.world.ledger.get(id);
     if (entry !== undefined) Object.assign(entry, { state: "terminated", changedMs: Date.now() });
@@ -117,6 +126,7 @@ export class MotoFleet {
         id,
         userData: params.get("UserData") ?? "",
         isTerminatedByPowerOff: params.get("InstanceInitiatedShutdownBehavior") === "terminate",
+        isSpot: params.get("InstanceMarketOptions.MarketType") === "spot",
         host: undefined,
         addresses: [],
         isOn: false,
@@ -141,7 +151,24 @@ export class MotoFleet {
     const config = readUserData(machine.userData);
     const host = await this.fleet.addHost({ name: machine.id, users: usersOf(config), egress: "open" });
     machine.host = host;
+    if (machine.isSpot) await this.#serveMetadata(machine.id, host);
     await applyUserData(host, config);
+  }
+
+  /** Lets the host find instance metadata where every instance has them. */
+  async #serveMetadata(id: string, host: Host): Promise<void> {
+    writeFileSync(this.#metadataFile(id), "{}");
+    await host.exec(["ip", "addr", "add", "169.254.169.254/32", "dev", "lo"]);
+    const program = fileURLToPath(new URL("metadata-server.ts", import.meta.url));
+    let said = "";
+    const onOutput = (text: unknown): void => void (said += String(text));
+    const argv = [process.execPath, program, this.#metadataFile(id)];
+    void host.startBeside(argv, { onOutput, timeoutMs: RELAY_MS });
+    await waitFor(`instance metadata of ${id}`, () => said.includes("ready"));
+  }
+
+  #metadataFile(id: string): string {
+    return join(this.fleet.root, `metadata-${id}.json`);
   }
 
   /** Leads the instance's addresses, which change when it is started again, to its host. */
