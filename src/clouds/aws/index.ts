@@ -35,15 +35,17 @@ import { userProxyCommands } from "./ssm/user-command.ts";
 import { configureSsoCommand } from "./sso/configure-command.ts";
 import { loginCommand } from "./sso/login-command.ts";
 
-/** Amazon Web Services: who the caller is, what the account allows, and nodes on EC2. */
-export function createAwsCloud(options: {
+interface AwsCloudOptions {
   readonly home: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly catalogs: Catalogs;
   /** How other programs call this package's `sky`; the one in PATH when absent. */
   readonly skyProgram?: readonly string[];
   readonly clock?: Clock;
-}): Cloud {
+}
+
+/** Amazon Web Services: who the caller is, what the account allows, and nodes on EC2. */
+export function createAwsCloud(options: AwsCloudOptions): Cloud {
   const clock = options.clock ?? systemClock;
   const auth = new AwsAuth({ ...options, clock });
   const diskPrices = new DiskPrices(options.catalogs.directory);
