@@ -163,6 +163,9 @@ describeWithFleet("a pool of three machines", () => {
     await fleet.host("b").kill();
     const check = await sky(["check", "ssh"]);
     expect(check.text).toMatch(/lab: enabled\. 1 of 3 hosts cannot be used:\n\s+b: Cannot reach b by SSH: /u);
+    const gpus = await sky(["gpus", "list", "--infra", "ssh/lab"]);
+    expect(gpus.text).toMatch(/per-node GPU availability \(lab: b: (Cannot reach b by SSH|no answer within 10 s)/u);
+    expect(gpus.text).toMatch(/^lab +b +0 of \d+ free +0 of \d+ free .* NotReady/mu);
     expect((await sky(["exec", "c1", "echo still on $(hostname)"])).text).toContain("still on a");
     const down = await sky(["down", "-y", "c1"]);
     expect(down.exitCode).toBe(1);

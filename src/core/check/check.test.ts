@@ -42,6 +42,27 @@ test("says why a cloud is off, and that others are not there yet", async () => {
   ]);
 });
 
+test("shows places of the user's own each by itself, in place of the reasons that sum them up", async () => {
+  const list = [
+    { name: "lab", isEnabled: true, problem: "1 of 3 hosts cannot be used:\nb: it did not answer" },
+    { name: "rack", isEnabled: true },
+    { name: "old", isEnabled: false, problem: "Not set up." },
+  ];
+  const check = () =>
+    Promise.resolve({ enabled: ["compute"], reasons: [], details: [], places: { title: "Pools", list } });
+  Object.assign(world.cloud, { check });
+  const { log } = await world.run(checkOperation, {});
+  expect(log.plain().slice(1, 7)).toEqual([
+    "  Fake: enabled [compute]",
+    "    Pools:",
+    "    ├── lab: enabled. 1 of 3 hosts cannot be used:",
+    "    │   b: it did not answer",
+    "    ├── rack: enabled.",
+    "    └── old: disabled. Reason: Not set up.",
+  ]);
+  expect(log.plain().slice(10, 14)).toEqual(["  Fake [compute]", "    Pools:", "    ├── lab", "    └── rack"]);
+});
+
 test("refuses a name that no cloud has", async () => {
   await expect(world.run(checkOperation, { clouds: ["foo"] })).rejects.toThrow(
     /^Cloud 'foo' is not a valid cloud among \['aws', 'azure', /,
