@@ -98,6 +98,8 @@ secret:
 
   test("logins that print, other shells, few sessions and read-only homes do not matter", async () => {
     pool("odd:\n  hosts: [noisy, dash, narrow, readonly]\n");
+    const profile = "echo from the profile; echo careful >&2; read -r answer; export PATH=$HOME/own-tools:$PATH\n";
+    fleet.host("noisy").writeFile("/home/dev/.profile", profile);
     const up = await sky(["ssh", "up"]);
     expect(up.text).toContain("✔ Node Pool `odd` deployed successfully.");
     const launch = await sky([
@@ -109,10 +111,10 @@ secret:
       "ssh/odd",
       "--num-nodes",
       "4",
-      "echo $(hostname) in $HOME",
+      "echo $(hostname) in $HOME; echo $PATH",
     ]);
     expect(launch.exitCode).toBe(0);
-    for (const line of ["noisy in /home/dev", "dash in /home/dev", "narrow in /home/dev"])
+    for (const line of ["/home/dev/own-tools:", "noisy in /home/dev", "dash in /home/dev", "narrow in /home/dev"])
       expect(launch.text).toContain(line);
     expect(launch.text).toMatch(/readonly in \/var\/tmp\/sky-\d+\/nodes\/o-\w+\/home/u);
     expect((await sky(["exec", "o", "--num-nodes", "4", "echo again"])).text.match(/\) again/gu)).toHaveLength(4);
@@ -120,7 +122,8 @@ secret:
   });
 
   test("what cannot work says why", async () => {
-    pool("bad:\n  hosts: [small, nobody.invalid, gate]\n");
+    pool("bad:\n  hosts: [small, nobody.invalid, gate, noisy]\n");
+    fleet.host("noisy").writeFile("/home/dev/.profile", "sleep 600\n");
     await fleet.host("gate").killSshd();
     const up = await sky(["ssh", "up"]);
     expect(up.exitCode).toBe(1);
@@ -128,6 +131,7 @@ secret:
     expect(up.text).toContain(
       "✗ nobody.invalid: Cannot reach nobody.invalid by SSH: the name nobody.invalid is not known.",
     );
+    expect(up.text).toContain("✗ noisy: The login's profile on noisy does not come to an end. Commands in ~/.profile");
     expect(up.text).toMatch(/✗ gate: Cannot reach gate by SSH: nothing listens on its SSH port\./u);
     pool("bad:\n  hosts: [gate]\n  usr: ann\n");
     expect((await sky(["ssh", "up"])).text).toMatch(

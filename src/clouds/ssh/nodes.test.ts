@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Cloud, CloudContext, ClusterSpec } from "../../core/ports/cloud.ts";
 import { pinnedRuntimes, runtimeFolder } from "../../runners/runtime/pinned.ts";
 import { RuntimeSource } from "../../runners/runtime/source.ts";
@@ -54,7 +54,10 @@ const say = (value) => fs.writeSync(4, JSON.stringify(value) + "\\n");
 fs.appendFileSync(base + "/started", host + "\\n");
 say({ base });
 const lines = require("node:readline").createInterface({ input: fs.createReadStream("", { fd: 3 }) });
-lines.on("line", (line) => say(answer(JSON.parse(line))));
+lines.on("line", (line) => {
+  const said = answer(JSON.parse(line));
+  if (!fs.existsSync(file + ".hangs")) say(said);
+});
 `;
 
 let home: string;
@@ -178,6 +181,22 @@ test("a program that went away while nobody asked it anything is started again",
   writeFileSync(join(home, "base/h1.dies"), "");
   expect(await statesOf(cloud)).toEqual(running);
   expect(noted("started")).toEqual(["h0", "h1", "h1", "h2"]);
+});
+
+test("a question that is given up ends at once, and its program with it", async () => {
+  const cloud = openCloud();
+  await cloud.run(spec, "token", context);
+  await cloud.query(cluster, context);
+  asked();
+  writeFileSync(join(home, "base/h1.hangs"), "");
+  const giveUp = new AbortController();
+  const asking = cloud.query(cluster, { ...context, signal: giveUp.signal });
+  await vi.waitFor(() => expect(existsSync(join(home, "base/asked"))).toBe(true));
+  giveUp.abort(new Error("cancelled"));
+  await expect(asking).rejects.toThrow("cancelled");
+  rmSync(join(home, "base/h1.hangs"));
+  expect(await statesOf(cloud)).toEqual(running);
+  expect(noted("started").filter((host) => host === "h1")).toEqual(["h1", "h1"]);
 });
 
 test("a cluster that cannot grow goes on as it was", async () => {

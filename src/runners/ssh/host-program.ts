@@ -103,17 +103,31 @@ class Lines {
   readonly host: string;
   isClosed = false;
   readonly #session: SshSession;
-  readonly #lines: AsyncIterator<string>;
+  readonly #lines: string[] = [];
+  #hasEnded = false;
+  #wake: (() => void) | undefined;
 
   constructor(session: SshSession, host: string) {
     this.#session = session;
     this.host = host;
-    this.#lines = createInterface({ input: session.child.stdout })[Symbol.asyncIterator]();
+    const { stdout } = session.child;
+    createInterface({ input: stdout }).on("line", (line) => {
+      this.#lines.push(line);
+      this.#wake?.();
+    });
+    // A stream that is destroyed closes without an end.
+    stdout.once("close", () => {
+      this.#hasEnded = true;
+      this.#wake?.();
+    });
   }
 
   async next(): Promise<string> {
-    const { value: line, done } = await this.#lines.next();
-    if (done !== true) return line;
+    while (this.#lines.length === 0 && !this.#hasEnded) {
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+    const line = this.#lines.shift();
+    if (line !== undefined) return line;
     const code = this.isClosed ? 255 : await this.#session.exited;
     const said = this.#session.scriptErrors().trim();
     const what = code === 255 ? "The SSH connection was lost" : `Our program ended with exit code ${code}`;
