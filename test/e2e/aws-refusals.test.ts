@@ -53,6 +53,7 @@ const calls: Readonly<Record<string, Call>> = {
   "ec2:DescribeInstanceTypes": onEc2(new ec2.DescribeInstanceTypesCommand({})),
   "ec2:DescribeCapacityReservations": onEc2(new ec2.DescribeCapacityReservationsCommand({})),
   "ec2:DescribeVpcEndpoints": onEc2(new ec2.DescribeVpcEndpointsCommand({})),
+  "ec2:DeleteSnapshot": onEc2(new ec2.DeleteSnapshotCommand({ SnapshotId: "snap-00000000000000000" })),
   "servicequotas:GetServiceQuota": async (clients) =>
     (await clients.quotas()).send(new GetServiceQuotaCommand({ ServiceCode: "ec2", QuotaCode: "L-1216C47A" })),
   "ec2:RunInstances": onEc2(new ec2.RunInstancesCommand(LAUNCH)),

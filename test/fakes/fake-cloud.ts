@@ -14,6 +14,7 @@ import type {
   InstanceState,
   OfferRequest,
   OfferSet,
+  SavedDisks,
 } from "../../src/core/ports/cloud.ts";
 import type { Runner } from "../../src/core/ports/runner.ts";
 import type { Clock } from "../../src/shared/clock.ts";
@@ -61,6 +62,16 @@ export class FakeCloud implements Cloud {
   readonly #cloud: Cloud;
   readonly #ports = new Map<string, readonly string[]>();
   readonly #fleet: AgentFleet;
+  /** Copies of disks that exist, and whether they are complete: the second look finds them so. */
+  readonly disks = new Map<string, boolean>();
+  readonly savedDisks: SavedDisks = {
+    save: (_source, { name }) => {
+      const isMade = this.disks.has(name);
+      this.disks.set(name, isMade);
+      return Promise.resolve(isMade ? { imageId: `disk ${name}` } : undefined);
+    },
+    drop: (_source, { name }) => Promise.resolve(void this.disks.delete(name)),
+  };
   /** May be set before the cloud is used. */
   checksOverNetwork = false;
   /** Workspaces that were checked, in order. */

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, readlinkSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, readlinkSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { signalProcess, describeProcess, type ProcessInfo } from "../e2e/support/process-tree.ts";
 import type { RunningProgram, RunOptions, RunResult } from "../e2e/support/run-program.ts";
@@ -219,6 +219,11 @@ export class Host {
 
   list(path: string): string[] {
     return existsSync(this.#seen(path)) ? readdirSync(this.#seen(path)) : [];
+  }
+
+  /** Takes a directory of another host's disk over, with all that is in it; it belongs to root. */
+  copyFrom(other: Host, path: string): void {
+    cpSync(other.#seen(path), this.#seen(path), { recursive: true, force: true, verbatimSymlinks: true });
   }
 
   /** The host's public key, as a line of known_hosts has it after the name. */

@@ -17,6 +17,7 @@ export const FEATURES = {
   role: `create the role and instance profile ${ROLE_NAME} at the first launch`,
   efa: "Elastic Fabric Adapter (network_tier: best)",
   "clone-disk": "clone the disk of a cluster",
+  "clone-care": "remove the snapshot that a cloned disk leaves",
   ssm: "SSH through Session Manager",
   s3: "read and write buckets",
   buckets: "create and delete buckets",
@@ -142,6 +143,7 @@ export const STATEMENTS = {
   },
   Efa: { feature: "efa", tiers: ["user"], resources: [GROUP] },
   Clone: { feature: "clone-disk", tiers: ["user"], resources: ["*"] },
+  CloneCare: { feature: "clone-care", tiers: ["user"], resources: ["arn:PARTITION:ec2:REGION::snapshot/*"] },
   Ssm: {
     feature: "ssm",
     tiers: ["user"],
@@ -296,6 +298,10 @@ export const ACTIONS: readonly ActionRow[] = [
   row("Clone", "ec2:CreateImage", { needs: ["clone-disk"], trial: "dry-run" }),
   row("Clone", "ec2:CopyImage", { needs: ["clone-disk"], trial: "dry-run" }),
   row("Clone", "ec2:DeregisterImage", { needs: ["clone-disk"], trial: "dry-run" }),
+  row("CloneCare", "ec2:DeleteSnapshot", {
+    needs: ["clone-disk"],
+    without: "the snapshot of a cloned disk stays, and costs money",
+  }),
   row("Ssm", "ssm:StartSession", { needs: ["ssm"] }),
   row("SsmSessions", "ssmmessages:OpenDataChannel", { needs: ["ssm"] }),
   row("SsmSessions", "ssm:ResumeSession", { without: "a session whose connection breaks is lost, and SSH with it" }),

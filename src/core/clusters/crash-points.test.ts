@@ -88,6 +88,27 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       expect((await world.cluster("c1"))?.region).toBe("west");
     },
   },
+  "launch with the disk of another cluster": {
+    prepare: async () => {
+      await world.run(launchOperation, { task: taskYaml("run: old"), cluster_name: "src" }, { requestId: "first" });
+      await world.run(stopOperation, { cluster_name: "src" }, { requestId: "stopped" });
+    },
+    run: operation(launchOperation, {
+      task: taskYaml("num_nodes: 2\nrun: echo hi"),
+      cluster_name: "c1",
+      clone_disk_from: "src",
+    }),
+    check: async () => {
+      expect((await world.clusters()).map((row) => [row.name, row.status]).toSorted()).toEqual([
+        ["c1", "UP"],
+        ["src", "STOPPED"],
+      ]);
+      const wish = (await world.cluster("c1"))?.node_wish ?? "";
+      expect(JSON.parse(wish)).toMatchObject({ imageId: expect.stringMatching(/^disk skypilot-clone-/u) as string });
+      expect(world.cloud.ledger()[nameOnCloud]).toHaveLength(2);
+      expect(world.cloud.disks.size).toBe(0);
+    },
+  },
   "launch on a stopped cluster": {
     prepare: stopFirst,
     run: operation(launchOperation, { task: taskYaml("num_nodes: 2\nrun: second"), cluster_name: "c1" }),

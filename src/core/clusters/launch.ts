@@ -11,12 +11,13 @@ import type { Task } from "../task/task.ts";
 import { applyAutostop, requireAutostop, resolveAutostop } from "./autostop-settings.ts";
 import type { LaunchBody } from "./bodies.ts";
 import { clusterRef, cloudContext, toCluster, type Cluster } from "./cluster.ts";
+import { narrowToClone, saveForClone, whileCloned, type Clone } from "./clone-disk.ts";
 import { prepareContainer } from "./container.ts";
 import { ensureCurrentAgents } from "./current-agents.ts";
 import { submittedResult, type LaunchResult } from "./launch-result.ts";
 import * as messages from "./messages.ts";
 import { checkClusterName } from "./names.ts";
-import { newPorts, planLaunch, refuseUnsupported, type LaunchPlan } from "./plan.ts";
+import { newPorts, planLaunch, type LaunchPlan } from "./plan.ts";
 import { provisionCluster } from "./provision-cluster.ts";
 import { openRunLog, runLogDir } from "./provision-log.ts";
 import { prepareResize } from "./resize.ts";
@@ -39,13 +40,30 @@ export const launchOperation: Operation<LaunchBody, LaunchResult> = {
 async function runLaunch(body: LaunchBody, context: OperationContext): Promise<LaunchResult> {
   checkClusterName(body.cluster_name);
   refuseReserved(body, "Launching tasks on it is not allowed.");
-  refuseUnsupported(body);
-  const input = readTask(body.task, context);
+  const { input, clone } = await readInput(body, context);
   await requireSources(input.task, context);
   if (body.dryrun !== true) await requireStorage(input.task, body.cluster_name, context);
   await waitForAutostop(body.cluster_name, context);
   if (body.dryrun === true) return dryRun(body, input.task, context);
-  return withClusterLock(body.cluster_name, context, () => launchLocked(body, input, context));
+  return withClusterLock(body.cluster_name, context, () =>
+    clone === undefined
+      ? launchLocked({ body, input }, context)
+      : whileCloned(clone, context, () => launchLocked({ body, input, clone }, context)),
+  );
+}
+
+interface Input {
+  readonly input: TaskInput;
+  /** The cluster whose disk the new one starts from. */
+  readonly clone?: Clone;
+}
+
+async function readInput(body: LaunchBody, context: OperationContext): Promise<Input> {
+  const input = readTask(body.task, context);
+  const { clone_disk_from: from, cluster_name: clusterName } = body;
+  if (typeof from !== "string") return { input };
+  const { task, clone } = await narrowToClone(input.task, { from, clusterName }, context);
+  return { input: { ...input, task }, clone };
 }
 
 /** Names of clusters that the product itself runs. */
@@ -71,10 +89,11 @@ function showTable(plan: LaunchPlan, context: OperationContext): void {
   if (plan.table.length > 0) context.log.line(plan.table.join("\n"));
 }
 
-async function launchLocked(body: LaunchBody, input: TaskInput, context: OperationContext): Promise<LaunchResult> {
+async function launchLocked(launch: Omit<Round, "round">, context: OperationContext): Promise<LaunchResult> {
+  const { body } = launch;
   for (let round = 0; ; round++) {
     try {
-      return await launchRound({ body, input, round }, context);
+      return await launchRound({ ...launch, round }, context);
     } catch (error) {
       const isRetried = body.retry_until_up === true && error instanceof ResourcesUnavailableError && !error.noFailover;
       if (!isRetried) throw error;
@@ -96,9 +115,8 @@ async function waitForRetry(round: number, context: OperationContext): Promise<v
   });
 }
 
-interface Round {
+interface Round extends Input {
   readonly body: LaunchBody;
-  readonly input: TaskInput;
   readonly round: number;
 }
 
@@ -111,8 +129,14 @@ async function launchRound(launch: Round, context: OperationContext): Promise<La
   await refuseUnlaunchable(plan, context);
   await refuseAutostop(launch, plan, context);
   warnAboutSpot(body, plan, context);
-  const ready = await provisionOrReuse({ ...launch, plan }, context);
-  return runStages({ ...launch, plan, ...ready }, context);
+  const planned = { ...launch, plan, input: await withImage(launch, context) };
+  const ready = await provisionOrReuse(planned, context);
+  return runStages({ ...planned, ...ready }, context);
+}
+
+/** A clone starts from an image that is made once it is clear that it will be used. */
+async function withImage({ input, clone }: Round, context: OperationContext): Promise<TaskInput> {
+  return clone === undefined ? input : { ...input, task: await saveForClone(input.task, clone, context) };
 }
 
 /** A cloud may be able to say what nodes would cost before this release can run them. */

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { findCluster } from "../../db/queries/clusters.ts";
 import { displayCloud } from "../../shared/cloud-names.ts";
-import { NotSupportedError, ResourcesMismatchError } from "../../shared/errors.ts";
+import { ResourcesMismatchError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import type { RankedOffer } from "../optimizer/candidates.ts";
 import { rankOffers } from "../optimizer/optimize.ts";
@@ -201,13 +201,4 @@ export function newPorts(cluster: Cluster, wanted: readonly string[]): readonly 
 /** The task's wish in YAML form, for the row. */
 export function requestedResources(task: Task): string {
   return JSON.stringify(choiceToValue(task.resources, { redactSecrets: true }));
-}
-
-/** Throws NotSupportedError for what no launch of ours can do. */
-export function refuseUnsupported(body: LaunchBody): void {
-  if (typeof body.clone_disk_from === "string") {
-    throw new NotSupportedError("--clone-disk-from is not supported.", {
-      hint: "Launch a new cluster and copy the files with a bucket or file_mounts.",
-    });
-  }
 }

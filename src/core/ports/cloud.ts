@@ -288,6 +288,28 @@ export interface CatalogRefresh {
   readonly spin: (message: string) => void;
 }
 
+/** A copy of a disk: its name is all that tells it from others. */
+export interface DiskCopy {
+  readonly name: string;
+  /** Where nodes are to start from it. */
+  readonly region: string;
+}
+
+export interface SavedDisk {
+  /** For NodeWish.imageId. */
+  readonly imageId: string;
+}
+
+export interface SavedDisks {
+  /**
+   * Begins to copy the disk of the only node of a stopped cluster, or goes on with it; undefined = not ready, ask again. The same name
+   * never makes two copies.
+   */
+  save(source: ClusterRef, copy: DiskCopy, context: CloudContext): Promise<SavedDisk | undefined>;
+  /** Removes all that `save` made under the name; nodes that started from it stay as they are. Succeeds when nothing is there. */
+  drop(source: ClusterRef, copy: DiskCopy, context: CloudContext): Promise<void>;
+}
+
 /** A cluster as its resources on the cloud tell of it, whoever made it. */
 export interface FoundCluster {
   readonly ref: ClusterRef;
@@ -378,6 +400,8 @@ export interface Cloud {
   readonly stop?: (cluster: ClusterRef, context: CloudContext, only?: readonly InstanceId[]) => Promise<void>;
   /** Why nodes of this offer cannot be stopped, where some can; undefined = they can. */
   readonly whyNoStop?: (offer: Offer) => string | undefined;
+  /** Disks of stopped clusters, for new ones to start from; absent where they cannot be copied. */
+  readonly savedDisks?: SavedDisks;
   /** Changes what happens to nodes that power themselves off. */
   readonly setPowerOff?: (
     cluster: ClusterRef,

@@ -71,6 +71,7 @@ export class Ec2World {
   readonly #zones = new Map<string, string>();
   readonly #profiles = new Map<string, number>();
   readonly #tokens = new Map<string, Remembered>();
+  readonly #images = new Set<string>();
 
   /** Launches whose token came before, by the token and the zone: each holds once. */
   replay(params: URLSearchParams): string | Refusal | undefined {
@@ -86,6 +87,9 @@ export class Ec2World {
 
   refuse(action: string, params: URLSearchParams): Refusal | undefined {
     if (action === "StartInstances") return this.#refuseStart(params);
+    if (this.#isKnownImage(action, params)) {
+      return { status: 400, code: "InvalidAMIName.Duplicate", message: "AMI name is already in use by another AMI" };
+    }
     if (action !== "RunInstances") return undefined;
     const zone = this.zoneOf(params);
     const profile = params.get("IamInstanceProfile.Arn")?.split("/").at(-1) ?? params.get("IamInstanceProfile.Name");
@@ -99,6 +103,11 @@ export class Ec2World {
     }
     const refusal = this.rules.refusals[zone] ?? this.rules.refusals["*"];
     return refusal ?? this.#refuseCrowd(params, zone);
+  }
+
+  /** Names of images are unique in an account and region; moto does not mind. */
+  #isKnownImage(action: string, params: URLSearchParams): boolean {
+    return this.#images.has(`${action}\n${params.get("Name") ?? ""}`);
   }
 
   #refuseCrowd(params: URLSearchParams, zone: string): Refusal | undefined {
@@ -138,6 +147,10 @@ export class Ec2World {
         return answer;
       case "StopInstances":
         this.#changed(params, "stopped");
+        return answer;
+      case "CreateImage":
+      case "CopyImage":
+        this.#images.add(`${action}\n${params.get("Name") ?? ""}`);
         return answer;
       case "TerminateInstances":
         this.#changed(params, "terminated");

@@ -19,6 +19,7 @@ const RELAY_MS = 3_600_000;
 interface Machine {
   readonly id: string;
   readonly userData: string;
+  readonly imageId: string;
   readonly isTerminatedByPowerOff: boolean;
   readonly isSpot: boolean;
   host: Host | undefined;
@@ -42,6 +43,8 @@ export class MotoFleet {
   /** What went wrong with machines; a test looks at it at its end. */
   readonly errors: unknown[] = [];
   readonly #machines = new Map<string, Machine>();
+  /** Image → the host whose disk it is. */
+  readonly #disks = new Map<string, Host>();
   readonly #watcher: NodeJS.Timeout;
 
   private constructor(parts: { readonly fleet: Fleet; readonly moto: Moto; readonly proxy: FaultProxy }) {
@@ -113,10 +116,18 @@ export class MotoFleet {
   #follow(call: SeenCall, answer: string): void {
     const { action, params } = call;
     const ids = [...params].flatMap(([key, value]) => (/^InstanceId\.\d+$/u.test(key) ? [value] : []));
+    if (action === "ec2:CreateImage") this.#savedDisk(params, answer);
     if (action === "ec2:RunInstances") this.#created(params, answer);
     if (action === "ec2:StartInstances") for (const id of ids) this.#turnOn(id);
     if (action === "ec2:StopInstances") for (const id of ids) this.#turnOff(id);
     if (action === "ec2:TerminateInstances") for (const id of ids) this.#remove(id);
+  }
+
+  /** Images that are made of a machine start new ones with what its user had at home. */
+  #savedDisk(params: URLSearchParams, answer: string): void {
+    const host = this.#machines.get(params.get("InstanceId") ?? "")?.host;
+    const image = /<imageId>([^<]+)</u.exec(answer)?.[1];
+    if (host !== undefined && image !== undefined) this.#disks.set(image, host);
   }
 
   #created(params: URLSearchParams, answer: string): void {
@@ -125,6 +136,7 @@ export class MotoFleet {
       const machine: Machine = {
         id,
         userData: params.get("UserData") ?? "",
+        imageId: params.get("ImageId") ?? "",
         isTerminatedByPowerOff: params.get("InstanceInitiatedShutdownBehavior") === "terminate",
         isSpot: params.get("InstanceMarketOptions.MarketType") === "spot",
         host: undefined,
@@ -152,6 +164,15 @@ export class MotoFleet {
     const host = await this.fleet.addHost({ name: machine.id, users: usersOf(config), egress: "open" });
     machine.host = host;
     if (machine.isSpot) await this.#serveMetadata(machine.id, host);
+    const origin = this.#disks.get(machine.imageId);
+    if (origin !== undefined) {
+      const keys = "/home/ubuntu/.ssh/authorized_keys";
+      const own = host.readFile(keys);
+      host.copyFrom(origin, "/home/ubuntu");
+      // As cloud-init does on a disk that it has seen before.
+      host.writeFile(keys, host.readFile(keys) + own, { mode: 0o600 });
+      await host.exec(["chown", "-R", "ubuntu:", "/home/ubuntu"]);
+    }
     await applyUserData(host, config);
   }
 

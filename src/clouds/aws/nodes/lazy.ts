@@ -12,6 +12,10 @@ export function lazyNodes(options: AwsNodesOptions): AwsNodes {
     withPrepaid: async (offers, context) =>
       usesReservations(context) ? (await nodes()).withPrepaid(offers, context) : offers,
     limits: async (...args) => (await nodes()).limits(...args),
+    savedDisks: {
+      save: async (...args) => (await nodes()).savedDisks.save(...args),
+      drop: async (...args) => (await nodes()).savedDisks.drop(...args),
+    },
     run: async (...args) => (await nodes()).run(...args),
     query: async (...args) => (await nodes()).query(...args),
     queryMany: async (...args) => (await nodes()).queryMany(...args),

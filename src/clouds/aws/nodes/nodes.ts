@@ -6,6 +6,7 @@ import type {
   CloudContext,
   ClusterRef,
   ClusterSpec,
+  DiskCopy,
   InstanceId,
   Offer,
 } from "../../../core/ports/cloud.ts";
@@ -24,6 +25,7 @@ import { Prepaid } from "./prepaid.ts";
 import { reachNode } from "./reach.ts";
 import type { FetchText } from "./own-address.ts";
 import { Places } from "./places.ts";
+import { dropDisk, saveDisk, type CopyRegions } from "./saved-disks.ts";
 import { changePowerOff, moveTo, stopNodes, terminateNodes, terminateWithGroups } from "./power.ts";
 import type { AwsAuth } from "../auth/auth-session.ts";
 import { RegionOpener } from "./open-region.ts";
@@ -59,6 +61,7 @@ type NodeMethods =
   | "stop"
   | "setPowerOff"
   | "explainLoss"
+  | "savedDisks"
   | "findClusters"
   | "openPorts"
   | "runner";
@@ -106,7 +109,21 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
     const what = names.length === 1 ? first.nameOnCloud : `${names.length} clusters`;
     return named(region, `looking for ${what}`, () => findNodes(region, names));
   };
+  const regionsOf = async (source: ClusterRef, copy: DiskCopy, context: CloudContext): Promise<CopyRegions> => ({
+    source: await open(source, context),
+    target: await opener.open(copy.region, context),
+  });
   return {
+    savedDisks: {
+      save: async (source, copy, context) => {
+        const regions = await regionsOf(source, copy, context);
+        return named(regions.source, `saving the disk of ${source.nameOnCloud}`, () => saveDisk(regions, source, copy));
+      },
+      drop: async (source, copy, context) => {
+        const regions = await regionsOf(source, copy, context);
+        await named(regions.source, `removing ${copy.name}`, () => dropDisk(regions, copy));
+      },
+    },
     withPrepaid: (offers, context) => prepaid.mark(offers, context),
     limits: (question, context) => limits.of(question, context),
     run: async (spec, token, context) => {

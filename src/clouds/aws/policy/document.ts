@@ -120,6 +120,7 @@ function checkWish(wish: PolicyWish): void {
 function featuresOf(wish: PolicyWish): ReadonlySet<Feature> {
   const features = new Set<Feature>(["launch", ...wish.features]);
   if (wish.tier === "node") for (const feature of NODE_FEATURES) features.add(feature);
+  if (features.has("clone-care")) features.add("clone-disk");
   if (features.has("bucket-care")) features.add("buckets");
   if (features.has("buckets") || features.has("mounts")) features.add("s3");
   return features;

@@ -20,6 +20,7 @@ const CAPABILITIES_OF: Readonly<Record<Feature, readonly AwsCapability[]>> = {
   role: ["role"],
   efa: [],
   "clone-disk": ["clone-disk"],
+  "clone-care": ["clone-disk"],
   ssm: ["ssm"],
   s3: ["s3-read", "s3-write"],
   buckets: ["buckets"],
