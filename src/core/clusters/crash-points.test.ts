@@ -99,10 +99,8 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       clone_disk_from: "src",
     }),
     check: async () => {
-      expect((await world.clusters()).map((row) => [row.name, row.status]).toSorted()).toEqual([
-        ["c1", "UP"],
-        ["src", "STOPPED"],
-      ]);
+      const states = (await world.clusters()).map((row) => [row.name, row.status] as const);
+      expect(Object.fromEntries(states)).toEqual({ c1: "UP", src: "STOPPED" });
       const wish = (await world.cluster("c1"))?.node_wish ?? "";
       expect(JSON.parse(wish)).toMatchObject({ imageId: expect.stringMatching(/^disk skypilot-clone-/u) as string });
       expect(world.cloud.ledger()[nameOnCloud]).toHaveLength(2);

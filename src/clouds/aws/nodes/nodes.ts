@@ -9,6 +9,7 @@ import type {
   DiskCopy,
   InstanceId,
   Offer,
+  SavedDisks,
 } from "../../../core/ports/cloud.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
@@ -109,21 +110,8 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
     const what = names.length === 1 ? first.nameOnCloud : `${names.length} clusters`;
     return named(region, `looking for ${what}`, () => findNodes(region, names));
   };
-  const regionsOf = async (source: ClusterRef, copy: DiskCopy, context: CloudContext): Promise<CopyRegions> => ({
-    source: await open(source, context),
-    target: await opener.open(copy.region, context),
-  });
   return {
-    savedDisks: {
-      save: async (source, copy, context) => {
-        const regions = await regionsOf(source, copy, context);
-        return named(regions.source, `saving the disk of ${source.nameOnCloud}`, () => saveDisk(regions, source, copy));
-      },
-      drop: async (source, copy, context) => {
-        const regions = await regionsOf(source, copy, context);
-        await named(regions.source, `removing ${copy.name}`, () => dropDisk(regions, copy));
-      },
-    },
+    savedDisks: savedDisksOf(opener),
     withPrepaid: (offers, context) => prepaid.mark(offers, context),
     limits: (question, context) => limits.of(question, context),
     run: async (spec, token, context) => {
@@ -168,6 +156,24 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
       await named(region, `opening ports of ${cluster.nameOnCloud}`, () =>
         openPorts(region, { cluster, ports, context }, tools),
       );
+    },
+  };
+}
+
+function savedDisksOf(opener: RegionOpener): SavedDisks {
+  const regionsOf = async (source: ClusterRef, copy: DiskCopy, context: CloudContext): Promise<CopyRegions> => ({
+    source: await opener.open(source.region, context),
+    target: await opener.open(copy.region, context),
+  });
+  return {
+    save: async (source, copy, context) => {
+      const regions = await regionsOf(source, copy, context);
+      const what = `saving the disk of ${source.nameOnCloud}`;
+      return named(regions.source, what, () => saveDisk(regions, source, copy));
+    },
+    drop: async (source, copy, context) => {
+      const regions = await regionsOf(source, copy, context);
+      await named(regions.source, `removing ${copy.name}`, () => dropDisk(regions, copy));
     },
   };
 }
