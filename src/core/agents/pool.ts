@@ -234,8 +234,12 @@ export class AgentPool implements AgentConnections {
   }
 
   #run(clusterName: string, work: Promise<void>): void {
+    const { signal } = this.#closing;
     const task: Promise<void> = work
-      .catch((error: unknown) => this.#options.onError(clusterName, error))
+      .catch((error: unknown) => {
+        // What the end of the server cuts short is no failure of anything.
+        if (!signal.aborted || error !== signal.reason) this.#options.onError(clusterName, error);
+      })
       .finally(() => this.#background.delete(task));
     this.#background.add(task);
   }
