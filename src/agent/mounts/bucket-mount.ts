@@ -10,6 +10,7 @@ import { readChunk } from "../logs/tail-file.ts";
 import { describeError, type AgentLog } from "../node/agent-log.ts";
 import { assertLinkable, makeLink, resolveDestination, type Destination } from "../sync/dest.ts";
 import { mayAllowOthers, requireFuse } from "./fuse.ts";
+import { hasInstanceRole } from "./instance-role.ts";
 import type { KeysDoor } from "./keys-door.ts";
 import { removePlace } from "./left-over.ts";
 import { adoptMountProcess, startMountProcess, type MountProcess } from "./mount-process.ts";
@@ -33,8 +34,8 @@ export interface MountTools {
 /** How long a mount may take to appear. */
 const APPEAR_MS = 20_000;
 const GAP_MS = 50;
-/** A bucket whose first look takes longer is large, not wrong. */
-const LOOK_MS = 15_000;
+/** How long the first look into a bucket may take: some hundred thousand names. */
+const LOOK_MS = 60_000;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
 const LEAVE_MS = 5000;
@@ -176,6 +177,9 @@ export class BucketMount {
     const { path, link } = this.#place;
     if (link !== undefined) assertLinkable(link);
     await requireFuse({ env, mayUseSudo });
+    if (this.spec.credentials === "node" && !(await hasInstanceRole())) {
+      throw new AgentPeerError("MOUNT_DENIED", "The node has no role of its own.", { hint: "See docs/aws/role.md." });
+    }
     const { path: program, version } = await mounter();
     await this.#takeDown();
     this.#makePlace();
@@ -242,15 +246,16 @@ export class BucketMount {
       () => undefined,
       (error: unknown) => this.#failed("it cannot be read", error),
     );
-    const failure = await Promise.race([look, clock.sleep(LOOK_MS)]);
+    const silence = clock.sleep(LOOK_MS).then(() => this.#failed(`nothing answered within ${LOOK_MS / 1000} seconds`));
+    const failure = await Promise.race([look, silence]);
     if (failure !== undefined) throw failure;
   }
 
   #failed(what: string, cause?: unknown): AgentPeerError {
     const { dest, bucket, prefix } = this.spec;
     const place = [bucket, prefix].filter((part) => part !== "").join("/");
-    const { message, hint } = explain(lastProblem(this.#logTail()) ?? what);
-    return new AgentPeerError("MOUNT_FAILED", `s3://${place} could not be mounted at ${dest}: ${message}`, {
+    const { code, message, hint } = explain(lastProblem(this.#logTail()) ?? what);
+    return new AgentPeerError(code, `s3://${place} could not be mounted at ${dest}: ${message}`, {
       ...(hint === undefined ? {} : { hint }),
       ...(cause === undefined ? {} : { cause }),
     });
@@ -329,17 +334,22 @@ async function stop(running: MountProcess, clock: Clock): Promise<void> {
 }
 
 /** rclone's words, and what to do about the usual ones. */
-function explain(problem: string): { readonly message: string; readonly hint?: string } {
-  if (/AccessDenied|403|Forbidden/u.test(problem)) {
-    return { message: problem, hint: "The keys may not list the bucket: sky check aws --permissions" };
+function explain(message: string): {
+  readonly code: "MOUNT_FAILED" | "MOUNT_DENIED";
+  readonly message: string;
+  readonly hint?: string;
+} {
+  const code = "MOUNT_FAILED";
+  if (/AccessDenied|403|Forbidden|NoCredentialProviders|get credentials|IMDS|AnonymousCredentials/u.test(message)) {
+    return { code: "MOUNT_DENIED", message, hint: "The node may not list the bucket: sky check aws --permissions" };
   }
-  if (/NoSuchBucket|directory not found/u.test(problem)) {
-    return { message: problem, hint: "The bucket is gone. Check its name, or launch again to have it made anew." };
+  if (/NoSuchBucket|directory not found/u.test(message)) {
+    return { code, message, hint: "The bucket is gone. Check its name, or launch again to have it made anew." };
   }
-  if (/allow_other/u.test(problem)) {
-    return { message: problem, hint: "Add the line user_allow_other to /etc/fuse.conf of the node." };
+  if (/allow_other/u.test(message)) {
+    return { code, message, hint: "Add the line user_allow_other to /etc/fuse.conf of the node." };
   }
-  return { message: problem };
+  return { code, message };
 }
 
 function readdirIfThere(path: string): readonly string[] | undefined {

@@ -105,7 +105,7 @@ export class NodeMounts {
       if (clock.now() > deadline) {
         throw new AgentPeerError(
           "MOUNT_FAILED",
-          `${missing.dest} is not mounted: ${missing.reason ?? missing.state}.`,
+          `${missing.dest} is not mounted: ${(missing.reason ?? missing.state).replace(/\.$/u, "")}.`,
           {
             hint: "Launch again to mount it anew.",
           },

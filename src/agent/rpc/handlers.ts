@@ -138,7 +138,7 @@ export function createStreams(options: HandlerOptions): StreamHandlers<AgentStre
   };
 }
 
-const NAMED: ReadonlySet<string> = new Set(["CONTAINER_FAILED", "MOUNT_FAILED", "MOUNTER_MISSING"]);
+const NAMED: ReadonlySet<string> = new Set(["CONTAINER_FAILED", "MOUNT_FAILED", "MOUNT_DENIED", "MOUNTER_MISSING"]);
 
 /** Says by name which of several nodes refused. */
 async function naming(node: ClusterNode, work: () => Promise<void>): Promise<void> {

@@ -26,9 +26,10 @@ export async function lendCredentials(
   const { remote_identity: identity, ...aws } = awsConfig(context);
   const role = textField(aws, "bucket_role");
   const own = await auth.credentials();
-  if (role !== undefined) return byRole(auth, wish, { roleArn: role, base: own });
+  if (role !== undefined) return { ...(await byRole(auth, wish, { roleArn: role, base: own })), isConfigured: true };
   if (identity === "LOCAL_CREDENTIALS") {
-    return { ...toSdk(own), how: "these credentials themselves (aws.remote_identity: LOCAL_CREDENTIALS)" };
+    const how = "these credentials themselves (aws.remote_identity: LOCAL_CREDENTIALS)";
+    return { ...toSdk(own), how, isConfigured: true };
   }
   if (source.kind === "assume-role" && source.mfaSerial === undefined) return bySameRole(auth, wish, source);
   if (own.sessionToken === undefined) return byFederation(auth, wish, own);
@@ -57,7 +58,7 @@ async function byRole(
   const { base, ...request } = role;
   try {
     const keys = await assumeRole(base, { ...request, ...wish, durationSeconds: ROLE_SECONDS }, auth.load);
-    return { ...toSdk(keys), how: `role ${role.roleArn}` };
+    return { ...toSdk(keys), how: `role ${role.roleArn}`, isConfigured: false };
   } catch (error) {
     throw explained(error, { action: "sts:AssumeRole", resource: role.roleArn, base, auth });
   }
@@ -67,7 +68,7 @@ async function byFederation(auth: AuthSession, wish: LendWish, base: Credentials
   const { sessionName: name, policy } = wish;
   try {
     const keys = await getFederationToken(base, { name, policy, durationSeconds: FEDERATED_SECONDS }, auth.load);
-    return { ...toSdk(keys), how: `a federation token of ${describeSource(auth.source)}` };
+    return { ...toSdk(keys), how: `a federation token of ${describeSource(auth.source)}`, isConfigured: false };
   } catch (error) {
     throw explained(error, { action: "sts:GetFederationToken", base, auth });
   }
@@ -81,7 +82,12 @@ function explained(
   return explainStsError(error, { ...rest, source: auth.source, credentials: base, context: auth.load });
 }
 
-function toSdk({ accessKeyId, secretAccessKey, sessionToken, expiresAtMs }: Credentials): Omit<LentCredentials, "how"> {
+function toSdk({
+  accessKeyId,
+  secretAccessKey,
+  sessionToken,
+  expiresAtMs,
+}: Credentials): Omit<LentCredentials, "how" | "isConfigured"> {
   return {
     accessKeyId,
     secretAccessKey: secretAccessKey.reveal(),

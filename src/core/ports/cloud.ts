@@ -95,8 +95,10 @@ export interface LendWish {
 }
 
 export interface LentCredentials extends ServiceCredentials {
-  /** By which way they were got, e.g. `role arn:… with a session policy`. */
+  /** By which way they were got, e.g. `role arn:…`. */
   readonly how: string;
+  /** Whether the config names this way, so that it goes before what nodes may do by themselves. */
+  readonly isConfigured: boolean;
 }
 
 /** What a cloud's own command may use besides the cloud's context. */

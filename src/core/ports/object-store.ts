@@ -78,6 +78,8 @@ export interface ObjectStore {
     options: UploadOptions & { readonly context: CloudContext },
   ): Promise<UploadProgress>;
   list(place: ObjectPlace, context: CloudContext): AsyncIterable<StoredObject>;
+  /** URL of a server that is not the provider's own, for nodes that use the store by their own rights. */
+  endpoint(context: CloudContext): Promise<string | undefined>;
   /** Keys for nodes: for this place alone, and they end. Throws when the caller's credentials can give none, with what to do. */
   lendKeys(
     place: ObjectPlace,

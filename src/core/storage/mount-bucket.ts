@@ -1,8 +1,12 @@
 import { saveClusterMount } from "../../db/queries/cluster-mounts.ts";
+import type { LentKeys, MountSpec } from "../../shared/agent/mounts.ts";
+import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import { SkyError, StorageBucketGetError } from "../../shared/errors.ts";
 import { cloudContext, type Cluster } from "../clusters/cluster.ts";
 import type { OperationContext } from "../operation.ts";
+import type { LentCredentials } from "../ports/cloud.ts";
+import type { PlaceKeys } from "../ports/object-store.ts";
 import { openStore } from "./access.ts";
 import { storageFailure } from "./failed.ts";
 import { isReadOnlyMount, toMountSpec } from "./mount-spec.ts";
@@ -18,57 +22,115 @@ export interface MountTarget {
   readonly agent: AgentPeer;
 }
 
-/** Makes a bucket appear on every node, with keys for it alone. May be repeated. */
+/**
+ * Makes a bucket appear on every node: by what the nodes may do themselves where they belong to the store's cloud, else with keys for it
+ * alone. May be repeated.
+ */
 export async function mountBucket(target: MountTarget, context: OperationContext): Promise<void> {
-  const { mount, region, cluster, agent } = target;
-  const { row } = cluster;
+  const { mount, region, cluster } = target;
+  const store = await context.stores.load(mount.store);
   const as = cloudContext(context);
-  const isSequential = isSequentialUpload(context.config);
-  const plain = toMountSpec(mount, { region, endpoint: undefined, credentials: "lent", isSequential });
-  const { keys, endpoint } = await context.mountKeys.lend(row, { store: mount.store, spec: plain }, as);
-  const spec = toMountSpec(mount, { region, endpoint, credentials: "lent", isSequential });
+  const place = { region, endpoint: undefined, isSequential: isSequentialUpload(context.config) };
+  const wanted = { store: mount.store, spec: toMountSpec(mount, { ...place, credentials: "lent" }) };
+  const lent = await unlessRefused(context.mountKeys.lend(cluster.row, wanted, as));
+  if (cluster.row.cloud === store.cloud && (lent instanceof SkyError || !lent.keys.isConfigured)) {
+    const endpoint = await store.endpoint(as);
+    const own = toMountSpec(mount, { ...place, endpoint, credentials: "node" });
+    const refusal = await unlessDenied(mountOnNodes(target, { spec: own }, context));
+    if (refusal === undefined) return;
+    if (lent instanceof SkyError) throw cannotMount(mount, lent);
+    context.log.line(
+      `  The nodes' own role does not reach ${mount.uri}: they get keys for it alone, by ${lent.keys.how}.`,
+    );
+  }
+  if (lent instanceof SkyError) throw cannotMount(mount, lent);
+  const { keys, endpoint } = lent;
+  context.mountKeys.remember(cluster.row.cluster_hash, as);
+  const spec = toMountSpec(mount, { ...place, endpoint, credentials: "lent" });
+  await mountOnNodes(target, { spec, keys: toLentKeys(keys) }, context);
+  // For as long as the connection lasts, which is longer than this request.
+  void context.mountKeys.follow(cluster.row.name, target.agent);
+}
+
+async function mountOnNodes(
+  { mount, cluster, agent }: MountTarget,
+  wanted: { readonly spec: MountSpec; readonly keys?: LentKeys },
+  context: OperationContext,
+): Promise<void> {
   // The row comes first: for what is in it the nodes may get keys again.
   await saveClusterMount(context.db, {
-    cluster_hash: row.cluster_hash,
+    cluster_hash: cluster.row.cluster_hash,
     dest: mount.dest,
     store: mount.store,
-    spec: JSON.stringify(spec),
+    spec: JSON.stringify(wanted.spec),
   });
-  context.mountKeys.remember(row.cluster_hash, as);
-  const mounts = [{ spec, keys: toLentKeys(keys) }];
-  await agent.call("mount", { key: context.requestId, mounts, mounters: pinnedMounters }, { signal: context.signal });
-  // For as long as the connection lasts, which is longer than this request.
-  void context.mountKeys.follow(row.name, agent);
+  const params = { key: context.requestId, mounts: [wanted], mounters: pinnedMounters };
+  await agent.call("mount", params, { signal: context.signal });
 }
 
 /**
- * Looks before anything is launched whether nodes can get keys for the buckets, and says where from. Throws StorageBucketGetError with what to
- * do where they cannot.
+ * Looks before anything is launched how nodes can get at the buckets, and says so. Throws StorageBucketGetError with what to do where they cannot, wherever
+ * the task may run.
  */
 export async function requireKeys(
   mounts: readonly BucketMount[],
-  clusterName: string,
+  where: { readonly clusterName: string; readonly clouds: readonly (string | undefined)[] },
   context: OperationContext,
 ): Promise<void> {
-  const ways = new Set<string>();
+  const lines = new Set<string>();
   for (const mount of mounts) {
     const { store, as } = await openStore(mount.store, context);
     const place = { bucket: mount.bucket, region: store.defaultRegion, prefix: mount.prefix };
-    const sessionName = `sky-${clusterName}`.slice(0, 32);
-    try {
-      const { keys } = await store.lendKeys(place, { isReadOnly: isReadOnlyMount(mount), sessionName, context: as });
-      ways.add(keys.how);
-    } catch (error) {
-      if (!(error instanceof SkyError)) throw error;
-      throw storageFailure(StorageBucketGetError, error, {
-        what: `${mount.uri} cannot be mounted at ${mount.dest}.`,
-        hint: "Use `mode: COPY`.",
-      });
+    const sessionName = `sky-${where.clusterName}`.slice(0, 32);
+    const wish = { isReadOnly: isReadOnlyMount(mount), sessionName, context: as };
+    const lent = await unlessRefused(store.lendKeys(place, wish));
+    const { displayName } = await context.clouds.load(store.cloud);
+    const mayBeOwn = where.clouds.some((cloud) => cloud === undefined || cloud === store.cloud);
+    const isElsewhere = where.clouds.some((cloud) => cloud !== store.cloud);
+    if (lent instanceof SkyError) {
+      if (!mayBeOwn) throw cannotMount(mount, lent);
+      lines.add(`Nodes on ${displayName} mount buckets by their own role. Others cannot: ${lent.message}`);
+    } else {
+      lines.add(wayOf(lent.keys, { cloud: displayName, mayBeOwn, isElsewhere }));
     }
   }
-  for (const how of ways) {
-    context.log.line(`Nodes mount buckets with keys for these alone, by ${how}; this server renews them.`);
+  for (const line of lines) context.log.line(line);
+}
+
+function wayOf(
+  { how, isConfigured }: LentCredentials,
+  at: { readonly cloud: string; readonly mayBeOwn: boolean; readonly isElsewhere: boolean },
+): string {
+  const byKeys = `keys for these alone, by ${how}; this server renews them.`;
+  if (isConfigured || !at.mayBeOwn) return `Nodes mount buckets with ${byKeys}`;
+  const own = at.isElsewhere ? `Nodes on ${at.cloud} mount` : "Nodes mount";
+  return `${own} buckets by their own role where it reaches them, else with ${byKeys}`;
+}
+
+/** The answer, or the refusal of the provider or of the adapter. */
+async function unlessRefused(asking: Promise<PlaceKeys>): Promise<PlaceKeys | SkyError> {
+  try {
+    return await asking;
+  } catch (error) {
+    if (error instanceof SkyError) return error;
+    throw error;
   }
+}
+
+/** What a node answered that may not read the bucket. */
+async function unlessDenied(mounting: Promise<void>): Promise<AgentPeerError | undefined> {
+  try {
+    await mounting;
+    return undefined;
+  } catch (error) {
+    if (error instanceof AgentPeerError && error.agentCode === "MOUNT_DENIED") return error;
+    throw error;
+  }
+}
+
+function cannotMount(mount: BucketMount, reason: SkyError): Error {
+  const what = `${mount.uri} cannot be mounted at ${mount.dest}.`;
+  return storageFailure(StorageBucketGetError, reason, { what, hint: "Use `mode: COPY`." });
 }
 
 function isSequentialUpload(config: Readonly<Record<string, unknown>>): boolean {

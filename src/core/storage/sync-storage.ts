@@ -21,7 +21,7 @@ export interface StorageSync {
 
 /** Looks at the task's buckets once, so that no node is brought up for one that cannot be used. */
 export async function requireStorage(
-  task: Pick<Task, "fileMounts" | "storageMounts">,
+  task: Pick<Task, "fileMounts" | "storageMounts" | "resources">,
   clusterName: string,
   context: OperationContext,
 ): Promise<void> {
@@ -30,7 +30,8 @@ export async function requireStorage(
   // When the request goes on after a restart, buckets that it has made itself are there.
   await context.effect("check-storage", async () => {
     await Promise.all(buckets.map((mount) => requireBucket(mount, context)));
-    await requireKeys(buckets.filter(isMounted), clusterName, context);
+    const clouds = task.resources.candidates.map(({ infra }) => infra.cloud);
+    await requireKeys(buckets.filter(isMounted), { clusterName, clouds }, context);
   });
 }
 

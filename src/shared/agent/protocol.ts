@@ -421,5 +421,6 @@ export type AgentErrorCode =
   | "NOT_ALLOWED"
   | "CONTAINER_FAILED"
   | "MOUNT_FAILED"
+  | "MOUNT_DENIED"
   | "MOUNTER_MISSING"
   | "INTERNAL";

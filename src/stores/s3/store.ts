@@ -43,6 +43,7 @@ export function createS3Store(access: (context: CloudContext) => Promise<Service
       const region = state.kind === "exists" ? state.region : HOME_REGION;
       return withClient(context, region, (client) => deleteBucket(client, bucket));
     },
+    endpoint: async (context) => (await access(context)).endpoint,
     lendKeys: async (place, { context, ...wish }) => lendKeys(await access(context), place, wish),
     upload: (place, files, { context, ...options }) =>
       withClient(context, place.region, (client) =>

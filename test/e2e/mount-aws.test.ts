@@ -1,0 +1,117 @@
+import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeWithFleet } from "../fleet/requirements.ts";
+import type { Host } from "../fleet/host.ts";
+import { AwsUser } from "../support/aws/aws-user.ts";
+import { MotoFleet } from "../support/aws/moto-fleet.ts";
+import { S3Front } from "../support/s3/s3-front.ts";
+import { plainText } from "./support/plain-text.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+const METADATA = fileURLToPath(new URL("../support/aws/instance-metadata.ts", import.meta.url));
+const ROLE_KEY = "ASIANODEROLE00000001";
+const TASK = `
+resources: {infra: aws/us-east-1, cpus: 2}
+file_mounts:
+  /data: {source: s3://data}
+run: cat /data/a.txt; echo written > /data/b.txt
+`;
+
+describeWithFleet("buckets mounted on EC2", () => {
+  let aws: MotoFleet;
+  let user: AwsUser;
+  let s3: S3Client;
+  let front: S3Front;
+
+  beforeAll(async () => {
+    aws = await MotoFleet.create();
+    user = await AwsUser.create(aws);
+    const credentials = { accessKeyId: "test", secretAccessKey: "test" };
+    s3 = new S3Client({ region: "us-east-1", endpoint: aws.moto.url, credentials, forcePathStyle: true });
+    await aws.moto.createBucket("data");
+    await s3.send(new PutObjectCommand({ Bucket: "data", Key: "a.txt", Body: "one\n" }));
+    front = await S3Front.open(aws.fleet, aws.moto.url);
+    const config = [
+      `[default]\nregion = us-east-1\nendpoint_url = ${aws.url}\nservices = here\n`,
+      `[services here]\ns3 =\n  endpoint_url = ${front.url}\nsts =\n  endpoint_url = ${front.url}\n`,
+    ];
+    user.sandbox.write("../home/.aws/config", config.join(""));
+    user.sandbox.write("task.yaml", TASK);
+    await user.sky("check", "aws");
+  }, 120_000);
+
+  afterAll(async () => {
+    s3?.destroy();
+    await user?.dispose();
+    await front?.close();
+    await aws?.dispose();
+  });
+
+  /** Gives each machine that comes up the metadata service of its role. */
+  async function serveMetadata(role: string, signal: AbortSignal): Promise<void> {
+    const served = new Set<Host>();
+    while (!signal.aborted) {
+      for (const host of aws.fleet.hosts) {
+        if (!host.isOn) served.delete(host);
+        if (!host.isOn || served.has(host)) continue;
+        served.add(host);
+        await host.exec(["ip", "addr", "add", "169.254.169.254/32", "dev", "lo"]);
+        const keys = {
+          Code: "Success",
+          Type: "AWS-HMAC",
+          AccessKeyId: ROLE_KEY,
+          SecretAccessKey: "node-secret",
+          Token: "node-token",
+          LastUpdated: new Date().toISOString(),
+          Expiration: new Date(Date.now() + 6 * 3_600_000).toISOString(),
+        };
+        let isReady = false;
+        const onOutput = (): void => void (isReady = true);
+        // A fresh machine has no Node.
+        host.writeFile("/opt/metadata/node", readFileSync(process.execPath), { mode: 0o755 });
+        host.writeFile("/opt/metadata/service.ts", readFileSync(METADATA));
+        const command = ["/opt/metadata/node", "/opt/metadata/service.ts", role, JSON.stringify(keys)];
+        void host.start(command, { onOutput, timeoutMs: 3_600_000 }).result.catch(() => undefined);
+        await waitFor("the metadata service", () => isReady);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async function textOf(key: string): Promise<string | undefined> {
+    const object = await s3.send(new GetObjectCommand({ Bucket: "data", Key: key }));
+    return object.Body?.transformToString();
+  }
+
+  it("by the role of the nodes", { timeout: 300_000 }, async () => {
+    const ending = new AbortController();
+    const serving = serveMetadata("skypilot-v1", ending.signal);
+    const text = plainText(await user.sky("launch", "-y", "-c", "mine", "task.yaml"));
+    expect(text).toContain(
+      "Nodes mount buckets by their own role where it reaches them, else with keys for these alone",
+    );
+    expect(text).toContain(") one\n");
+    expect(await textOf("b.txt")).toBe("written\n");
+    expect(front.usedSince(0)).toContain(ROLE_KEY);
+    // Nothing but the look before the launch was lent.
+    expect(front.requests.filter((line) => line.startsWith("ASIALENT"))).toEqual([]);
+    await user.sky("stop", "-y", "mine");
+    await user.sky("start", "-y", "mine");
+    expect(await user.sky("exec", "mine", "cat /data/a.txt /data/b.txt")).toContain("written");
+    await user.sky("down", "-y", "mine");
+
+    // A role that may not list the bucket.
+    front.sessions.set(ROLE_KEY, { statements: [], secret: "node-secret", token: "node-token" });
+    const other = plainText(await user.sky("launch", "-y", "-c", "other", "task.yaml"));
+    expect(other).toContain(
+      "The nodes' own role does not reach s3://data: they get keys for it alone, by a federation token",
+    );
+    expect(other).toContain(") one\n");
+    await user.sky("down", "-y", "other");
+    ending.abort();
+    await serving;
+    expect(aws.errors).toEqual([]);
+  });
+});
