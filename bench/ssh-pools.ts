@@ -1,17 +1,13 @@
 /** Measures clusters on machines that are reached by SSH, on a fleet of little hosts; run by itself it prints the table. */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { plainText } from "../test/e2e/support/plain-text.ts";
 import type { RunResult } from "../test/e2e/support/run-program.ts";
 import type { Sandbox } from "../test/e2e/support/sandbox.ts";
 import { whyNoFleet } from "../test/fleet/requirements.ts";
 import { createSshPool, type SshPool } from "../test/fleet/ssh-pool.ts";
 import { renderFigures, type Figure } from "./cli-figures.ts";
+import { fileFigures, measureFiles, type FileTimes } from "./ssh-files.ts";
 
 const MANY = 50;
-const FILES = 10_000;
-const FILE_BYTES = 10_000;
-const COPIES = 4;
 
 export interface SshFigures {
   /** `sky ssh up` and then `sky launch` on 3 hosts that have nothing yet, to the first line of rank 2. */
@@ -22,10 +18,7 @@ export interface SshFigures {
   /** From `sky launch` on 50 hosts that have the runtime to the first line of the last rank. */
   readonly manyMs: number;
   readonly manyServerMib: number;
-  /** `sky launch` with a workdir of 10,000 files (100 MB) to 4 nodes, less the same launch with an empty one. */
-  readonly filesMs: number;
-  /** `rsync -a` of the same files to one of the hosts. */
-  readonly rsyncMs: number;
+  readonly files: FileTimes;
 }
 
 function names(count: number): { readonly name: string }[] {
@@ -110,41 +103,6 @@ async function measureMany(): Promise<Pick<SshFigures, "manyMs" | "manyServerMib
   });
 }
 
-function writeFiles(directory: string): void {
-  for (let index = 0; index < FILES; index += 1) {
-    const folder = join(directory, `d${index % 100}`);
-    if (index < 100) mkdirSync(folder, { recursive: true });
-    // Bytes that differ from file to file, so that nothing is sent once for all.
-    writeFileSync(join(folder, `f${index}`), Buffer.alloc(FILE_BYTES, `${index * 7919} `));
-  }
-}
-
-async function measureFiles(): Promise<Pick<SshFigures, "filesMs" | "rsyncMs">> {
-  return withPool(COPIES, async ({ sandbox, fleet }) => {
-    const many = join(sandbox.work, "many");
-    mkdirSync(many);
-    writeFiles(many);
-    mkdirSync(join(sandbox.work, "none"));
-    await require(sandbox, ["ssh", "up"]);
-    await require(sandbox, launchArgs(COPIES, ["true"]));
-    const exec = (workdir: string): string[] => [
-      "exec",
-      "c",
-      "--num-nodes",
-      String(COPIES),
-      "--workdir",
-      workdir,
-      "true",
-    ];
-    const without = (await require(sandbox, exec("none"))).elapsedMs;
-    const filesMs = (await require(sandbox, exec("many"))).elapsedMs - without;
-    const env = sandbox.env();
-    const rsync = await fleet.run(["rsync", "-a", `${many}/`, "n0:copy/"], { env, timeoutMs: 600_000 });
-    if (rsync.exitCode !== 0) throw new Error(rsync.stderr);
-    return { filesMs, rsyncMs: rsync.elapsedMs };
-  });
-}
-
 /** Undefined where no fleet can be made. */
 export async function measureSshPools(say: (text: string) => void): Promise<SshFigures | undefined> {
   const reason = whyNoFleet();
@@ -155,9 +113,9 @@ export async function measureSshPools(say: (text: string) => void): Promise<SshF
   say("SSH hosts: three");
   const three = await measureThree();
   say("SSH hosts: files");
-  const files = await measureFiles();
+  const files = await withPool(4, measureFiles);
   say(`SSH hosts: ${MANY}`);
-  return { ...three, ...files, ...(await measureMany()) };
+  return { ...three, files, ...(await measureMany()) };
 }
 
 /** Rows of the table of figures. */
@@ -169,7 +127,6 @@ export function sshFigures(measured: SshFigures | undefined): Figure[] {
     ours,
     original: undefined,
   });
-  const copyLimit = measured === undefined ? 0 : measured.rsyncMs * 1.5;
   return [
     row(
       "3 fresh SSH hosts without egress: `sky ssh up`, `sky launch` to the first line of rank 2",
@@ -186,7 +143,7 @@ export function sshFigures(measured: SshFigures | undefined): Figure[] {
       measured?.manyMs,
     ),
     row("the same: memory of the API server", "MiB", 300, measured?.manyServerMib),
-    row("10,000 files (100 MB) to 4 SSH hosts, against `rsync` to one × 1.5", "ms", copyLimit, measured?.filesMs),
+    ...fileFigures(measured?.files),
   ];
 }
 

@@ -1,0 +1,114 @@
+/** Measures files to clusters on machines that are reached by SSH, on a fleet of little hosts; run by itself it prints the table. */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
+import { join } from "node:path";
+import type { RunResult } from "../test/e2e/support/run-program.ts";
+import { whyNoFleet } from "../test/fleet/requirements.ts";
+import { createSshPool, type SshPool } from "../test/fleet/ssh-pool.ts";
+import { renderFigures, type Figure } from "./cli-figures.ts";
+
+const FILES = 10_000;
+const FILE_BYTES = 10_000;
+const RUNS = 5;
+const TIMEOUT_MS = 600_000;
+
+/** Medians of runs that take turns, so that other work of the machine slows both. */
+export interface FileTimes {
+  /** `sky exec` with a workdir of 10,000 files (100 MB) that no node has, less the same with an empty one. */
+  readonly oursMs: number;
+  /** `rsync -a` of the same files to one of the hosts. */
+  readonly rsyncMs: number;
+  /** `sky exec` when all nodes have the files, less the same with an empty workdir. */
+  readonly againMs: number;
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
+
+/** Text that compresses about as well as source code, and differs from file to file. */
+function* texts(): Generator<Buffer, never> {
+  const words = readFileSync(new URL("../CHANGELOG.md", import.meta.url), "utf8").split(/\s+/u);
+  for (let seed = 1; ;) {
+    let text = "";
+    while (text.length < FILE_BYTES) {
+      seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+      text += `${words[seed % words.length] ?? ""} `;
+    }
+    yield Buffer.from(text).subarray(0, FILE_BYTES);
+  }
+}
+
+function writeFiles(directory: string): void {
+  const contents = texts();
+  for (let index = 0; index < FILES; index += 1) {
+    const folder = join(directory, `d${index % 100}`);
+    if (index < 100) mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, `f${index}`), contents.next().value);
+  }
+}
+
+/** On a pool whose hosts have run nothing yet. */
+export async function measureFiles({ sandbox, fleet, hosts }: SshPool): Promise<FileTimes> {
+  const nodes = ["--num-nodes", String(hosts.length)];
+  const sky = async (...args: readonly string[]): Promise<RunResult> => {
+    const result = await sandbox.sky(args, { timeoutMs: TIMEOUT_MS });
+    if (result.exitCode !== 0) throw new Error(`sky ${args.join(" ")}\n${result.stdout}${result.stderr}`);
+    return result;
+  };
+  const withWorkdir = async (name: string): Promise<number> =>
+    (await sky("exec", "c", ...nodes, "--workdir", name, "true")).elapsedMs;
+  const many = join(sandbox.work, "many");
+  writeFiles(many);
+  mkdirSync(join(sandbox.work, "none"));
+  await sky("ssh", "up");
+  await sky("launch", "-y", "-c", "c", "--infra", "ssh/rack", ...nodes, "true");
+  await withWorkdir("none");
+  const times: FileTimes[] = [];
+  for (let run = 0; run < RUNS; run += 1) {
+    const none = await withWorkdir("none");
+    const ours = await withWorkdir("many");
+    const argv = ["rsync", "-a", `${many}/`, `n0:copy${run}/`];
+    const rsync = await fleet.run(argv, { env: sandbox.env(), timeoutMs: TIMEOUT_MS });
+    if (rsync.exitCode !== 0) throw new Error(rsync.stderr);
+    const again = await withWorkdir("many");
+    times.push({ oursMs: ours - none, rsyncMs: rsync.elapsedMs, againMs: again - none });
+    await sky("exec", "c", ...nodes, "rm -rf ~/sky_workdir/*");
+    const { oursMs, rsyncMs } = times.at(-1) ?? { oursMs: 0, rsyncMs: 0 };
+    const load = loadavg()[0]?.toFixed(1) ?? "";
+    process.stderr.write(`  ${oursMs.toFixed(0)} ms, rsync ${rsyncMs.toFixed(0)} ms, load average ${load}\n`);
+  }
+  return {
+    oursMs: median(times.map(({ oursMs }) => oursMs)),
+    rsyncMs: median(times.map(({ rsyncMs }) => rsyncMs)),
+    againMs: median(times.map(({ againMs }) => againMs)),
+  };
+}
+
+/** Rows of the table of figures. */
+export function fileFigures(times: FileTimes | undefined): Figure[] {
+  const row = (what: string, limit: number, ours: number | undefined): Figure => ({
+    what,
+    unit: "ms",
+    target: { kind: "at-most", value: limit },
+    ours,
+    original: undefined,
+  });
+  const rsyncMs = times?.rsyncMs ?? 0;
+  return [
+    row("10,000 files (100 MB) to 4 SSH hosts, against `rsync` to one × 1.5", rsyncMs * 1.5, times?.oursMs),
+    row("the same when the hosts have them, against that `rsync`", rsyncMs, times?.againMs),
+  ];
+}
+
+if (import.meta.main) {
+  const reason = whyNoFleet();
+  if (reason !== undefined) throw new Error(`SSH hosts cannot be made here: ${reason}.`);
+  const pool = await createSshPool(Array.from({ length: 4 }, (_, index) => ({ name: `n${index}` })));
+  try {
+    await pool.sandbox.startServer();
+    process.stdout.write(`${renderFigures(fileFigures(await measureFiles(pool)))}\n`);
+  } finally {
+    await pool.dispose();
+  }
+}
