@@ -4,7 +4,7 @@ import type { Database } from "../../db/schema.ts";
 import type { NodeResources } from "../../shared/agent/protocol.ts";
 import { ClusterDoesNotExistError, ClusterNotUpError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
-import type { Cloud, CloudContext, ClusterRef, Instance, Offer } from "../ports/cloud.ts";
+import type { Cloud, CloudContext, ClusterRef, Instance, NodeWish, Offer } from "../ports/cloud.ts";
 import { clusterSsh } from "../provision/cluster-key.ts";
 
 /** A cluster's row with its JSON columns read. */
@@ -30,8 +30,15 @@ export function toCluster(row: ClusterRow): Cluster {
 }
 
 export function clusterRef(row: ClusterRow): ClusterRef {
-  const ref = { clusterName: row.name, nameOnCloud: row.name_on_cloud, region: row.region, zone: row.zone };
-  return row.secret_path === null ? ref : { ...ref, ssh: clusterSsh(row.secret_path) };
+  const { config } = JSON.parse(row.node_wish) as Partial<NodeWish>;
+  return {
+    clusterName: row.name,
+    nameOnCloud: row.name_on_cloud,
+    region: row.region,
+    zone: row.zone,
+    ...(row.secret_path === null ? {} : { ssh: clusterSsh(row.secret_path) }),
+    ...(config === undefined ? {} : { config }),
+  };
 }
 
 /** Throws ClusterDoesNotExistError. */

@@ -243,6 +243,8 @@ export interface ClusterRef {
   readonly zone: string | null;
   /** The cluster's own key, and the host keys of its nodes; absent for clusters of this machine alone. */
   readonly ssh?: { readonly keyFile: string; readonly knownHostsFile: string };
+  /** The `config:` block of the task that made it: it goes before the config of the request. */
+  readonly config?: Readonly<Record<string, unknown>>;
 }
 
 export type InstanceId = string;

@@ -34,7 +34,7 @@ import type { Region } from "./region.ts";
 import { findGroups } from "./security-groups.ts";
 import { ssmDoorCommand } from "../ssm/command.ts";
 import { SsmWay } from "../ssm/way.ts";
-import { readNodeSettings } from "./settings.ts";
+import { settingsOf } from "./settings.ts";
 
 export interface AwsNodesOptions {
   readonly auth: AwsAuth;
@@ -229,7 +229,7 @@ interface OpenPorts {
 }
 
 async function openPorts(region: Region, { cluster, ports, context }: OpenPorts, tools: LaunchTools): Promise<void> {
-  const settings = readNodeSettings(context, { clusterName: cluster.clusterName, region: region.name });
+  const settings = settingsOf(cluster, context);
   const choice = chooseGroup(settings, { nameOnCloud: cluster.nameOnCloud, hasPorts: true }, tools.machine);
   if (!choice.isManaged) {
     region.say(

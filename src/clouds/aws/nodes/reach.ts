@@ -7,7 +7,7 @@ import type { RuntimeSource } from "../../../runners/runtime/source.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import { OperationFailedError } from "../../../shared/errors.ts";
 import type { SsmWay } from "../ssm/way.ts";
-import { isReachedBySsm, readNodeSettings, type NodeSettings } from "./settings.ts";
+import { isReachedBySsm, settingsOf, type NodeSettings } from "./settings.ts";
 
 /** From the start of an instance until it surely answers to SSH. */
 const BOOT_MS = 240_000;
@@ -27,7 +27,7 @@ export interface Reached {
 
 /** Acts on a node by SSH. Throws what `readNodeSettings` throws. */
 export function reachNode({ instance, cluster, context }: Reached, tools: ReachTools): Runner {
-  const settings = readNodeSettings(context, { clusterName: cluster.clusterName, region: cluster.region });
+  const settings = settingsOf(cluster, context);
   const { clock, connections, runtimes, ssm } = tools;
   const bootedAtMs = (instance.startedAtMs ?? 0) + BOOT_MS;
   const bootWaitMs = Math.max(0, bootedAtMs - clock.now());

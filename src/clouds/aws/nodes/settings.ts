@@ -1,4 +1,4 @@
-import type { CloudContext, Instance } from "../../../core/ports/cloud.ts";
+import type { CloudContext, ClusterRef, Instance } from "../../../core/ports/cloud.ts";
 import { InvalidConfigError } from "../../../shared/errors.ts";
 import { matchesGlob } from "../../../shared/glob.ts";
 import { ROLE_NAME } from "../actions.ts";
@@ -78,6 +78,12 @@ export function readNodeSettings(context: Pick<CloudContext, "config" | "workspa
     reservationIds: namesField(aws, "specific_reservations"),
     runCommands: runCommandsOf(aws["post_provision_runcmd"]),
   };
+}
+
+/** The settings of a cluster that is there. */
+export function settingsOf(cluster: ClusterRef, context: Pick<CloudContext, "config" | "workspace">): NodeSettings {
+  const { clusterName, region, config } = cluster;
+  return readNodeSettings(context, { clusterName, region, ...(config === undefined ? {} : { overrides: config }) });
 }
 
 /** Whether capacity that is paid for is to be looked for anywhere. */

@@ -1,6 +1,6 @@
 import type { CloudContext, ClusterRef, Instance } from "../../../core/ports/cloud.ts";
 import type { AwsAuth } from "../auth/auth-session.ts";
-import { isReachedBySsm, readNodeSettings } from "../nodes/settings.ts";
+import { isReachedBySsm, settingsOf } from "../nodes/settings.ts";
 import { pluginCommandByAddress, proxyCommandLine } from "./proxy-command.ts";
 
 export interface LoginTo {
@@ -14,7 +14,7 @@ export function userProxyCommands(
   { cluster, context, instances }: LoginTo,
   tools: { readonly auth: Pick<AwsAuth, "open">; readonly skyProgram: readonly string[] },
 ): readonly (string | null)[] {
-  const settings = readNodeSettings(context, { clusterName: cluster.clusterName, region: cluster.region });
+  const settings = settingsOf(cluster, context);
   return instances.map((instance) => {
     if (!isReachedBySsm(instance, settings)) return settings.proxyCommand ?? null;
     if (settings.ssmMode === "native" && context.isLocalClient === true) return ownCommand(cluster, context, tools);
