@@ -1,7 +1,10 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWithFleet } from "../fleet/requirements.ts";
 import { MountRig, STATIC_SECRET, type Ran } from "../support/s3/mount-rig.ts";
 import { filesBelow, findCanaries } from "./support/canaries.ts";
+import { plainText } from "./support/plain-text.ts";
 import { expectRefusal } from "./support/refusal.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -133,6 +136,37 @@ describeWithFleet("buckets mounted on machines over SSH", () => {
       exitCode: 1,
       message: "Attempted to use a non-existent bucket as a source: s3://nope-nope.",
     });
+  });
+
+  it("a session needs a role that the config names, and says so before anything is launched", async () => {
+    const { sandbox } = rig.pool;
+    const session = { AWS_ACCESS_KEY_ID: "ASIASESSION", AWS_SECRET_ACCESS_KEY: "s", AWS_SESSION_TOKEN: "t" };
+    const as = async (...args: readonly string[]): Promise<Ran> => {
+      const result = await sandbox.sky(args, { env: sandbox.env({ ...rig.env, ...session }) });
+      return { ...result, text: plainText(result.stdout + result.stderr) };
+    };
+    const yaml = "resources: {infra: ssh/rack}\nfile_mounts:\n  ~/s: {source: s3://cached}\nrun: ls ~/s\n";
+    const file = sandbox.write("session.yaml", yaml);
+    expectRefusal(await as("launch", "-y", "-c", "never", file), {
+      exitCode: 1,
+      message: "s3://cached cannot be mounted at ~/s. The nodes cannot get keys for the bucket: credentials of",
+      hint: "aws.bucket_role",
+    });
+    expect((await rig.sky("status")).text).not.toContain("never");
+    expect((await as("check", "aws", "-v")).text).toContain(
+      "Mounted buckets: on EC2 by the nodes' role, elsewhere not (a session cannot be cut down to a bucket; set aws.bucket_role)",
+    );
+    expect((await rig.sky("check", "aws", "-v")).text).toContain(
+      "Mounted buckets: on EC2 by the nodes' role, elsewhere by a federation token, cut down to the bucket",
+    );
+    const role = "arn:aws:iam::123456789012:role/skypilot-buckets";
+    sandbox.write("../home/.sky/config.yaml", `aws:\n  bucket_role: ${role}\n`);
+    const { text, exitCode } = await as("launch", "-y", "-c", "cached", file);
+    rmSync(join(sandbox.home, ".sky/config.yaml"));
+    expect(exitCode, text).toBe(0);
+    expect(text).toContain(`Nodes mount buckets with keys for these alone, by role ${role}; this server renews them.`);
+    expect(text).toContain(") last\n");
+    expect(rig.front.assumed).toContainEqual({ role, hasPolicy: true });
   });
 
   it("go with the cluster, and what is in the buckets stays", async () => {

@@ -224,7 +224,8 @@ describe("verbose check", () => {
       Source: role arn:aws:iam::123456789012:role/dev (profile 'dev'), assumed with profile 'base' in ~/.aws/credentials
       Profile: dev
       Region: eu-west-1
-      Machine: credentials of this machine (host)"
+      Machine: credentials of this machine (host)
+      Mounted buckets: on EC2 by the nodes' role, elsewhere by arn:aws:iam::123456789012:role/dev, cut down to the bucket"
     `);
     expect(hints?.[0]?.text).toMatch(/^AWS assume-role is set\. It will work if you use AWS only/u);
   });

@@ -9,6 +9,7 @@ import { isNetworkError, networkDetail } from "./auth/network.ts";
 import type { SourceKind } from "./auth/source.ts";
 import { openClients, type AwsClients } from "./clients.ts";
 import { AwsAuthError, clockSkew, noNetwork, renderReason } from "./errors.ts";
+import { describeMounts } from "./lend.ts";
 
 const ALL: readonly Capability[] = ["compute", "storage"];
 const PERMISSIONS = "https://docs.skypilot.co/en/latest/cloud-setup/cloud-permissions/aws.html";
@@ -46,6 +47,7 @@ export async function checkAws(auth: AwsAuth, context: CloudContext, options: Ch
       account,
       details: [
         ...describeCredentials(summary, { nowMs: auth.time.now(), isLocalClient: context.isLocalClient ?? false }),
+        ...(enabled.includes("storage") ? [describeMounts(session, context)] : []),
         ...permissions,
       ],
     };

@@ -2,7 +2,7 @@ import type { CloudContext, LendWish, LentCredentials } from "../../core/ports/c
 import { AwsAuthError } from "./errors.ts";
 import type { AuthSession } from "./auth/auth-session.ts";
 import { textField } from "./auth/json.ts";
-import { describeSource, type AssumeRoleSource, type Credentials } from "./auth/source.ts";
+import { describeSource, type AssumeRoleSource, type Credentials, type Source } from "./auth/source.ts";
 import { assumeRole, getFederationToken } from "./auth/sts.ts";
 import { explainStsError } from "./auth/sts-errors.ts";
 import { awsConfig } from "./command-args.ts";
@@ -12,33 +12,74 @@ const ROLE_SECONDS = 3600;
 /** Long enough for a server that is away over night. */
 const FEDERATED_SECONDS = 12 * 3600;
 
+/** A row of the matrix in docs/aws/s3.md. */
+type Way =
+  | { readonly kind: "named-role"; readonly roleArn: string }
+  | { readonly kind: "own-keys" }
+  | { readonly kind: "same-role"; readonly source: AssumeRoleSource }
+  | { readonly kind: "federation" }
+  | { readonly kind: "none" };
+
+/** The first row that applies. Asks nobody. */
+function wayOf(source: Source, context: Pick<CloudContext, "config" | "workspace">): Way {
+  const aws = awsConfig(context);
+  const roleArn = textField(aws, "bucket_role");
+  if (roleArn !== undefined) return { kind: "named-role", roleArn };
+  if (aws["remote_identity"] === "LOCAL_CREDENTIALS") return { kind: "own-keys" };
+  if (source.kind === "assume-role" && source.mfaSerial === undefined) return { kind: "same-role", source };
+  const isStatic = "keys" in source && source.keys.sessionToken === undefined;
+  return isStatic ? { kind: "federation" } : { kind: "none" };
+}
+
 /**
- * Keys that may do what a policy and the caller's own rights both allow. By the row of the matrix in docs/aws/s3.md: the role that
- * `aws.bucket_role` names, the role of the profile, a federation token of a user's own keys. Throws AwsAuthError with what to do where
- * there is none of these.
+ * Keys that may do what a policy and the caller's own rights both allow, by the row of the matrix in docs/aws/s3.md. Throws
+ * AwsAuthError with what to do where none applies.
  */
 export async function lendCredentials(
   auth: AuthSession,
   wish: LendWish,
   context: Pick<CloudContext, "config" | "workspace">,
 ): Promise<LentCredentials> {
-  const { source } = auth;
-  const { remote_identity: identity, ...aws } = awsConfig(context);
-  const role = textField(aws, "bucket_role");
-  const own = await auth.credentials();
-  if (role !== undefined) return { ...(await byRole(auth, wish, { roleArn: role, base: own })), isConfigured: true };
-  if (identity === "LOCAL_CREDENTIALS") {
-    const how = "these credentials themselves (aws.remote_identity: LOCAL_CREDENTIALS)";
-    return { ...toSdk(own), how, isConfigured: true };
+  const way = wayOf(auth.source, context);
+  switch (way.kind) {
+    case "named-role": {
+      const base = await auth.credentials();
+      return { ...(await byRole(auth, wish, { roleArn: way.roleArn, base })), isConfigured: true };
+    }
+    case "own-keys":
+      return { ...toSdk(await auth.credentials()), how: OWN_KEYS, isConfigured: true };
+    case "same-role":
+      return bySameRole(auth, wish, way.source);
+    case "federation":
+      return byFederation(auth, wish, await auth.credentials());
+    case "none":
+      throw new AwsAuthError(
+        "denied",
+        `The nodes cannot get keys for the bucket: credentials of ${describeSource(auth.source)} are a session, which cannot be cut down to a bucket`,
+        { hint: WAYS },
+      );
   }
-  if (source.kind === "assume-role" && source.mfaSerial === undefined) return bySameRole(auth, wish, source);
-  if (own.sessionToken === undefined) return byFederation(auth, wish, own);
-  throw new AwsAuthError(
-    "denied",
-    `The nodes cannot get keys for the bucket: credentials of ${describeSource(source)} are a session, which cannot be cut down to a bucket`,
-    { hint: WAYS },
-  );
 }
+
+/** The line of `check -v`: how nodes can mount buckets with these credentials. */
+export function describeMounts(auth: AuthSession, context: Pick<CloudContext, "config" | "workspace">): string {
+  const way = wayOf(auth.source, context);
+  const own = "on EC2 by the nodes' role";
+  switch (way.kind) {
+    case "named-role":
+      return `Mounted buckets: everywhere by ${way.roleArn} (aws.bucket_role), cut down to the bucket`;
+    case "own-keys":
+      return `Mounted buckets: everywhere by ${OWN_KEYS}`;
+    case "same-role":
+      return `Mounted buckets: ${own}, elsewhere by ${way.source.roleArn}, cut down to the bucket`;
+    case "federation":
+      return `Mounted buckets: ${own}, elsewhere by a federation token, cut down to the bucket`;
+    case "none":
+      return `Mounted buckets: ${own}, elsewhere not (a session cannot be cut down to a bucket; set aws.bucket_role)`;
+  }
+}
+
+const OWN_KEYS = "these credentials themselves (aws.remote_identity: LOCAL_CREDENTIALS)";
 
 const WAYS =
   "Name a role that they may assume, for the bucket alone (aws.bucket_role: arn:aws:iam::…:role/… in ~/.sky/config.yaml), " +

@@ -28,6 +28,8 @@ export class S3Front {
   readonly ended = new Set<string>();
   /** `key id METHOD path` of each request to S3. */
   readonly requests: string[] = [];
+  /** Roles that were assumed, and whether they were cut down by a policy. */
+  readonly assumed: { readonly role: string; readonly hasPolicy: boolean }[] = [];
   /** Refusals by policy: `action resource`. */
   readonly refusals: string[] = [];
   /** Nobody answers. */
@@ -87,6 +89,8 @@ export class S3Front {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const form = new URLSearchParams(Buffer.concat(chunks).toString("utf8"));
+    const role = form.get("RoleArn");
+    if (role !== null) this.assumed.push({ role, hasPolicy: form.has("Policy") });
     if (form.get("Action") === "GetFederationToken") return this.#federate(form, response);
     return this.#forward(request, response, Buffer.concat(chunks));
   }
