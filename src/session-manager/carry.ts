@@ -60,7 +60,13 @@ export async function carry(options: CarryOptions): Promise<void> {
     carrier.dispose();
     await options.sessions.end(first.sessionId).catch(() => undefined);
   }
-  if (options.output.writableNeedDrain) await once(options.output, "drain");
+  await flush(options.output);
+}
+
+/** Resolves when everything was taken, or nobody is there to take it. */
+async function flush(output: Writable): Promise<void> {
+  if (output.writableNeedDrain)
+    await Promise.race([once(output, "drain"), once(output, "close")]).catch(() => undefined);
 }
 
 class Carrier {
@@ -163,6 +169,7 @@ class Carrier {
   }
 
   #send(frame: Uint8Array): void {
+    if (this.#over.signal.aborted) return;
     this.#socket?.send(frame);
     this.#ticks ??= setInterval(() => this.#tick(), TICK_MS);
   }
@@ -176,6 +183,7 @@ class Carrier {
 
   async #sayFarewell(): Promise<void> {
     await this.#awaitDrained();
+    if (this.#over.signal.aborted) return;
     this.#channel.terminate();
     await this.#awaitDrained();
     this.#ended.resolve();

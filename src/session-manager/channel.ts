@@ -23,6 +23,8 @@ export const CHUNK_BYTES = 1024;
 const FRAMES_ON_THEIR_WAY = 1024;
 const FRAMES_AHEAD = 10_000;
 const REPEATS_AT_ONCE = 64;
+/** On a new connection, which may be as bad as the one before: some answers come before it breaks. */
+const REPEATS_AT_FIRST = 16;
 /** Without any acknowledgement for this long, nobody is there any more. */
 const STALLED_MS = 5 * 60_000;
 
@@ -99,14 +101,14 @@ export class Channel {
   }
 
   /** Sends again what got lost. To be called every few milliseconds while something is on its way. */
-  tick(): void {
+  tick(limit = REPEATS_AT_ONCE): void {
     const now = this.#options.now();
     if (this.#window.stalledMs(now) > STALLED_MS) {
       this.#end(new OperationFailedError(`${this.#options.target} has not answered Session Manager for 5 minutes.`));
       return;
     }
     if (this.#isPaused) return;
-    for (const frame of this.#window.takeDue(now, REPEATS_AT_ONCE)) this.#options.events.send(frame);
+    for (const frame of this.#window.takeDue(now, limit)) this.#options.events.send(frame);
   }
 
   /** A new connection carries the channel: what was on its way on the old one is sent again. */
@@ -114,7 +116,7 @@ export class Channel {
     // The service sends a pause again where it still holds.
     this.#isPaused = false;
     this.#window.expireAll(this.#options.now());
-    this.tick();
+    this.tick(REPEATS_AT_FIRST);
     if (this.hasRoom) this.#options.events.room();
   }
 
@@ -196,7 +198,7 @@ export class Channel {
     const [reason] = errors.values();
     if (reason === undefined) return;
     this.#end(
-      new NotSupportedError(`The session to ${this.#options.target} asks for what cannot be done: ${reason}`, {
+      new NotSupportedError(`The session to ${this.#options.target} asks for what cannot be done: ${reason}.`, {
         hint: "Sessions for SSH need no encryption of their own, because SSH encrypts. Else: aws.ssm_mode: plugin.",
       }),
     );
@@ -221,10 +223,8 @@ export class Channel {
   #close(words: string): void {
     if (this.isOpen && words === "") this.#end(undefined);
     else {
-      const said = words === "" ? "without a word" : `: ${words.trim()}`;
-      this.#end(
-        new OperationFailedError(`The session to ${this.#options.target} was closed${said.replace(/^w/u, " w")}`),
-      );
+      const why = words === "" ? " without a word." : `: ${words.trim()}`;
+      this.#end(new OperationFailedError(`The session to ${this.#options.target} was closed${why}`));
     }
   }
 

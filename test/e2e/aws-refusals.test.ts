@@ -2,6 +2,7 @@ import * as ec2 from "@aws-sdk/client-ec2";
 import * as iam from "@aws-sdk/client-iam";
 import * as s3 from "@aws-sdk/client-s3";
 import { GetServiceQuotaCommand } from "@aws-sdk/client-service-quotas";
+import * as ssm from "@aws-sdk/client-ssm";
 import { DecodeAuthorizationMessageCommand } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ACTIONS, FEATURES, type Feature, type Tier } from "../../src/clouds/aws/actions.ts";
@@ -38,6 +39,10 @@ function onIam(command: object): Call {
 
 function onS3(command: object): Call {
   return async (clients) => (await clients.s3()).send(command as never);
+}
+
+function onSsm(command: object): Call {
+  return async (clients) => (await clients.ssm()).send(command as never);
 }
 
 /** A call that needs each action, as the product makes it. */
@@ -101,6 +106,10 @@ const calls: Readonly<Record<string, Call>> = {
   ),
   "sts:DecodeAuthorizationMessage": async (clients) =>
     (await clients.sts()).send(new DecodeAuthorizationMessageCommand({ EncodedMessage: "e" })),
+  "ssm:StartSession": onSsm(new ssm.StartSessionCommand({ Target: "i-1", DocumentName: "AWS-StartSSHSession" })),
+  "ssm:ResumeSession": onSsm(new ssm.ResumeSessionCommand({ SessionId: "u-1" })),
+  "ssm:TerminateSession": onSsm(new ssm.TerminateSessionCommand({ SessionId: "u-1" })),
+  "ssm:DescribeInstanceInformation": onSsm(new ssm.DescribeInstanceInformationCommand({})),
   "s3:GetObject": onS3(new s3.GetObjectCommand(OBJECT)),
   "s3:PutObject": onS3(new s3.PutObjectCommand({ ...OBJECT, Body: "b" })),
   "s3:DeleteObject": onS3(new s3.DeleteObjectCommand(OBJECT)),
@@ -119,8 +128,11 @@ const calls: Readonly<Record<string, Call>> = {
   "s3:PutBucketTagging": onS3(new s3.PutBucketTaggingCommand({ ...BUCKET, Tagging: { TagSet: [] } })),
 };
 
-/** Checked by services that this product does not call itself yet (Session Manager), or never (EC2 calls KMS for the user). */
-const NOT_CALLED = ["ssm:StartSession", ...ACTIONS.filter((row) => row.sid === "Kms").map((row) => row.action)];
+/** Checked where a WebSocket is opened (Session Manager), or when EC2 calls KMS for the user. */
+const NOT_CALLED = [
+  "ssmmessages:OpenDataChannel",
+  ...ACTIONS.filter((row) => row.sid === "Kms").map((row) => row.action),
+];
 
 const actions = [...new Set(ACTIONS.map((row) => row.action))].filter((action) => !NOT_CALLED.includes(action));
 

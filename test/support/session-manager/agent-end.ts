@@ -12,6 +12,7 @@ const CHUNK_BYTES = 1024;
 const ON_THEIR_WAY = 1000;
 const REPEAT_MS = 200;
 const LOOK_MS = 50;
+const REPEATS_AT_ONCE = 20;
 
 export interface AgentOptions {
   /** What the agent asks of the client before anything else. */
@@ -122,6 +123,8 @@ export class AgentEnd {
     });
     port.on("error", () => port.destroy());
     port.once("close", () => void this.#closeWhenDelivered());
+    // Whoever connected it may have paused it, and then a listener alone does not start it.
+    port.resume();
   }
 
   async #closeWhenDelivered(): Promise<void> {
@@ -150,7 +153,7 @@ export class AgentEnd {
     const now = Date.now();
     let repeats = 0;
     for (const sent of this.#sent.values()) {
-      if (now - sent.atMs < REPEAT_MS || repeats >= 100) break;
+      if (now - sent.atMs < REPEAT_MS || repeats >= REPEATS_AT_ONCE) break;
       sent.atMs = now;
       repeats += 1;
       this.#options.send(sent.frame);

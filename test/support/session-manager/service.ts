@@ -148,7 +148,7 @@ export class SessionManagerService {
       pauses: 0,
       ignoredPauses: 0,
       clientVersion: undefined,
-      token: randomUUID(),
+      token: newToken(),
       socket: undefined,
       agent: undefined,
       bytes: 0,
@@ -164,7 +164,7 @@ export class SessionManagerService {
     const session = this.#open.get(id);
     if (session === undefined) return error("DoesNotExistException", `Session ${id} does not exist.`);
     session.resumes += 1;
-    session.token = randomUUID();
+    session.token = newToken();
     return { status: 200, body: this.#stream(session) };
   }
 
@@ -213,7 +213,7 @@ export class SessionManagerService {
   #admits(session: Session, words: Buffer): boolean {
     const { TokenValue, MessageSchemaVersion, ClientId } = JSON.parse(words.toString("utf8")) as Record<string, string>;
     if (MessageSchemaVersion !== "1.0" || ClientId === undefined || TokenValue !== session.token) return false;
-    session.token = randomUUID();
+    session.token = newToken();
     return true;
   }
 
@@ -299,6 +299,11 @@ export class SessionManagerService {
     session.socket?.send(encodeMessage(newMessage({ type: "channel_closed", createdMs: Date.now(), payload })));
     session.socket?.close(1000);
   }
+}
+
+/** Easy to find where it must not be. */
+function newToken(): string {
+  return `SESSIONTOKEN${randomUUID()}`;
 }
 
 function error(code: string, message: string): ApiAnswer {

@@ -13,6 +13,7 @@ import { ROLE_NAME, type Feature } from "../actions.ts";
 import { buildPolicy, partitionOf } from "../policy/document.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
 import { NODE_POLICY_NAME, ROLE_DESCRIPTION, SSM_POLICY_ARN, TRUST_POLICY } from "../setup/plan.ts";
+import { ensureSsmPolicy } from "../ssm/role-policies.ts";
 import { codeOf, withIam, type Region } from "./region.ts";
 import type { NodeSettings } from "./settings.ts";
 
@@ -38,8 +39,11 @@ export async function ensureProfile(region: Region, settings: RoleSettings): Pro
   if (identity.kind === "profile") return { profile: { Name: identity.name }, isNew: false };
   try {
     const found = await findProfile(region);
-    if (found?.Arn !== undefined && (found.Roles ?? []).length > 0)
+    const role = found?.Roles?.[0]?.RoleName;
+    if (found?.Arn !== undefined && role !== undefined) {
+      if (settings.usesSsm) await ensureSsmPolicy(region, role);
       return { profile: { Arn: found.Arn }, isNew: false };
+    }
     const made = await makeProfile(region, settings, found);
     return { profile: { Arn: made }, isNew: true };
   } catch (error) {

@@ -3,7 +3,7 @@ import type { Instance } from "../../../core/ports/cloud.ts";
 import { AgentError } from "../../../shared/errors.ts";
 import { withEc2, type Region } from "../nodes/region.ts";
 import type { Agents } from "./agents.ts";
-import { hasSsmPolicy, roleOfProfile } from "./role-policies.ts";
+import { attachHint, hasSsmPolicy, roleOfProfile } from "./role-policies.ts";
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 3_000;
@@ -53,15 +53,10 @@ async function missingRights(region: Region, id: string): Promise<AgentError | u
   const role = await roleOfProfile(region, profile);
   if (role !== undefined && (await hasSsmPolicy(region, role)) === false) {
     return new AgentError(`${what}: its role ${role} lacks the policy AmazonSSMManagedInstanceCore.`, {
-      hint: attachHint(role),
+      hint: attachHint(role, region.name),
     });
   }
   return undefined;
-}
-
-/** How the policy gets to the role. */
-export function attachHint(role: string): string {
-  return `Let an administrator run: aws iam attach-role-policy --role-name ${role} --policy-arn arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore`;
 }
 
 async function profileOf(region: Region, id: string): Promise<string | undefined> {

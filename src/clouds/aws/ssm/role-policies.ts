@@ -1,6 +1,13 @@
-import { GetInstanceProfileCommand, ListAttachedRolePoliciesCommand } from "@aws-sdk/client-iam";
+import {
+  AttachRolePolicyCommand,
+  GetInstanceProfileCommand,
+  ListAttachedRolePoliciesCommand,
+} from "@aws-sdk/client-iam";
+import { CloudAccessError } from "../../../shared/errors.ts";
 import { withIam, type Region } from "../nodes/region.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
+import { partitionOf } from "../policy/document.ts";
+import { SSM_POLICY_ARN } from "../setup/plan.ts";
 
 /** Managed policies that let the agent of an instance talk to Session Manager. */
 const ENOUGH = ["AmazonSSMManagedInstanceCore", "AmazonSSMManagedEC2InstanceDefaultPolicy", "AmazonSSMFullAccess"];
@@ -20,6 +27,30 @@ export async function hasSsmPolicy(region: Region, role: string): Promise<boolea
     if (error instanceof AwsDeniedError) return undefined;
     throw error;
   }
+}
+
+/** Attaches what a role surely lacks. Throws CloudAccessError when that is not allowed. */
+export async function ensureSsmPolicy(region: Region, role: string): Promise<void> {
+  if ((await hasSsmPolicy(region, role)) !== false) return;
+  const PolicyArn = ssmPolicyArn(region.name);
+  try {
+    await withIam(region, (iam, http) => iam.send(new AttachRolePolicyCommand({ RoleName: role, PolicyArn }), http));
+  } catch (error) {
+    if (!(error instanceof AwsDeniedError)) throw error;
+    throw new CloudAccessError(
+      `The role ${role} of the nodes lacks the policy AmazonSSMManagedInstanceCore, which Session Manager needs (aws.use_ssm), and it may not be attached.`,
+      { cause: error, denied: { action: error.denial.action }, hint: attachHint(role, region.name) },
+    );
+  }
+}
+
+/** How the policy gets to the role. */
+export function attachHint(role: string, region: string): string {
+  return `Let an administrator run \`sky aws setup --features ssm\`, or: aws iam attach-role-policy --role-name ${role} --policy-arn ${ssmPolicyArn(region)}`;
+}
+
+function ssmPolicyArn(region: string): string {
+  return SSM_POLICY_ARN.replace(/^arn:aws:/u, `arn:${partitionOf(region)}:`);
 }
 
 /** The role in an instance profile; undefined = none, or we may not look. */
