@@ -24,12 +24,10 @@ interface Idle {
 /** Asks hosts by our program there, which is installed when it is lacking, and is kept for the next request for a moment. */
 export class HostPrograms {
   readonly #tools: InstallTools;
-  readonly #keepMs: number;
   readonly #idle = new Map<string, Idle>();
 
-  constructor(tools: InstallTools, keepMs = KEEP_MS) {
+  constructor(tools: InstallTools) {
     this.#tools = tools;
-    this.#keepMs = keepMs;
   }
 
   /** Throws AgentError when the host cannot be reached or refuses. */
@@ -97,7 +95,7 @@ export class HostPrograms {
       program.close();
       return;
     }
-    const timer = setTimeout(() => this.#take(key)?.close(), this.#keepMs).unref();
+    const timer = setTimeout(() => this.#take(key)?.close(), KEEP_MS).unref();
     this.#idle.set(key, { program, timer });
   }
 }
