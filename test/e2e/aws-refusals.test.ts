@@ -3,7 +3,7 @@ import * as iam from "@aws-sdk/client-iam";
 import * as s3 from "@aws-sdk/client-s3";
 import { GetServiceQuotaCommand } from "@aws-sdk/client-service-quotas";
 import * as ssm from "@aws-sdk/client-ssm";
-import { DecodeAuthorizationMessageCommand } from "@aws-sdk/client-sts";
+import { DecodeAuthorizationMessageCommand, GetFederationTokenCommand } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ACTIONS, FEATURES, type Feature, type Tier } from "../../src/clouds/aws/actions.ts";
 import { openClients, type AwsClients } from "../../src/clouds/aws/clients.ts";
@@ -106,6 +106,7 @@ const calls: Readonly<Record<string, Call>> = {
   ),
   "sts:DecodeAuthorizationMessage": async (clients) =>
     (await clients.sts()).send(new DecodeAuthorizationMessageCommand({ EncodedMessage: "e" })),
+  "sts:GetFederationToken": async (clients) => (await clients.sts()).send(new GetFederationTokenCommand({ Name: "n" })),
   "ssm:StartSession": onSsm(new ssm.StartSessionCommand({ Target: "i-1", DocumentName: "AWS-StartSSHSession" })),
   "ssm:ResumeSession": onSsm(new ssm.ResumeSessionCommand({ SessionId: "u-1" })),
   "ssm:TerminateSession": onSsm(new ssm.TerminateSessionCommand({ SessionId: "u-1" })),

@@ -56,6 +56,8 @@ function ec2Questions(request: AwsRequest, tagsOf: (id: string) => Tags): readon
       return [on("image", null), on("snapshot", null)];
     case "DeregisterImage":
       return [on("image", params.get("ImageId"))];
+    case "DeleteSnapshot":
+      return [on("snapshot", params.get("SnapshotId"))];
     default:
       if (name.includes("SecurityGroup")) return [on("security-group", params.get("GroupId"))];
       return [...params].filter(([key]) => key.startsWith("InstanceId.")).map(([, id]) => on("instance", id));
