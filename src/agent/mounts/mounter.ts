@@ -19,6 +19,8 @@ export interface MounterOptions {
   /** Where it is kept when it has to be fetched. */
   readonly folder: string;
   readonly pins: readonly MounterPin[];
+  /** Looks for what is installed. */
+  readonly find?: typeof findProgram;
   readonly signal: AbortSignal;
 }
 
@@ -28,8 +30,8 @@ const MAX_BYTES = 200 * 1024 * 1024;
 
 /** The rclone of the machine when it is new enough, else the pinned one, fetched once. Throws MOUNT_FAILED. */
 export async function findMounter(options: MounterOptions): Promise<Mounter> {
-  const { env, folder, pins } = options;
-  const installed = findProgram("rclone", env);
+  const { env, folder, pins, find = findProgram } = options;
+  const installed = find("rclone", env);
   const own = installed === undefined ? undefined : await asMounter(installed, env);
   if (own !== undefined) return own;
   const pin = pins.find(({ arch }) => arch === process.arch);

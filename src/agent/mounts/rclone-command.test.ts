@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import type { MountSpec } from "../../shared/agent/mounts.ts";
+import { lastProblem, mountArguments, readCacheLine } from "./rclone-command.ts";
+
+const spec: MountSpec = {
+  dest: "~/data",
+  bucket: "data",
+  prefix: "",
+  region: "eu-west-1",
+  isReadOnly: false,
+  credentials: "lent",
+};
+const command = {
+  program: "rclone",
+  version: [1, 60] as const,
+  path: "/home/dev/data",
+  allowsOthers: false,
+  cacheDir: "/cache",
+};
+
+test("a bucket of Amazon, streaming", () => {
+  expect(mountArguments(spec, command).join(" ")).toMatchInlineSnapshot(`"mount :s3:data /home/dev/data --s3-env-auth --s3-no-check-bucket --use-server-modtime --config  --log-level INFO --s3-provider AWS --s3-region eu-west-1 --s3-chunk-size 16M --cache-dir /cache --vfs-cache-poll-interval 1s --vfs-cache-mode minimal --vfs-write-back 0s --dir-cache-time 5s"`);
+});
+
+test("a part of a bucket elsewhere, cached, to read only", () => {
+  const cache = { transfers: 8, maxSize: "20G", readChunkSize: "32M", readChunkStreams: 16, writeBack: "5s" };
+  const wanted = { ...spec, prefix: "a/b", endpoint: "http://minio:9000", isReadOnly: true, cache };
+  const text = mountArguments(wanted, { ...command, version: [1, 75], allowsOthers: true }).join(" ");
+  expect(text).toMatchInlineSnapshot(`"mount :s3:data/a/b/ /home/dev/data --s3-env-auth --s3-no-check-bucket --use-server-modtime --read-only --allow-other --vfs-fast-fingerprint --config  --log-level INFO --s3-provider Other --s3-region eu-west-1 --s3-endpoint http://minio:9000 --s3-chunk-size 16M --cache-dir /cache --vfs-cache-poll-interval 1s --vfs-cache-mode full --dir-cache-time 10s --vfs-cache-max-size 20G --vfs-write-back 5s --transfers 8 --checkers 16 --vfs-read-chunk-size 32M --vfs-read-chunk-streams 16"`);
+  // An option that an older rclone does not know.
+  expect(mountArguments(wanted, command)).not.toContain("--vfs-read-chunk-streams");
+});
+
+test("the log tells what waits, and what went wrong", () => {
+  const line =
+    "2026/11/29 20:00:00 INFO  : vfs cache: cleaned: objects 3 (was 3) in use 1, to upload 2, uploading 1, total size 5";
+  expect(readCacheLine(line)).toEqual({ waiting: 3 });
+  expect(readCacheLine("2026/11/29 20:00:00 INFO  : a.txt: Copied (new)")).toBeUndefined();
+  const log = `${line}\n2026/11/29 20:00:01 ERROR : IO error: AccessDenied: no\n${line}\n`;
+  expect(lastProblem(log)).toBe("IO error: AccessDenied: no");
+  expect(lastProblem(line)).toBeUndefined();
+});
