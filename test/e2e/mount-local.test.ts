@@ -28,6 +28,7 @@ describe.skipIf(findMoto() === undefined)("buckets mounted on this machine", () 
     s3 = new S3Client({ region: "us-east-1", endpoint: moto.url, credentials, forcePathStyle: true });
     await moto.createBucket("precious");
     await s3.send(new PutObjectCommand({ Bucket: "precious", Key: "copied/a.txt", Body: "one\n" }));
+    sandbox.write("task.yaml", TASK);
     await sandbox.startServer(awsEnv());
     await sky("check", "aws");
   });
@@ -64,14 +65,13 @@ describe.skipIf(findMoto() === undefined)("buckets mounted on this machine", () 
       .filter((line) => line.includes(sandbox.root));
   }
 
-  function killAll(pattern: RegExp): void {
+  function signalAll(pattern: RegExp, signal: NodeJS.Signals): void {
     const found = sandbox.processes().filter(({ argv }) => pattern.test(argv.join(" ")));
     expect(found.length).toBeGreaterThan(0);
-    for (const { pid } of found) signalProcess(pid, "SIGKILL");
+    for (const { pid } of found) signalProcess(pid, signal);
   }
 
   it("are read, written, and there again after a stop and a start", async () => {
-    sandbox.write("task.yaml", TASK);
     expect(await sky("launch", "-y", "-c", "c", "task.yaml")).toContain(") one\n");
     expect(await textOf("new.txt")).toBe("new\n");
     await sky("stop", "-y", "c");
@@ -81,20 +81,24 @@ describe.skipIf(findMoto() === undefined)("buckets mounted on this machine", () 
   });
 
   it.each([
-    ["the agent", /agent\.cjs daemon/u],
-    ["rclone", /rclone mount/u],
-    ["both", /agent\.cjs daemon|rclone mount/u],
-  ])("`sky down` after the death of %s leaves what is in the bucket", async (_name, pattern) => {
-    await sky("launch", "-y", "-c", "c", "task.yaml");
-    expect(mounts()).toHaveLength(1);
-    await sandbox.killServer();
-    killAll(pattern);
-    await sandbox.startServer(awsEnv());
-    await sky("down", "-y", "c");
-    expect(mounts()).toEqual([]);
-    const isGone = (): boolean => sandbox.processes().every(({ argv }) => !argv.join(" ").includes("rclone"));
-    await waitFor("rclone to end", isGone);
-    expect(await textOf("copied/a.txt")).toBe("one\n");
-    expect(await textOf("new.txt")).toBe("new\n");
-  });
+    ["the agent died", /agent\.cjs daemon/u, "SIGKILL"],
+    ["rclone died", /rclone mount/u, "SIGKILL"],
+    ["both died", /agent\.cjs daemon|rclone mount/u, "SIGKILL"],
+  ] as const)(
+    "`sky down` after %s leaves what is in the bucket",
+    { timeout: 120_000 },
+    async (_name, pattern, signal) => {
+      await sky("launch", "-y", "-c", "c", "task.yaml");
+      expect(mounts()).toHaveLength(1);
+      await sandbox.killServer();
+      signalAll(pattern, signal);
+      await sandbox.startServer(awsEnv());
+      await sky("down", "-y", "c");
+      expect(mounts()).toEqual([]);
+      const isGone = (): boolean => sandbox.processes().every(({ argv }) => !argv.join(" ").includes("rclone"));
+      await waitFor("rclone to end", isGone);
+      expect(await textOf("copied/a.txt")).toBe("one\n");
+      expect(await textOf("new.txt")).toBe("new\n");
+    },
+  );
 });

@@ -19,14 +19,18 @@ const command = {
 };
 
 test("a bucket of Amazon, streaming", () => {
-  expect(mountArguments(spec, command).join(" ")).toMatchInlineSnapshot(`"mount :s3:data /home/dev/data --s3-env-auth --s3-no-check-bucket --use-server-modtime --config  --log-level INFO --s3-provider AWS --s3-region eu-west-1 --s3-chunk-size 16M --cache-dir /cache --vfs-cache-poll-interval 1s --vfs-cache-mode minimal --vfs-write-back 0s --dir-cache-time 5s"`);
+  expect(mountArguments(spec, command).join(" ")).toMatchInlineSnapshot(
+    `"mount :s3:data /home/dev/data --s3-env-auth --s3-no-check-bucket --use-server-modtime --config  --log-level INFO --s3-provider AWS --s3-region eu-west-1 --s3-chunk-size 16M --cache-dir /cache --vfs-cache-poll-interval 1s --vfs-cache-mode minimal --vfs-write-back 0s --dir-cache-time 5s"`,
+  );
 });
 
 test("a part of a bucket elsewhere, cached, to read only", () => {
   const cache = { transfers: 8, maxSize: "20G", readChunkSize: "32M", readChunkStreams: 16, writeBack: "5s" };
   const wanted = { ...spec, prefix: "a/b", endpoint: "http://minio:9000", isReadOnly: true, cache };
   const text = mountArguments(wanted, { ...command, version: [1, 75], allowsOthers: true }).join(" ");
-  expect(text).toMatchInlineSnapshot(`"mount :s3:data/a/b/ /home/dev/data --s3-env-auth --s3-no-check-bucket --use-server-modtime --read-only --allow-other --vfs-fast-fingerprint --config  --log-level INFO --s3-provider Other --s3-region eu-west-1 --s3-endpoint http://minio:9000 --s3-chunk-size 16M --cache-dir /cache --vfs-cache-poll-interval 1s --vfs-cache-mode full --dir-cache-time 10s --vfs-cache-max-size 20G --vfs-write-back 5s --transfers 8 --checkers 16 --vfs-read-chunk-size 32M --vfs-read-chunk-streams 16"`);
+  expect(text).toMatchInlineSnapshot(
+    `"mount :s3:data/a/b/ /home/dev/data --s3-env-auth --s3-no-check-bucket --use-server-modtime --read-only --allow-other --vfs-fast-fingerprint --config  --log-level INFO --s3-provider Other --s3-region eu-west-1 --s3-endpoint http://minio:9000 --s3-chunk-size 16M --cache-dir /cache --vfs-cache-poll-interval 1s --vfs-cache-mode full --dir-cache-time 10s --vfs-cache-max-size 20G --vfs-write-back 5s --transfers 8 --checkers 16 --vfs-read-chunk-size 32M --vfs-read-chunk-streams 16"`,
+  );
   // An option that an older rclone does not know.
   expect(mountArguments(wanted, command)).not.toContain("--vfs-read-chunk-streams");
 });
