@@ -50,7 +50,6 @@ describeWithFleet("a cluster without a public address or an open port", () => {
       "task.yaml",
       "resources:\n  infra: aws/us-east-1\n  cpus: 2\nnum_nodes: 2\nworkdir: .\nrun: echo node $SKYPILOT_NODE_RANK of $SKYPILOT_NUM_NODES\n",
     );
-    await user.sky("check", "aws");
     const launched = await user.sky("launch", "-y", "-c", "mine", "task.yaml");
     expect(launched).toContain("node 0 of 2");
     expect(launched).toContain("node 1 of 2");
