@@ -252,7 +252,8 @@ ${renderFigures(figuresOf(run))}
   solver: \`npm run build && node bench/placement.ts\`.
 * Catalog: load and memory are medians of seven fresh processes (heap and buffers after a garbage collection); a request is the
   dearest of six, 50 times after 30 to warm up, in CPU time. By itself: \`npm run build && node bench/catalog.ts\`.
-* 1,000 clusters: rows in the product's own database, listed in full. Ours are copies of a cluster that was really launched.
+* 1,000 clusters: rows in the product's own database, listed in full. Ours are copies of a cluster that was really launched; one process
+  (\`bench/idle-agents.ts\`) answers for the agents of the copies, so that they are as reachable as clusters that nobody uses.
 * First output line: from starting the command until the job's first line is in its output, on a new cluster each time.
 * 500 followers: the latency of \`/api/health\`, asked every 5 ms meanwhile, bounds the lag of the server's event loop from above.
 * SSH hosts: little hosts with real sshd in a network of their own on the same machine (\`test/fleet\`), so that their CPU time counts too.
@@ -266,7 +267,16 @@ python3 -m venv ref && ref/bin/pip install 'skypilot[aws]==0.14.1' 'moto[server]
 SKY_REFERENCE_PYTHON=$PWD/ref/bin/python SKYPILOT_MOTO_SERVER=$PWD/ref/bin/moto_server npm run bench
 \`\`\`
 
-As root (for the namespaces) and on an idle machine. \`npm run bench -- --no-original\` measures only this product,
+As root (for the namespaces) and on an idle machine; on one that is not, in a control group of its own (version 1):
+
+\`\`\`
+mkdir /sys/fs/cgroup/cpu/bench && echo 40000 > /sys/fs/cgroup/cpu/bench/cpu.shares
+sh -c 'echo $$ > /sys/fs/cgroup/cpu/bench/cgroup.procs; exec node bench/ssh-pools.ts'
+\`\`\`
+
+A group of \`cpuacct\` that is made and entered in the same way counts the processor time (\`cpuacct.usage\`).
+
+\`npm run bench -- --no-original\` measures only this product,
 \`-- --only-print\` does not write this file, \`-- --quick\` takes shorter runs.
 `;
 }
