@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { dirname } from "node:path";
 import { ensurePrivateFolder } from "../../../platform/private-folder.ts";
@@ -52,6 +52,11 @@ export class Door {
       throw error;
     });
     server.unref();
+    const { ino } = statSync(this.path);
+    // Not the door of a server that came after this one.
+    process.once("exit", () => {
+      if (statSync(this.path, { throwIfNoEntry: false })?.ino === ino) rmSync(this.path, { force: true });
+    });
     return server;
   }
 
