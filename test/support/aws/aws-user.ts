@@ -1,4 +1,6 @@
+import { rmSync } from "node:fs";
 import { expect } from "vitest";
+import { doorPathOf } from "../../../src/clouds/aws/ssm/door-path.ts";
 import type { RunResult } from "../../e2e/support/run-program.ts";
 import { Sandbox } from "../../e2e/support/sandbox.ts";
 import type { MotoFleet } from "./moto-fleet.ts";
@@ -42,7 +44,10 @@ export class AwsUser {
   }
 
   async dispose(): Promise<void> {
+    const door = doorPathOf(this.sandbox.home);
     await this.sandbox.dispose();
+    // The server was killed, which leaves it.
+    rmSync(door, { force: true });
   }
 
   async #expectExit(args: readonly string[], exitCode: number): Promise<string> {
