@@ -110,10 +110,16 @@ export class Hosts {
   }
 }
 
-/** Programs of ours that still run keep their files until they end. */
+/** Ends programs of ours first: they may wait for the next question of whatever server, and nothing else of ours runs without a claim. */
 function clearScript(base: string): string {
   const folder = quotePath(base);
-  return `rm -rf ${folder}/agent ${folder}/nodes || exit 1\nrmdir ${folder} 2>/dev/null\nexit 0`;
+  return `D=$(cd ${folder}/agent 2>/dev/null && pwd -P) && for P in /proc/[0-9]*; do
+  [ -O "$P" ] || continue
+  case $(readlink "$P/exe" 2>/dev/null) in "$D"/*) kill -KILL "\${P#/proc/}" 2>/dev/null ;; esac
+done
+rm -rf ${folder}/agent ${folder}/nodes || exit 1
+rmdir ${folder} 2>/dev/null
+exit 0`;
 }
 
 function requireBash(facts: HostFacts, host: string): void {
