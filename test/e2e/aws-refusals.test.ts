@@ -1,3 +1,5 @@
+import { Agent as HttpAgent } from "node:http";
+import { Agent as HttpsAgent } from "node:https";
 import * as ec2 from "@aws-sdk/client-ec2";
 import * as iam from "@aws-sdk/client-iam";
 import * as s3 from "@aws-sdk/client-s3";
@@ -6,6 +8,9 @@ import * as ssm from "@aws-sdk/client-ssm";
 import { DecodeAuthorizationMessageCommand, GetFederationTokenCommand } from "@aws-sdk/client-sts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ACTIONS, FEATURES, type Feature, type Tier } from "../../src/clouds/aws/actions.ts";
+import { ServerTime } from "../../src/clouds/aws/auth/server-time.ts";
+import { ecrRegistryOf, fetchEcrLogin } from "../../src/clouds/aws/ecr-login.ts";
+import { systemClock } from "../../src/shared/clock.ts";
 import { openClients, type AwsClients } from "../../src/clouds/aws/clients.ts";
 import { AwsDeniedError } from "../../src/clouds/aws/policy/denied-error.ts";
 import { buildPolicy } from "../../src/clouds/aws/policy/document.ts";
@@ -24,6 +29,7 @@ const GROUP = { GroupId: "sg-0123456789abcdef0" };
 const LAUNCH = { ImageId: "ami-1", MinCount: 1, MaxCount: 1, InstanceType: "m6i.large" } as const;
 const TAG = { Resources: IDS.InstanceIds, Tags: [{ Key: "a", Value: "b" }] };
 const OBJECT = { Bucket: "data-bucket", Key: "k" };
+const IMAGE = `${ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/team/little:2`;
 const BUCKET = { Bucket: "data-bucket" };
 
 type Call = (clients: AwsClients) => Promise<unknown>;
@@ -111,6 +117,12 @@ const calls: Readonly<Record<string, Call>> = {
   "ssm:ResumeSession": onSsm(new ssm.ResumeSessionCommand({ SessionId: "u-1" })),
   "ssm:TerminateSession": onSsm(new ssm.TerminateSessionCommand({ SessionId: "u-1" })),
   "ssm:DescribeInstanceInformation": onSsm(new ssm.DescribeInstanceInformationCommand({})),
+  "ecr:GetAuthorizationToken": async ({ session }) => {
+    const [registry, agents] = [ecrRegistryOf(IMAGE), { http: new HttpAgent(), https: new HttpsAgent() }];
+    if (registry === undefined) throw new Error(`${IMAGE} is not of ECR.`);
+    const load = { agents, time: new ServerTime(systemClock), signal: new AbortController().signal };
+    await fetchEcrLogin(registry, { session, load });
+  },
   "s3:GetObject": onS3(new s3.GetObjectCommand(OBJECT)),
   "s3:PutObject": onS3(new s3.PutObjectCommand({ ...OBJECT, Body: "b" })),
   "s3:DeleteObject": onS3(new s3.DeleteObjectCommand(OBJECT)),
@@ -129,10 +141,10 @@ const calls: Readonly<Record<string, Call>> = {
   "s3:PutBucketTagging": onS3(new s3.PutBucketTaggingCommand({ ...BUCKET, Tagging: { TagSet: [] } })),
 };
 
-/** Checked where a WebSocket is opened (Session Manager), or when EC2 calls KMS for the user. */
+/** Checked where a WebSocket is opened (Session Manager), when EC2 calls KMS for the user, or when nodes pull. */
 const NOT_CALLED = [
   "ssmmessages:OpenDataChannel",
-  ...ACTIONS.filter((row) => row.sid === "Kms").map((row) => row.action),
+  ...ACTIONS.filter((row) => row.sid === "Kms" || row.sid === "EcrPull").map((row) => row.action),
 ];
 
 const actions = [...new Set(ACTIONS.map((row) => row.action))].filter((action) => !NOT_CALLED.includes(action));

@@ -3,6 +3,9 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { listProcesses } from "../../src/agent/node/proc.ts";
+import { buildPolicy } from "../../src/clouds/aws/policy/document.ts";
+import { Gate } from "../support/aws/gate.ts";
+import { Moto } from "../support/aws/moto.ts";
 import { startRegistry } from "./support/fake-registry.ts";
 import { plainText } from "./support/plain-text.ts";
 import { SandboxPodman, whyNoPodman } from "./support/podman.ts";
@@ -163,6 +166,63 @@ run: |
     expect(podman.calls()).not.toContain("s3cret");
     const found = grepFiles("s3cret");
     expect(found.filter((path) => !path.endsWith("/task.yaml"))).toEqual([]);
+  });
+
+  test("Amazon ECR is logged in to as the server's AWS identity, when the task brings no login", async () => {
+    const host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    const layout = join(sandbox.root, "layout-ecr");
+    podman.run("save", "--format", "oci-dir", "--output", layout, "localhost/little:1");
+    const moto = await Moto.start();
+    const gate = await Gate.open(moto.url);
+    // The token of moto's ECR.
+    const password = "123456789012-auth-token";
+    const registry = await startRegistry(layout, { username: "AWS", password });
+    podman.answerFor(host, registry.host);
+    const keys = { AWS_ACCESS_KEY_ID: "AKIAGATEECR", AWS_SECRET_ACCESS_KEY: "canary-of-aws" };
+    const file = task(`${host}/team/little:2`, "run: echo inside $IN_IMAGE");
+    const launch = async (env: Readonly<Record<string, string>>): Promise<string> => {
+      const { exitCode, stdout, stderr } = await sandbox.sky(["launch", "-y", "-c", "c6", file], {
+        env: { ...podman.env(), ...env },
+      });
+      return plainText(`${stdout}${stderr}exit ${exitCode}`);
+    };
+    try {
+      expect(await launch({})).toMatch(/little:2 cannot be pulled: .*(?:\n.*)*exit 1$/u);
+      const aws = { ...keys, AWS_ENDPOINT_URL: gate.url };
+      const user = gate.user("ecr", []);
+      const denied = await launch(aws);
+      expect(denied).toContain(`No login to ${host}, only what the nodes themselves have: AWS refused ecr:GetAuth`);
+      expect(denied).toContain('"Action":"ecr:GetAuthorizationToken","Resource":"*"}');
+      expect(denied).toMatch(/exit 1$/u);
+      user.policy = buildPolicy({
+        tier: "user",
+        features: ["ecr"],
+        account: "123456789012",
+        regions: [],
+        isTagScoped: false,
+      }).Statement;
+      const output = await launch(aws);
+      expect(output).toContain("inside yes");
+      expect(registry.served.some((path) => path.includes("/team/little/manifests/2"))).toBe(true);
+      expect(gate.asked).toContain("ecr:GetAuthorizationToken");
+      // Containers that are gone are made again, with a login of that moment.
+      podman.run("rm", "--force", "--all", "--time", "0");
+      podman.run("rmi", "--force", `${host}/team/little:2`);
+      expect(await launch(aws)).toContain("inside yes");
+      await ok("down", "-y", "c6");
+      podman.run("rmi", "--force", `${host}/team/little:2`);
+      // As SkyPilot 0.14.1 asks for it.
+      const login = `SKYPILOT_DOCKER_USERNAME: AWS, SKYPILOT_DOCKER_PASSWORD: "", SKYPILOT_DOCKER_SERVER: ${host}`;
+      task("team/little:2", `envs: {${login}}\nrun: echo inside $IN_IMAGE`);
+      expect(await launch(aws)).toContain("inside yes");
+      await ok("down", "-y", "c6");
+    } finally {
+      registry.close();
+      await gate.close();
+      moto.stop();
+    }
+    expect(podman.calls()).not.toContain("auth-token");
+    expect(grepFiles("auth-token").concat(grepFiles("QVdTOjEyMzQ1"))).toEqual([]);
   });
 
   const grepFiles = (text: string): string[] => {

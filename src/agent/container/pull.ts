@@ -89,11 +89,14 @@ function registryOf(image: string): string {
 
 function pullFailed(image: string, login: RegistryLogin | undefined, answer: EngineAnswer): AgentPeerError {
   const reason = lastLine(answer.stderr) || lastLine(answer.stdout) || `exit code ${answer.code}`;
-  const isRefused = /unauthori[sz]ed|authentication required|denied|invalid username/i.test(answer.stderr);
+  const isRefused = /unauthori[sz]ed|not authorized|authentication required|denied|forbidden|invalid username/i.test(
+    answer.stderr,
+  );
   const loginHint =
     login === undefined
       ? "Set SKYPILOT_DOCKER_USERNAME, SKYPILOT_DOCKER_PASSWORD and SKYPILOT_DOCKER_SERVER in the task's secrets."
-      : `The registry ${login.server} refused the login of ${login.username}: check SKYPILOT_DOCKER_USERNAME and SKYPILOT_DOCKER_PASSWORD.`;
+      : (login.hintWhenRefused ??
+        `The registry ${login.server} refused the login of ${login.username}: check SKYPILOT_DOCKER_USERNAME and SKYPILOT_DOCKER_PASSWORD.`);
   return new AgentPeerError("CONTAINER_FAILED", `The image ${image} cannot be pulled: ${reason}`, {
     hint: isRefused ? loginHint : "Check the image's name and tag, and that the node reaches the registry.",
   });

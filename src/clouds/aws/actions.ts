@@ -23,6 +23,7 @@ export const FEATURES = {
   buckets: "create and delete buckets",
   mounts: "mount buckets with keys of a user",
   "bucket-care": "close new buckets explicitly, delete those with old versions",
+  ecr: "run tasks in images of Amazon ECR",
   kms: "disks encrypted with a key of your own",
   explain: "let SkyPilot look up what it may do and decode refusals",
 } as const satisfies Record<string, string>;
@@ -76,6 +77,8 @@ const PROFILE = iam(`instance-profile/${ROLE_NAME}`);
 const USER_POLICY = iam(`policy/${USER_POLICY_NAME}`);
 const OBJECTS = "arn:PARTITION:s3:::*/*";
 const BUCKETS = "arn:PARTITION:s3:::*";
+/** Also of other accounts, such as AWS's own with its deep learning images: those decide by policies of their own. */
+const REPOSITORY = "arn:PARTITION:ecr:*:*:repository/*";
 const SSH_DOCUMENT = "arn:PARTITION:ssm:*:*:document/AWS-StartSSHSession";
 /** IAM itself puts in who calls: sessions are named after who started them. */
 const OWN_SESSIONS = "arn:PARTITION:ssm:*:*:session/${aws:userid}-*";
@@ -167,6 +170,8 @@ export const STATEMENTS = {
   S3Manage: { feature: "buckets", tiers: ["user"], resources: [BUCKETS] },
   S3Care: { feature: "bucket-care", tiers: ["user"], resources: [BUCKETS] },
   S3Versions: { feature: "bucket-care", tiers: ["user"], resources: [OBJECTS] },
+  EcrLogin: { feature: "ecr", tiers: ["user"], resources: ["*"] },
+  EcrPull: { feature: "ecr", tiers: ["user"], resources: [REPOSITORY] },
   Kms: { feature: "kms", tiers: ["user"], resources: ["arn:PARTITION:kms:REGION:ACCOUNT:key/*"] },
   Simulate: { feature: "explain", tiers: ["user"], resources: [iam("user/*"), iam("role/*")] },
   Decode: { feature: "explain", tiers: ["user"], resources: ["*"] },
@@ -349,6 +354,12 @@ export const ACTIONS: readonly ActionRow[] = [
     needs: ["buckets"],
     without: "a bucket with old versions cannot be emptied, so it is not deleted",
   }),
+  row("EcrLogin", "ecr:GetAuthorizationToken", {
+    without: "images of Amazon ECR are pulled with a login of the nodes or of the task's secrets only",
+  }),
+  // Asked of the login by ECR itself when the nodes pull.
+  row("EcrPull", "ecr:BatchGetImage"),
+  row("EcrPull", "ecr:GetDownloadUrlForLayer"),
   row("Kms", "kms:CreateGrant"),
   row("Kms", "kms:GenerateDataKeyWithoutPlaintext"),
   row("Kms", "kms:Decrypt"),

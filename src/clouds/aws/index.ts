@@ -18,6 +18,7 @@ import { DiskPrices } from "./catalog/disk-prices.ts";
 import { awsCatalogRefresher } from "./catalog/refresher.ts";
 import { ensureZoneNames } from "./catalog/zone-refresh.ts";
 import { checkAws } from "./check.ts";
+import { ecrRegistryOf, fetchEcrLogin } from "./ecr-login.ts";
 import { awsConfig, type OpenSession } from "./command-args.ts";
 import { AwsAuthError } from "./errors.ts";
 import { withExtras } from "./extras.ts";
@@ -91,6 +92,7 @@ export function createAwsCloud(options: AwsCloudOptions): Cloud {
         diskPrice: (region) => diskPrices.find(region),
       });
     },
+    registryLogin: (image, context) => registryLogin(auth, image, context),
     consistencyMs: CONSISTENCY_MS,
     whyNoStop,
     ...nodes,
@@ -140,6 +142,22 @@ async function summarize(auth: AwsAuth, context: CloudContext): ReturnType<NonNu
     return await auth.open(context).summary();
   } catch (error) {
     if (error instanceof AwsAuthError && error.failure === "no-credentials") return null;
+    throw error;
+  }
+}
+
+/** Nodes may have logins of their own, so nothing is wrong when there are no credentials here. */
+async function registryLogin(
+  auth: AwsAuth,
+  image: string,
+  context: CloudContext,
+): ReturnType<NonNullable<Cloud["registryLogin"]>> {
+  const registry = ecrRegistryOf(image);
+  if (registry === undefined) return undefined;
+  try {
+    return await fetchEcrLogin(registry, auth.open(context));
+  } catch (error) {
+    if (error instanceof AwsAuthError && error.failure === "no-credentials") return undefined;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import type { Agent as HttpAgent } from "node:http";
 import type { Agent as HttpsAgent } from "node:https";
-import type { NodeConfig, NodeResources } from "../../shared/agent/protocol.ts";
+import type { NodeConfig, NodeResources, RegistryLogin } from "../../shared/agent/protocol.ts";
 import type { Runner } from "./runner.ts";
 
 export type Capability = "compute" | "storage";
@@ -425,6 +425,11 @@ export interface Cloud {
   readonly refreshCatalog?: (wish: CatalogRefresh, context: CloudContext) => Promise<void>;
   /** Keys and place for adapters of the cloud's other services. Throws when there are no credentials. */
   readonly serviceAccess?: (service: string, context: CloudContext) => ServiceAccess;
+  /**
+   * Logs in to the registry that an image names, as the caller; undefined = it is not one of this cloud's, or there are no credentials.
+   * Throws when the cloud refuses.
+   */
+  readonly registryLogin?: (image: string, context: CloudContext) => Promise<RegistryLogin | undefined>;
   /** What `--infra` takes, where that is more than the cloud's name. */
   readonly infras?: (context: CloudContext) => readonly string[];
   /** Asks the machines of one region, or of all, what of them is free. */

@@ -86,6 +86,8 @@ export interface RegistryLogin {
   readonly server: string;
   readonly username: string;
   readonly password: string;
+  /** What to do when the registry refuses it; absent for a login of the task's own. */
+  readonly hintWhenRefused?: string;
 }
 
 /** The container that setup, run and hooks of a cluster run in. */

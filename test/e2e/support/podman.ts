@@ -37,7 +37,9 @@ export class SandboxPodman {
     const [graph, run] = [join(sandbox.root, "images"), join(sandbox.root, "run")];
     config("storage.conf", `[storage]\ndriver = "vfs"\ngraphroot = "${graph}"\nrunroot = "${run}"\n`);
     config("registries.conf", "");
-    this.#program("podman", `printf '%s\\n' "$*" >>${this.#calls}\nexec ${whichPodman()} "$@"`);
+    const env = join(sandbox.root, "podman-env");
+    const logged = `printf '%s\\n' "$*" >>${this.#calls}`;
+    this.#program("podman", `${logged}\n[ ! -f ${env} ] || . ${env}\nexec ${whichPodman()} "$@"`);
     // The machine's docker is not part of these tests.
     this.#program("docker", "exit 127");
   }
@@ -54,6 +56,13 @@ export class SandboxPodman {
   allowPlainHttp(registry: string): void {
     const text = `[[registry]]\nlocation = "${registry}"\ninsecure = true\n`;
     writeFileSync(join(this.#sandbox.root, "registries.conf"), text);
+  }
+
+  /** Has a registry of any name answered by the server at `address`; nothing is asked of the real one. */
+  answerFor(registry: string, address: string): void {
+    this.allowPlainHttp(registry);
+    const proxies = `HTTP_PROXY=http://${address} HTTPS_PROXY=http://127.0.0.1:1`;
+    writeFileSync(join(this.#sandbox.root, "podman-env"), `export ${proxies}\n`);
   }
 
   /** Starts the sandbox's API server where podman works. */

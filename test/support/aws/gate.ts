@@ -119,6 +119,7 @@ export class Gate {
       }
       case "s3":
         return xml(response, 403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>");
+      case "ecr":
       case "servicequotas":
       case "ssm":
         response.writeHead(400, { "content-type": "application/x-amz-json-1.1" });

@@ -9,7 +9,7 @@ const SETTING_NAMES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The URL that the variables or the profile set for a service (`sts`, `ec2`, `s3`, `iam`, `servicequotas`, `sso`, `sso-oidc`,
+ * The URL that the variables or the profile set for a service (`sts`, `ec2`, `s3`, `iam`, `servicequotas`, `ecr`, `sso`, `sso-oidc`,
  * `signin`); undefined = AWS's own.
  */
 export function configuredEndpoint(

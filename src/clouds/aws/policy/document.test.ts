@@ -38,6 +38,10 @@ const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
   "clone-disk": [
     `{"Sid":"Clone","Effect":"Allow","Action":["ec2:CreateImage","ec2:CopyImage","ec2:DeregisterImage"],"Resource":"*"}`,
   ],
+  ecr: [
+    `{"Sid":"EcrLogin","Effect":"Allow","Action":"ecr:GetAuthorizationToken","Resource":"*"}`,
+    `{"Sid":"EcrPull","Effect":"Allow","Action":["ecr:BatchGetImage","ecr:GetDownloadUrlForLayer"],"Resource":"arn:aws:ecr:*:*:repository/*"}`,
+  ],
   ssm: [
     `{"Sid":"Ssm","Effect":"Allow","Action":"ssm:StartSession","Resource":["arn:aws:ec2:*:ACCOUNT:instance/*","arn:aws:ssm:*:*:document/AWS-StartSSHSession"]}`,
     '{"Sid":"SsmSessions","Effect":"Allow","Action":["ssmmessages:OpenDataChannel","ssm:ResumeSession","ssm:TerminateSession"],"Resource":"arn:aws:ssm:*:*:session/${aws:userid}-*"}',

@@ -17,6 +17,15 @@ it.each([
   ["ports", { resources: { ordered: [{ ports: ["8080-8090"] }] } }],
   ["ports", { service: { readiness_probe: "/" } }],
   ["efa", { resources: { network_tier: "best" } }],
+  ["ecr", { resources: { image_id: "docker:123456789012.dkr.ecr.us-east-1.amazonaws.com/team/little:2" } }],
+  [
+    "ecr",
+    {
+      resources: {
+        any_of: [{ image_id: { "us-east-1": `docker:${"1".repeat(12)}.dkr.ecr.us-east-1.amazonaws.com/a` } }],
+      },
+    },
+  ],
   ["s3", { file_mounts: { "/data": "s3://bucket/prefix" } }],
   ["buckets", { file_mounts: { "/out": { name: "results", store: "s3" } } }],
   ["buckets", { file_mounts: { "/out": { name: "results", mode: "MOUNT" } } }],
@@ -26,6 +35,8 @@ it.each([
 
 it.each([
   [{ resources: { ports: [] } }],
+  [{ resources: { image_id: "docker:public.ecr.aws/docker/library/ubuntu" } }],
+  [{ resources: { image_id: "ami-0123456789abcdef0" } }],
   [{ file_mounts: { "/data": "./local", "/g": "gs://bucket" } }],
   [{ file_mounts: { "/out": { name: "results", store: "gcs" } } }],
   [{ resources: "not a mapping", file_mounts: 7 }],

@@ -1,4 +1,5 @@
 import type { AwsCapability, Feature } from "../actions.ts";
+import { ecrRegistryOf } from "../ecr-login.ts";
 
 /** What a task asks of an AWS account. */
 export interface TaskNeeds {
@@ -26,6 +27,7 @@ const CAPABILITIES_OF: Readonly<Record<Feature, readonly AwsCapability[]>> = {
   buckets: ["buckets"],
   "bucket-care": ["buckets"],
   mounts: [],
+  ecr: [],
   kms: [],
   explain: [],
 };
@@ -40,6 +42,7 @@ export function needsOf(documents: readonly Fields[], aws: Fields): TaskNeeds {
     features.add("ports");
   }
   if (resources.some((each) => each["network_tier"] === "best")) features.add("efa");
+  if (resources.some((each) => usesEcr(each["image_id"]))) features.add("ecr");
   if (usesSsm(aws)) features.add("ssm");
   if (storages.length > 0) features.add("s3");
   if (storages.some((each) => each.isMade)) features.add("buckets");
@@ -73,6 +76,17 @@ function candidatesOf(document: Fields): readonly Fields[] {
 function hasPorts(ports: unknown): boolean {
   if (Array.isArray(ports)) return ports.length > 0;
   return ports !== undefined && ports !== null && ports !== "";
+}
+
+/** `image_id` is one image, or one for each region. */
+function usesEcr(imageId: unknown): boolean {
+  const images = isFields(imageId) ? Object.values(imageId) : [imageId];
+  return images.some(
+    (image) =>
+      typeof image === "string" &&
+      image.startsWith("docker:") &&
+      ecrRegistryOf(image.slice("docker:".length)) !== undefined,
+  );
 }
 
 function regionOf(resources: Fields): string | undefined {
