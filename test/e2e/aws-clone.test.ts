@@ -55,6 +55,10 @@ describeWithFleet("--clone-disk-from", () => {
     expect(out).toContain("Cloned the disk of cluster old.");
     expect(out).toMatch(/\bone$/mu);
     expect(await leftOvers()).toEqual(before);
+    // Nothing on the new disk lets the old cluster in, or tells what it knew.
+    const inside = await user.sky("exec", "new", "cut -d' ' -f3 ~/.ssh/authorized_keys; ls ~/.sky/clusters");
+    expect(inside).toMatch(/\bnew-[0-9a-f]{8}$/mu);
+    expect(inside).not.toMatch(/\bold-[0-9a-f]{8}$/mu);
     const { Reservations } = await aws.moto.ec2().send(new DescribeInstancesCommand({}));
     const images = (Reservations ?? []).flatMap((each) => each.Instances ?? []).map(({ ImageId }) => ImageId);
     expect(new Set(images).size).toBe(2);

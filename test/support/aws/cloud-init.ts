@@ -32,10 +32,12 @@ export function usersOf(config: CloudConfig): readonly HostUser[] {
 /** Does the rest of it, in cloud-init's order. Hosts have no systemd, so its commands are passed over. */
 export async function applyUserData(host: Host, config: CloudConfig): Promise<void> {
   for (const command of config.bootcmd) {
-    const argv = [command].flat();
+    const words = [command].flat();
+    // Hosts are new machines, so that once and once for each of them come to the same.
+    const argv = words[0] === "cloud-init-per" ? words.slice(3) : words;
     const script = argv.includes("systemd-run") ? argv.at(-1) : undefined;
     if (script !== undefined) void host.start(["sh", "-c", script]);
-    else if (argv[0] !== "systemctl") await host.exec(typeof command === "string" ? ["sh", "-c", command] : command);
+    else if (argv[0] !== "systemctl") await host.exec(typeof command === "string" ? ["sh", "-c", command] : argv);
   }
   for (const { path, content, permissions } of config.write_files) {
     host.writeFile(path, content, permissions === undefined ? {} : { mode: Number.parseInt(permissions, 8) });

@@ -1,9 +1,13 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { diskTierOf } from "../disk-tiers.ts";
 import { rootDisk } from "./disk.ts";
 import { architectureOf, familyFor, familyOfTag, sourceOf } from "./image-families.ts";
 import { prefetchScript } from "./prefetch.ts";
-import { renderUserData } from "./user-data.ts";
+import { forgetScript, renderUserData } from "./user-data.ts";
 
 describe("images", () => {
   it.each([
@@ -77,7 +81,13 @@ describe("disks", () => {
 });
 
 describe("user data", () => {
-  const wish = { sshUser: "ubuntu", publicKeys: ["ssh-ed25519 AAAA me"], runCommands: ["echo 'a: b'", ["ls", "-l"]] };
+  const wish = {
+    sshUser: "ubuntu",
+    home: "/home/ubuntu",
+    nameOnCloud: "new-0a1b2c3d",
+    publicKeys: ["ssh-ed25519 AAAA me"],
+    runCommands: ["echo 'a: b'", ["ls", "-l"]],
+  };
 
   it("is cloud-init's form, and the same for the same wish", () => {
     const text = renderUserData(wish);
@@ -94,6 +104,27 @@ describe("user data", () => {
     ]);
     expect(document["runcmd"]).toEqual(["echo 'a: b'", ["ls", "-l"]]);
     expect(renderUserData(wish)).toBe(text);
+  });
+
+  it("makes a disk forget the clusters that it was of, and nothing else", () => {
+    const home = mkdtempSync(join(tmpdir(), "user-data-"));
+    try {
+      const keys = join(home, ".ssh/authorized_keys");
+      const run = (): void => void execFileSync("sh", ["-c", forgetScript({ ...wish, home })]);
+      run();
+      mkdirSync(join(home, ".ssh"));
+      const own = "ssh-ed25519 AAAA me@old-0a1b2c3d\nssh-ed25519 BBBB x-old-0a1b2c3d\nssh-ed25519 CCCC new-0a1b2c3d\n";
+      writeFileSync(keys, `ssh-ed25519 DDDD old-0a1b2c3d\n${own}ssh-ed25519 EEEE old-0a1b2c3d\n`, { mode: 0o600 });
+      mkdirSync(join(home, ".sky/clusters/old-0a1b2c3d/node0"), { recursive: true });
+      for (const name of ["clusters/new-0a1b2c3d", "clusters/.*", "agent"]) mkdirSync(join(home, ".sky", name));
+      run();
+      expect(readFileSync(keys, "utf8")).toBe(own);
+      expect(statSync(keys).mode & 0o777).toBe(0o600);
+      expect(readdirSync(join(home, ".sky/clusters"))).toEqual([".*", "new-0a1b2c3d"]);
+      expect(readdirSync(join(home, ".sky"))).toContain("agent");
+    } finally {
+      rmSync(home, { recursive: true });
+    }
   });
 
   it("stays far below the 16 KiB that EC2 takes", () => {

@@ -111,7 +111,7 @@ export function installDirOf(user: string): string {
 }
 
 /** Home of a user on Ubuntu's and Amazon's images. */
-function homeOf(user: string): string {
+export function homeOf(user: string): string {
   return user === "root" ? "/root" : `/home/${user}`;
 }
 

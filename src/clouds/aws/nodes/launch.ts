@@ -14,7 +14,7 @@ import type { ImageWish } from "./images.ts";
 import type { Region } from "./region.ts";
 import type { Places } from "./places.ts";
 import { startNodes } from "./power.ts";
-import { installDirOf } from "./inventory.ts";
+import { homeOf, installDirOf } from "./inventory.ts";
 import { prefetchScript } from "./prefetch.ts";
 import type { SsmWay } from "../ssm/way.ts";
 import type { NodeForm } from "./run-request.ts";
@@ -116,7 +116,14 @@ function formOf(
   return {
     instanceType: offer.instanceType,
     disk: { sizeGib: node.diskGib, tier: diskTierOf(node.diskTier), isEncrypted: settings.isDiskEncrypted },
-    userData: renderUserData({ sshUser, publicKeys: node.publicKeys(), runCommands, prefetch }),
+    userData: renderUserData({
+      sshUser,
+      home: homeOf(sshUser),
+      nameOnCloud: spec.nameOnCloud,
+      publicKeys: node.publicKeys(),
+      runCommands,
+      prefetch,
+    }),
     useSpot: offer.useSpot,
     isInternal: settings.isInternal,
     onPowerOff: node.onPowerOff,

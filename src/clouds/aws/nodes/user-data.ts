@@ -1,5 +1,10 @@
+import { shellQuote } from "../../../shared/shell-quote.ts";
+
 export interface UserDataWish {
   readonly sshUser: string;
+  /** Home of that user. */
+  readonly home: string;
+  readonly nameOnCloud: string;
   /** In the form of `authorized_keys`. */
   readonly publicKeys: readonly string[];
   /** `aws.post_provision_runcmd`: shell lines, or programs with their arguments. */
@@ -51,6 +56,7 @@ export function renderUserData(wish: UserDataWish): string {
       ...(wish.prefetch === undefined ? [] : [{ path: PREFETCH_PATH, permissions: "0755", content: wish.prefetch }]),
     ],
     bootcmd: [
+      ["cloud-init-per", "instance", "skypilot-forget", "/bin/sh", "-c", forgetScript(wish)],
       ["systemctl", "stop", ...APT_TIMERS],
       ["systemctl", "disable", ...APT_TIMERS],
       ["systemctl", "mask", ...APT_SERVICES],
@@ -60,6 +66,23 @@ export function renderUserData(wish: UserDataWish): string {
     ...(wish.runCommands.length === 0 ? {} : { runcmd: wish.runCommands }),
   };
   return `#cloud-config\n${JSON.stringify(document, null, 1)}\n`;
+}
+
+/**
+ * Takes from a disk that was another cluster's (`--clone-disk-from`, or an image that the user made of a node) what let that cluster in:
+ * its lines of `authorized_keys`, which end in its name, and the agent's files with its token. A new disk has neither, and what is of
+ * the cluster itself stays, should cloud-init take the machine for new once more.
+ */
+export function forgetScript({ home, nameOnCloud }: Pick<UserDataWish, "home" | "nameOnCloud">): string {
+  const [clusters, keys] = [shellQuote(`${home}/.sky/clusters`), shellQuote(`${home}/.ssh/authorized_keys`)];
+  return [
+    `cd ${clusters} 2>/dev/null || exit 0`,
+    "for C in *; do",
+    `  case $C in ${shellQuote(nameOnCloud)}|*[!A-Za-z0-9-]*) continue;; esac`,
+    `  [ ! -f ${keys} ] || sed -i "/ $C"'$/d' ${keys}`,
+    '  rm -rf "./$C"',
+    "done",
+  ].join("\n");
 }
 
 /** Runs beside everything else of the start. The script and the user come a moment after this, the network perhaps later. */
