@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PassFailpoint } from "../../src/core/effect.ts";
 import type { Operation, OperationContext } from "../../src/core/operation.ts";
-import type { CloudRegistry } from "../../src/core/ports/cloud.ts";
+import type { Cloud, CloudRegistry } from "../../src/core/ports/cloud.ts";
 import type { DatabaseKind, OpenDatabase } from "../../src/db/database.ts";
 import { findCluster, listClusters, type ClusterRow } from "../../src/db/queries/clusters.ts";
 import type { Clock } from "../../src/shared/clock.ts";
@@ -57,6 +57,8 @@ export interface FakeWorldOptions {
   readonly kind?: DatabaseKind;
   /** Passed at everything by which the server acts on the world; what it throws, the server dies of. */
   readonly tripwire?: Pick<Tripwire, "pass" | "plugin">;
+  /** Opens the cloud on which the server runs; the fake one, which then stands idle, when absent. */
+  readonly openCloud?: (parts: { readonly fleet: AgentFleet; readonly clock: Clock; readonly home: string }) => Cloud;
 }
 
 export async function createFakeWorld(
@@ -66,13 +68,14 @@ export async function createFakeWorld(
   const fleet = new AgentFleet();
   const clock = hurriedClock();
   const cloud = new FakeCloud({ name: "lambda", knobs, fleet, clock });
-  const clouds: CloudRegistry = { names: () => ["lambda"], load: () => Promise.resolve(cloud) };
   const home = mkdtempSync(join(tmpdir(), "world-"));
+  const used = options.openCloud?.({ fleet, clock, home }) ?? cloud;
+  const clouds: CloudRegistry = { names: () => [used.name], load: () => Promise.resolve(used) };
   const agentBundle = join(home, "agent.cjs");
   writeFileSync(agentBundle, "// a stand-in for the agent");
   const database = await openTestDatabase(options.kind ?? "sqlite");
   const { tripwire } = options;
-  const used = tripwire === undefined ? database : withPlugin(database, tripwire.plugin);
+  const watched = tripwire === undefined ? database : withPlugin(database, tripwire.plugin);
   if (tripwire !== undefined) {
     cloud.onCall = (method, when) => tripwire.pass(`cloud.${method}:${when}`);
     fleet.onAct = (act) => tripwire.pass(`node.${act}`);
@@ -84,7 +87,7 @@ export async function createFakeWorld(
       clouds: () => clouds,
       agentBundle,
       home,
-      database: used,
+      database: watched,
       clock,
       onBackgroundError: (error) => {
         if (!(error instanceof CrashError)) backgroundErrors.push(error);

@@ -47,6 +47,8 @@ export class FaultProxy {
   latencyMs = 0;
   /** Told of each call that moto has obeyed. */
   onDone: (call: SeenCall, answer: string) => void = () => undefined;
+  /** Whether the connection breaks after the call was obeyed; asked after `onDone`. */
+  isLost: (call: SeenCall) => boolean = () => false;
   readonly #server: Server;
   readonly #more: Server[] = [];
   readonly #handle = (request: IncomingMessage, response: ServerResponse): void => {
@@ -116,7 +118,7 @@ export class FaultProxy {
     if (fault?.kind === "refuse") return refuse(response, call, fault);
     if (fault?.kind === "late") await pause(fault.ms);
     const answer = await this.#perform(message, body, call);
-    if (fault?.kind === "lose") return void message.socket.destroy();
+    if (fault?.kind === "lose" || this.isLost(call)) return void message.socket.destroy();
     if (fault?.kind === "fail") {
       return refuse(response, call, { status: 500, code: "InternalError", message: "An internal error has occurred" });
     }

@@ -1,4 +1,3 @@
-import type { LedgerEntry } from "../../../src/clouds/fake/state.ts";
 import { refreshCluster } from "../../../src/core/clusters/refresh.ts";
 import type { Instance } from "../../../src/core/ports/cloud.ts";
 import { listCharges } from "../../../src/db/queries/cluster-charges.ts";
@@ -6,16 +5,41 @@ import type { ClusterRow } from "../../../src/db/queries/clusters.ts";
 import type { FakeWorld } from "../../fakes/fake-world.ts";
 import type { Scenario } from "./scenarios.ts";
 
+export interface BilledNode {
+  readonly id: string;
+  readonly nameOnCloud: string;
+  readonly index: number;
+  readonly zone: string;
+  readonly state: "running" | "stopped" | "terminated";
+  /** Whether it loses its disk when it powers itself off. */
+  readonly endsWithPowerOff?: boolean;
+}
+
+/** What a provider has, and what it did, in order. */
+export interface Bill {
+  /** Nodes that are there. */
+  readonly nodes: readonly BilledNode[];
+  readonly ledger: readonly (Pick<BilledNode, "id" | "nameOnCloud" | "index"> & { readonly what: string })[];
+  /** Other things that are left, by name. */
+  readonly others: readonly string[];
+}
+
 /** Everything that is not as promised, once the world has come to rest. */
-export async function findViolations(world: FakeWorld, scenario: Scenario): Promise<readonly string[]> {
+export async function findViolations(
+  world: FakeWorld,
+  scenario: Scenario,
+  readBill: () => Promise<Bill>,
+): Promise<readonly string[]> {
   const row = await world.cluster("c1");
-  const found = [...checkEnd(row, scenario), ...checkLedger(world, row), ...checkHistory(world.cloud.store.ledger)];
+  const bill = await readBill();
+  const found = [...checkEnd(row, scenario), ...checkBill(bill, row), ...checkHistory(bill.ledger)];
+  if (row === undefined) found.push(...bill.others.map((name) => `${name} is left`));
   if (scenario.keepsDisks === true) {
-    const ended = world.cloud.store.ledger.filter((entry) => entry.what === "terminated");
+    const ended = bill.ledger.filter((entry) => entry.what === "terminated");
     found.push(...ended.map((entry) => `the disk of node ${entry.index} was destroyed`));
   }
   found.push(...(await checkCharges(world, scenario)));
-  found.push(...checkJobs(world, scenario), ...(await checkRest(world, row)));
+  found.push(...checkJobs(world, scenario), ...(await checkRest(world, { row, bill, readBill })));
   for (const error of world.backgroundErrors) found.push(`background error: ${String(error)}`);
   return found;
 }
@@ -29,8 +53,7 @@ function checkEnd(row: ClusterRow | undefined, { ends, zone }: Scenario): readon
 }
 
 /** What the provider bills is what the database knows. */
-function checkLedger(world: FakeWorld, row: ClusterRow | undefined): readonly string[] {
-  const { nodes } = world.cloud.store.read();
+function checkBill({ nodes }: Bill, row: ClusterRow | undefined): readonly string[] {
   if (row === undefined) return nodes.map((node) => `orphan: ${node.id} in ${node.zone}`);
   const own = nodes.filter((node) => node.nameOnCloud === row.name_on_cloud);
   const found = nodes.filter((node) => !own.includes(node)).map((node) => `orphan: ${node.id} of ${node.nameOnCloud}`);
@@ -39,6 +62,8 @@ function checkLedger(world: FakeWorld, row: ClusterRow | undefined): readonly st
   const wanted = Array.from({ length: row.num_nodes }, (_, index) => index);
   if (indices.toSorted((a, b) => a - b).join() !== wanted.join()) found.push(`nodes ${indices.join()} are ${state}`);
   if (own.length !== row.num_nodes) found.push(`${own.length} nodes for a cluster of ${row.num_nodes}`);
+  for (const node of own)
+    if (node.endsWithPowerOff === true && row.to_down === 0) found.push(`the disk of ${node.id} is lost at autostop`);
   for (const node of own)
     if (node.zone !== row.zone) found.push(`${node.id} is in ${node.zone}, the row says ${row.zone}`);
   const known = (JSON.parse(row.instances) as readonly Instance[]).map((instance) => instance.id).toSorted();
@@ -62,7 +87,7 @@ async function checkCharges(world: FakeWorld, { ends }: Scenario): Promise<reado
 }
 
 /** At no time two instances for one node, and none without a tag. */
-function checkHistory(ledger: readonly LedgerEntry[]): readonly string[] {
+function checkHistory(ledger: Bill["ledger"]): readonly string[] {
   const live = new Map<string, string>();
   const found: string[] = [];
   for (const { what, id, nameOnCloud, index } of ledger) {
@@ -90,15 +115,19 @@ function checkJobs(world: FakeWorld, { jobs, steps, ends }: Scenario): readonly 
 }
 
 /** A look at a world at rest changes nothing, and a second one neither. */
-async function checkRest(world: FakeWorld, row: ClusterRow | undefined): Promise<readonly string[]> {
-  const ledger = world.cloud.store.ledger.length;
+async function checkRest(
+  world: FakeWorld,
+  before: { readonly row: ClusterRow | undefined; readonly bill: Bill; readonly readBill: () => Promise<Bill> },
+): Promise<readonly string[]> {
+  const { row } = before;
   for (let look = 1; look <= 2; look++) {
     await world.clock.sleep(120_000);
     const context = await world.server().context(`look-${look}`);
     await refreshCluster("c1", context, { ...context, workspace: "default", env: {} });
   }
   const after = await world.cluster("c1");
-  const found = world.cloud.store.ledger.length === ledger ? [] : ["a look changed something on the cloud"];
+  const { ledger } = await before.readBill();
+  const found = ledger.length === before.bill.ledger.length ? [] : ["a look changed something on the cloud"];
   const isSame = after?.status === row?.status && after?.phase === row?.phase && after?.instances === row?.instances;
   if (!isSame)
     found.push(`a look moved the cluster from ${row?.status}/${row?.phase} to ${after?.status}/${after?.phase}`);

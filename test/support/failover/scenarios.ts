@@ -35,7 +35,7 @@ export interface Scenario {
   readonly keepsDisks?: boolean;
 }
 
-function step<Body, Result>(
+export function step<Body, Result>(
   requestId: string,
   operation: Operation<Body, Result>,
   body: Body,
