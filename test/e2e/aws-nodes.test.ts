@@ -5,12 +5,14 @@ import {
   DescribeVolumesCommand,
   type Instance,
 } from "@aws-sdk/client-ec2";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { AwsNodes } from "../../src/clouds/aws/nodes/nodes.ts";
+import { FaultProxy } from "../support/aws/fault-proxy.ts";
 import { Moto, findMoto } from "../support/aws/moto.ts";
 import { clusterSpec, contextWith, openNodes, refOf } from "../support/aws/node-rig.ts";
 
 let moto: Moto;
+let proxy: FaultProxy;
 let nodes: AwsNodes;
 
 async function allInstances(): Promise<readonly Instance[]> {
@@ -30,8 +32,10 @@ describe.skipIf(findMoto() === undefined)("nodes on EC2", () => {
   beforeEach(async () => {
     await moto.reset();
     await moto.connectDefaultVpc();
-    nodes = openNodes(moto.url);
+    proxy = await FaultProxy.open(moto.url);
+    nodes = openNodes(proxy.url);
   });
+  afterEach(() => proxy.close());
 
   it("launches, stops, starts and terminates", async () => {
     const { context, lines } = contextWith();

@@ -76,6 +76,11 @@ const calls: Readonly<Record<string, Call>> = {
   "ec2:AuthorizeSecurityGroupIngress": onEc2(new ec2.AuthorizeSecurityGroupIngressCommand(GROUP)),
   "ec2:RevokeSecurityGroupIngress": onEc2(new ec2.RevokeSecurityGroupIngressCommand(GROUP)),
   "ec2:AuthorizeSecurityGroupEgress": onEc2(new ec2.AuthorizeSecurityGroupEgressCommand(GROUP)),
+  "ec2:CreatePlacementGroup": onEc2(
+    new ec2.CreatePlacementGroupCommand({ GroupName: "sky-pg-mine-0a1b2c3d", Strategy: "cluster" }),
+  ),
+  "ec2:DeletePlacementGroup": onEc2(new ec2.DeletePlacementGroupCommand({ GroupName: "sky-pg-mine-0a1b2c3d" })),
+  "ec2:DescribePlacementGroups": onEc2(new ec2.DescribePlacementGroupsCommand({})),
   "ec2:DeleteSecurityGroup": onEc2(new ec2.DeleteSecurityGroupCommand(GROUP)),
   "ec2:ModifyInstanceAttribute": onEc2(
     new ec2.ModifyInstanceAttributeCommand({ InstanceId: IDS.InstanceIds[0], Groups: [GROUP.GroupId] }),

@@ -71,6 +71,8 @@ const iam = (resource: string): string => `arn:PARTITION:iam::ACCOUNT:${resource
 const INSTANCE = ec2("instance/*");
 const VOLUME = ec2("volume/*");
 const GROUP = ec2("security-group/*");
+/** EC2 names these by their names, not by ids. */
+const PLACEMENT = ec2("placement-group/sky-pg-*");
 const IMAGE = "arn:PARTITION:ec2:REGION::image/*";
 const ROLE = iam(`role/${ROLE_NAME}`);
 const PROFILE = iam(`instance-profile/${ROLE_NAME}`);
@@ -145,6 +147,7 @@ export const STATEMENTS = {
     ],
   },
   Efa: { feature: "efa", tiers: ["user"], resources: [GROUP] },
+  EfaPlacement: { feature: "efa", tiers: ["user"], resources: [PLACEMENT] },
   Clone: { feature: "clone-disk", tiers: ["user"], resources: ["*"] },
   CloneCare: { feature: "clone-care", tiers: ["user"], resources: ["arn:PARTITION:ec2:REGION::snapshot/*"] },
   Ssm: {
@@ -235,6 +238,7 @@ function describe(name: string, needs: readonly AwsCapability[], without?: strin
 }
 
 const EVERY_LAUNCH = ["launch", "spot", "jobs"] as const;
+const APART = "nodes with EFA are not placed close together";
 const SETUP = { needs: [] } as const;
 
 export const ACTIONS: readonly ActionRow[] = [
@@ -248,12 +252,19 @@ export const ACTIONS: readonly ActionRow[] = [
   describe("SecurityGroups", [...EVERY_LAUNCH, "ports", "vpc"]),
   describe("InstanceTypes", [], "network_tier: best uses one network interface"),
   describe("CapacityReservations", [], "capacity reservations are not used"),
+  describe("PlacementGroups", [], "placement groups that were left behind are not found"),
   describe("VpcEndpoints", ["vpc"], "whether a private subnet reaches AWS is not checked"),
   row("Read", "servicequotas:GetServiceQuota", {
     needs: ["launch"],
     trial: "call",
     without: "a region without quota is found out by a launch that fails there",
   }),
+  // A refusal that names no resource is taken for that of the last row of the action.
+  row("EfaPlacement", "ec2:CreateTags", {
+    of: "placement-group",
+    without: "new placement groups carry no tags, so that `sky orphans` does not find them",
+  }),
+  row("EfaPlacement", "ec2:RunInstances", { of: "placement-group", without: APART }),
   row("RunFromAnyImage", "ec2:RunInstances", { of: "image", needs: EVERY_LAUNCH, trial: "dry-run" }),
   row("Run", "ec2:RunInstances", { needs: EVERY_LAUNCH, trial: "dry-run" }),
   row("Lifecycle", "ec2:StartInstances", { needs: ["stop-start"], trial: "dry-run" }),
@@ -300,6 +311,8 @@ export const ACTIONS: readonly ActionRow[] = [
     without: "a security group that lets in more by SSH than it should stays so",
   }),
   row("Efa", "ec2:AuthorizeSecurityGroupEgress", { trial: "dry-run", without: "EFA cannot be used" }),
+  row("EfaPlacement", "ec2:CreatePlacementGroup", { without: APART }),
+  row("EfaPlacement", "ec2:DeletePlacementGroup", { without: "placement groups are left; they cost nothing" }),
   row("Clone", "ec2:CreateImage", { needs: ["clone-disk"], trial: "dry-run" }),
   row("Clone", "ec2:CopyImage", { needs: ["clone-disk"], trial: "dry-run" }),
   row("Clone", "ec2:DeregisterImage", { needs: ["clone-disk"], trial: "dry-run" }),

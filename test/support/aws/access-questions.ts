@@ -46,6 +46,10 @@ function ec2Questions(request: AwsRequest, tagsOf: (id: string) => Tags): readon
       return [...runQuestions(request, on), ...tagQuestions(request, arn), ...passedRole(request)];
     case "CreateSecurityGroup":
       return [on("security-group", null), on("vpc", params.get("VpcId")), ...tagQuestions(request, arn)];
+    case "CreatePlacementGroup":
+      return [on("placement-group", params.get("GroupName")), ...tagQuestions(request, arn)];
+    case "DeletePlacementGroup":
+      return [on("placement-group", params.get("GroupName"))];
     case "CreateTags":
       return [...params].filter(([key]) => key.startsWith("ResourceId.")).map(([, id]) => on(kindOf(id), id));
     case "ModifyInstanceAttribute":
@@ -79,14 +83,21 @@ function runQuestions(
     on("network-interface", null),
     on("subnet", params.get("NetworkInterface.1.SubnetId") ?? params.get("SubnetId")),
     ...groupsOf(params).map((id) => on("security-group", id)),
+    ...placementOf(params).map((name) => on("placement-group", name)),
   ];
+}
+
+function placementOf(params: URLSearchParams): readonly string[] {
+  const name = params.get("Placement.GroupName");
+  return name === null ? [] : [name];
 }
 
 function tagQuestions(request: AwsRequest, arn: (kind: string, id: string) => string): readonly AccessQuestion[] {
   const kinds = [...request.params].filter(([key]) => /^TagSpecification\.\d+\.ResourceType$/u.test(key));
   return kinds.map(([, kind]) => ({
     action: "ec2:CreateTags",
-    resource: arn(kind, "*"),
+    // What has a name instead of an id is known before it exists.
+    resource: arn(kind, kind === "placement-group" ? (request.params.get("GroupName") ?? "") : "*"),
     context: { "ec2:CreateAction": request.action.slice("ec2:".length) },
   }));
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { PlacementGroups } from "./placement-groups.ts";
 import { itemsOf, mapItems, textOf } from "./xml-items.ts";
 
 /** How EC2 behaves where moto is simpler; a test may change all of it at any time. */
@@ -66,6 +67,7 @@ export class Ec2World {
     quotas: {},
   };
   readonly ledger = new Map<string, LedgerEntry>();
+  readonly placement = new PlacementGroups(this.ledger);
   /** Why instances stopped or ended, by id, where it was not by a call. */
   readonly reasons = new Map<string, string>();
   readonly #zones = new Map<string, string>();
@@ -85,7 +87,7 @@ export class Ec2World {
     };
   }
 
-  refuse(action: string, params: URLSearchParams): Refusal | undefined {
+  refuse(action: string, params: URLSearchParams, region: string): Refusal | undefined {
     if (action === "StartInstances") return this.#refuseStart(params);
     if (this.#isKnownImage(action, params)) {
       return { status: 400, code: "InvalidAMIName.Duplicate", message: "AMI name is already in use by another AMI" };
@@ -102,7 +104,7 @@ export class Ec2World {
       return { status: 400, code: "InvalidParameterValue", message };
     }
     const refusal = this.rules.refusals[zone] ?? this.rules.refusals["*"];
-    return refusal ?? this.#refuseCrowd(params, zone);
+    return refusal ?? this.placement.refuseLaunch(region, zone, params) ?? this.#refuseCrowd(params, zone);
   }
 
   /** Names of images are unique in an account and region; moto does not mind. */
@@ -209,6 +211,7 @@ export class Ec2World {
       const id = textOf(text, "instanceId") ?? "";
       const entry = { id, cluster, region, createdMs, changedMs: createdMs, state: "running" as const };
       const type = params.get("InstanceType") ?? "";
+      this.placement.joined(id, params);
       this.ledger.set(id, { ...entry, type, zone: this.zoneOf(params), token: params.get("ClientToken") ?? "" });
     }
   }
@@ -238,8 +241,16 @@ export class Ec2World {
     const id = textOf(item, "instanceId") ?? "";
     const entry = this.ledger.get(id);
     const reason = this.reasons.get(id);
+    const group = this.placement.groupOf(id);
+    // moto shows every instance in a group without a name.
+    const placed = item.replace(
+      /(<placement>[\s\S]*?)<groupName(?:\/>|>[^<]*<\/groupName>)/u,
+      (_all, open: string) => `${open}<groupName>${group ?? ""}</groupName>`,
+    );
     const told =
-      reason === undefined ? item : item.replace(/(<stateReason><code>)[^<]*/u, (_all, open: string) => open + reason);
+      reason === undefined
+        ? placed
+        : placed.replace(/(<stateReason><code>)[^<]*/u, (_all, open: string) => open + reason);
     if (entry === undefined) return told;
     const since = now - entry.changedMs;
     return told.replace(/(<instanceState>[\s\S]*?<name>)(running|stopped)/u, (all, open: string, state: string) => {

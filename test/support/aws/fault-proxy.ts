@@ -159,7 +159,9 @@ export class FaultProxy {
       const answer = await this.sessions.call(action, JSON.parse(body.toString("utf8")) as Record<string, unknown>);
       if (answer !== undefined) return { status: answer.status, type: JSON_TYPE, text: JSON.stringify(answer.body) };
     }
-    const refusal = this.world.refuse(action, params);
+    const grouped = this.world.placement.answer(action, region, params);
+    if (grouped !== undefined) return typeof grouped === "string" ? { status: 200, type, text: grouped } : grouped;
+    const refusal = this.world.refuse(action, params, region);
     if (refusal !== undefined) return refusal;
     const answer = await this.#forward(message, body);
     if (answer.status !== 200) return answer;

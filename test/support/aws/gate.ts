@@ -93,6 +93,13 @@ export class Gate {
         "<DescribeCapacityReservationsResponse><capacityReservationSet/></DescribeCapacityReservationsResponse>",
       );
     }
+    if (request.action === "ec2:DescribePlacementGroups") {
+      return xml(
+        response,
+        200,
+        "<DescribePlacementGroupsResponse><placementGroupSet/></DescribePlacementGroupsResponse>",
+      );
+    }
     await this.#forward(message, body, response);
   }
 

@@ -5,6 +5,7 @@ import { ownGroupName } from "./group-choice.ts";
 import { findAllInstances, toNodes } from "./inventory.ts";
 import { CLUSTER_TAG, originOf, tagOf } from "./node-tags.ts";
 import { withEc2, type Region } from "./region.ts";
+import { findPlaced } from "./placement.ts";
 import { findOwnGroups } from "./security-groups.ts";
 
 /** A cluster's own group ends in the hash of its owner. */
@@ -22,14 +23,16 @@ export async function findClusters(
 }
 
 async function findInRegion(region: Region): Promise<readonly FoundCluster[]> {
-  const [instances, groups] = await Promise.all([findAllInstances(region), findOwnGroups(region)]);
+  const [instances, groups, placed] = await Promise.all([
+    findAllInstances(region),
+    findOwnGroups(region),
+    findPlaced(region),
+  ]);
   const byName = Map.groupBy(instances, (instance) => tagOf(instance, CLUSTER_TAG) ?? "");
   const clusters = [...byName].map(([name, own]) => toCluster(region, { name, instances: own, groups }));
-  const leftOver = groups.flatMap(({ GroupName = "" }) => {
-    const name = OWN_GROUP.exec(GroupName)?.[1];
-    return name === undefined || byName.has(name) ? [] : [toCluster(region, { name, instances: [], groups })];
-  });
-  return [...clusters, ...leftOver];
+  const grouped = groups.flatMap(({ GroupName = "" }) => OWN_GROUP.exec(GroupName)?.[1] ?? []);
+  const leftOver = [...new Set([...grouped, ...placed])].filter((name) => !byName.has(name));
+  return [...clusters, ...leftOver.map((name) => toCluster(region, { name, instances: [], groups }))];
 }
 
 interface Things {

@@ -3,12 +3,15 @@ import { CloudAccessError, NoCapacityError } from "../../../shared/errors.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
 import { classify, toCoreError } from "./failures.ts";
 import type { NodeSubnet } from "./network.ts";
+import { ensurePlacementGroup, UNKNOWN_GROUP } from "./placement.ts";
 import { headTags, toTags } from "./node-tags.ts";
 import { codeOf, pauseMs, withEc2, type Region } from "./region.ts";
 import { runRequest, type NodeBatch, type NodeForm, type RunPlace } from "./run-request.ts";
 
 /** How long EC2 may take to know an instance profile that was just made. */
 const PROFILE_MS = 90_000;
+/** The same for a placement group. */
+const PLACEMENT_MS = 30_000;
 
 export interface CreateWish {
   readonly form: NodeForm;
@@ -81,7 +84,7 @@ async function createBatch(
   }
 }
 
-/** Sends the launch; its client token makes it safe to repeat. A new profile is waited for by asking again. */
+/** Sends the launch; its client token makes it safe to repeat. A new profile or placement group is waited for by asking again. */
 async function send(
   region: Region,
   wish: CreateWish,
@@ -89,16 +92,24 @@ async function send(
   place: RunPlace,
 ): Promise<readonly Ec2Instance[]> {
   const input = runRequest(wish.form, batch, place, wish.token);
-  const deadline = region.clock.now() + (wish.isProfileNew ? PROFILE_MS : 0);
+  const startMs = region.clock.now();
   for (let attempt = 1; ; attempt++) {
     try {
       const answer = await withEc2(region, (ec2, http) => ec2.send(new RunInstancesCommand(input), http));
       return answer.Instances ?? [];
     } catch (error) {
-      if (!isUnknownProfile(error) || region.clock.now() >= deadline) throw error;
+      if (region.clock.now() >= startMs + patienceMs(error, wish)) throw error;
+      // The one of an earlier cluster of the name may have been on its way out when it was found.
+      if (codeOf(error) === UNKNOWN_GROUP) await ensurePlacementGroup(region, wish.form.placementGroup ?? "");
     }
     await region.clock.sleep(pauseMs(attempt, region.random()), { signal: region.signal });
   }
+}
+
+/** How long what the launch names may be unknown to EC2; 0 = the refusal has another reason. */
+function patienceMs(error: unknown, { form, isProfileNew }: CreateWish): number {
+  if (isUnknownProfile(error)) return isProfileNew ? PROFILE_MS : 0;
+  return codeOf(error) === UNKNOWN_GROUP && form.placementGroup !== undefined ? PLACEMENT_MS : 0;
 }
 
 function isUnknownProfile(error: unknown): boolean {

@@ -4,7 +4,7 @@ import { efaInterfaces } from "./efa.ts";
 import { divideOverReservations } from "./reservations.ts";
 import { assertQuota } from "../limits/assert-quota.ts";
 import type { Quotas } from "../limits/quotas.ts";
-import { createNodes, type UntaggedVolumes } from "./create.ts";
+import { createNodes, type CreateWish, type UntaggedVolumes } from "./create.ts";
 import { diskTierOf } from "../disk-tiers.ts";
 import { classify } from "./failures.ts";
 import { chooseGroup, rulesFor, type Machine } from "./group-choice.ts";
@@ -13,6 +13,7 @@ import { architectureOf } from "./image-families.ts";
 import type { ImageWish } from "./images.ts";
 import type { Region } from "./region.ts";
 import type { Places } from "./places.ts";
+import { deletePlacementGroup, ensurePlacementGroup, isOver, placementGroupName, whyApart } from "./placement.ts";
 import { startNodes } from "./power.ts";
 import { homeOf, installDirOf } from "./inventory.ts";
 import { prefetchScript } from "./prefetch.ts";
@@ -92,11 +93,33 @@ async function create(region: Region, request: Create, tools: LaunchTools): Prom
   const nodes = { instanceType: offer.instanceType, zone, indices: spec.create };
   const batches = await divideOverReservations(region, nodes, offer.useSpot ? [] : settings.reservationIds);
   const { enforcesVolumeTags } = settings;
-  await createNodes(
-    region,
-    { form, batches, subnets, groupIn, token, enforcesVolumeTags, isProfileNew: profile.isNew },
-    tools.untagged,
-  );
+  const wish = { form, batches, subnets, groupIn, token, enforcesVolumeTags, isProfileNew: profile.isNew };
+  if (!isPlaced(spec, settings, efa)) return createNodes(region, wish, tools.untagged);
+  await createPlaced(region, { wish, name: placementGroupName(spec.nameOnCloud) }, tools.untagged);
+}
+
+/** What talks by EFA has to be close together. Capacity that is paid for is where it is, and has groups of its own. */
+function isPlaced({ numNodes, offer }: ClusterSpec, settings: NodeSettings, efa: number): boolean {
+  return efa > 0 && numNodes > 1 && (offer.useSpot || !settings.usesReservations);
+}
+
+/** Creates the nodes close together, or apart where they cannot be. A launch that fails leaves no group behind. */
+async function createPlaced(
+  region: Region,
+  { wish, name }: { readonly wish: CreateWish; readonly name: string },
+  untagged: UntaggedVolumes,
+): Promise<void> {
+  if (!(await ensurePlacementGroup(region, name))) return createNodes(region, wish, untagged);
+  try {
+    await createNodes(region, { ...wish, form: { ...wish.form, placementGroup: name } }, untagged);
+  } catch (error) {
+    region.signal.throwIfAborted();
+    if (isOver(error)) await deletePlacementGroup(region, name, { isQuiet: true });
+    const why = whyApart(error, wish.subnets[0]?.zone ?? "");
+    if (why === undefined) throw error;
+    region.say(`The nodes are not placed close together: ${why}.`);
+    await createNodes(region, wish, untagged);
+  }
 }
 
 function imageWish({ offer, perNode, node }: ClusterSpec): ImageWish {

@@ -23,6 +23,7 @@ import { launch, type LaunchTools } from "./launch.ts";
 import type { SshConnections } from "../../../runners/ssh/connections.ts";
 import type { RuntimeSource } from "../../../runners/runtime/source.ts";
 import { Prepaid } from "./prepaid.ts";
+import { deletePlacementGroup, leftGroup } from "./placement.ts";
 import { reachNode } from "./reach.ts";
 import type { FetchText } from "./own-address.ts";
 import { Places } from "./places.ts";
@@ -201,12 +202,18 @@ async function terminate(
   cluster: ClusterRef,
   { only, tools }: { readonly only: readonly InstanceId[] | undefined; readonly tools: LaunchTools },
 ): Promise<void> {
-  const names = [cluster.nameOnCloud];
+  const { nameOnCloud } = cluster;
+  const names = [nameOnCloud];
   if (only !== undefined) {
-    await terminateNodes(region, pick(await findInstances(region, names), only));
+    const all = await findInstances(region, names);
+    const chosen = pick(all, only);
+    await terminateNodes(region, chosen);
+    const group =
+      chosen.length < all.length || all.length === 0 ? undefined : await leftGroup(region, nameOnCloud, all);
+    if (group !== undefined) await deletePlacementGroup(region, group);
     return;
   }
-  const ownName = ownGroupName(cluster.nameOnCloud);
+  const ownName = ownGroupName(nameOnCloud);
   const fallbackName = defaultGroupName(tools.machine);
   const [nodes, groups] = await Promise.all([
     findInstances(region, names),
@@ -220,6 +227,8 @@ async function terminate(
   const fallbacks = groups.filter((group) => group.GroupName === fallbackName);
   if (own.length > 0) tools.places.forgetGroups(region);
   await terminateWithGroups(region, nodes, { own, fallbacks });
+  const placement = await leftGroup(region, nameOnCloud, nodes);
+  if (placement !== undefined) await deletePlacementGroup(region, placement);
 }
 
 interface OpenPorts {

@@ -30,6 +30,7 @@ export interface NodeForm {
   readonly efaInterfaces: number;
   readonly onPowerOff: "stop" | "terminate";
   readonly tags: TagWish;
+  /** Holds the nodes close together. */
   readonly placementGroup?: string;
 }
 
@@ -45,7 +46,7 @@ export function runRequest(form: NodeForm, batch: NodeBatch, place: RunPlace, to
   const count = batch.indices.length;
   const tags = creationTags(form.tags, batch.indices);
   return {
-    ClientToken: clientToken(token, batch, place),
+    ClientToken: clientToken(token, batch, { ...place, group: form.placementGroup }),
     MinCount: count,
     MaxCount: count,
     ImageId: form.image.id,
@@ -100,13 +101,18 @@ function interfaces(form: NodeForm, place: RunPlace): InstanceNetworkInterfaceSp
 }
 
 /** EC2 takes up to 64 characters, and compares them per zone. */
-function clientToken(token: string, batch: NodeBatch, place: RunPlace): string {
+function clientToken(
+  token: string,
+  batch: NodeBatch,
+  place: RunPlace & { readonly group: string | undefined },
+): string {
   const parts = [
     token,
     place.subnet.id,
     place.tagsVolumes ? "" : "no volume tags",
     batch.indices.join(","),
     batch.reservation?.id ?? "",
+    ...(place.group === undefined ? [] : [place.group]),
   ];
   return createHash("sha256").update(parts.join("\0")).digest("hex");
 }

@@ -34,6 +34,7 @@ const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
   ],
   efa: [
     `{"Sid":"Efa","Effect":"Allow","Action":"ec2:AuthorizeSecurityGroupEgress","Resource":"arn:aws:ec2:*:ACCOUNT:security-group/*"}`,
+    `{"Sid":"EfaPlacement","Effect":"Allow","Action":["ec2:CreateTags","ec2:RunInstances","ec2:CreatePlacementGroup","ec2:DeletePlacementGroup"],"Resource":"arn:aws:ec2:*:ACCOUNT:placement-group/sky-pg-*"}`,
   ],
   "clone-disk": [
     `{"Sid":"Clone","Effect":"Allow","Action":["ec2:CreateImage","ec2:CopyImage","ec2:DeregisterImage"],"Resource":"*"}`,

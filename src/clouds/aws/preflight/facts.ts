@@ -4,6 +4,7 @@ import {
   DescribeImagesCommand,
   DescribeInstancesCommand,
   DescribeInstanceTypesCommand,
+  DescribePlacementGroupsCommand,
   DescribeRegionsCommand,
   paginateDescribeRouteTables,
   paginateDescribeSecurityGroups,
@@ -141,6 +142,7 @@ async function readRights(
       ec2.send(new DescribeInstanceTypesCommand({ InstanceTypes: ["m6i.large"] }), http),
     ),
     read("ec2:DescribeCapacityReservations", () => ec2.send(new DescribeCapacityReservationsCommand({}), http)),
+    read("ec2:DescribePlacementGroups", () => ec2.send(new DescribePlacementGroupsCommand({}), http)),
     read("servicequotas:GetServiceQuota", () =>
       quotas.send(new GetServiceQuotaCommand({ ServiceCode: "ec2", QuotaCode: ANY_QUOTA }), http),
     ),
