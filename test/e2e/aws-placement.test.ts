@@ -1,4 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { ACTIONS } from "../../src/clouds/aws/actions.ts";
+import { buildPolicy } from "../../src/clouds/aws/policy/document.ts";
+import { Gate } from "../support/aws/gate.ts";
 import type { AwsNodes } from "../../src/clouds/aws/nodes/nodes.ts";
 import type { ClusterSpec } from "../../src/core/ports/cloud.ts";
 import { NoCapacityError } from "../../src/shared/errors.ts";
@@ -106,6 +109,33 @@ describe.skipIf(findMoto() === undefined)("nodes with EFA", () => {
     expect(lines).toEqual([
       `The nodes are not placed close together: ${action} is not allowed (sky aws policy --features efa).`,
     ]);
+  });
+
+  it.each([false, true])("need what the policy with the feature efa has (limited to tags: %s)", async (isTagScoped) => {
+    await moto.createRole("skypilot-v1");
+    const gate = await Gate.open(proxy.url);
+    proxy.onDone = (_, answer) => {
+      for (const [, id = ""] of answer.matchAll(/<instanceId>([^<]+)</gu)) {
+        gate.tags.set(id, { "skypilot-cluster-name": "mine-0a1b2c3d" });
+      }
+    };
+    try {
+      const account = "123456789012";
+      const wish = { tier: "user", features: ["efa"], account, regions: ["us-east-1"], isTagScoped } as const;
+      gate.user("ann", buildPolicy(wish).Statement);
+      const allowed = openNodes(gate.url, { AWS_ACCESS_KEY_ID: "AKIAGATEANN", AWS_SECRET_ACCESS_KEY: "secret" });
+      const { context, lines } = contextWith();
+      await allowed.run(efaSpec(2), "token", context);
+      expect(launches()).toEqual([GROUP]);
+      await allowed.terminate(refOf(efaSpec(2)), context);
+      expect(groups()).toEqual([]);
+      expect(lines).toEqual([]);
+      const known = new Set(ACTIONS.map((row) => row.action));
+      expect(gate.asked.filter((action) => !known.has(action))).toEqual([]);
+      expect(gate.asked).toEqual(expect.arrayContaining(["ec2:CreatePlacementGroup", "ec2:DeletePlacementGroup"]));
+    } finally {
+      await gate.close();
+    }
   });
 
   it("need no right to tag the group", async () => {

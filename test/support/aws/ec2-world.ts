@@ -244,7 +244,7 @@ export class Ec2World {
     const group = this.placement.groupOf(id);
     // moto shows every instance in a group without a name.
     const placed = item.replace(
-      /(<placement>[\s\S]*?)<groupName(?:\/>|>[^<]*<\/groupName>)/u,
+      /(<placement>(?:(?!<\/placement>)[\s\S])*?)<groupName(?:\/>|>[^<]*<\/groupName>)/u,
       (_all, open: string) => `${open}<groupName>${group ?? ""}</groupName>`,
     );
     const told =
