@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { describeWithFleet } from "../fleet/requirements.ts";
 import { AwsUser } from "../support/aws/aws-user.ts";
+import { waitFor } from "./support/wait-for.ts";
 import { MotoFleet } from "../support/aws/moto-fleet.ts";
 
 const LAUNCH = ["launch", "-y", "--infra", "aws/us-east-1", "-t", "g4dn.8xlarge", "--num-nodes", "2"];
@@ -41,6 +42,37 @@ describeWithFleet("network_tier: best", () => {
     expect(out).toContain("The nodes are not placed close together: there is no room for that in us-east-1a.");
     expect(groups()).toEqual([]);
   }, 300_000);
+
+  it.each<readonly [string, string, "cut" | "lose"]>([
+    ["before the nodes were asked for", "ec2:RunInstances", "cut"],
+    ["before it knew of the nodes", "ec2:RunInstances", "lose"],
+    ["before it knew of the group", "ec2:CreatePlacementGroup", "lose"],
+  ])(
+    "comes to one group and its nodes when the server dies %s",
+    async (_, action, kind) => {
+      let killed: Promise<void> | undefined;
+      aws.proxy.faultOf = (call) => {
+        if (call.action !== action || killed !== undefined) return undefined;
+        killed = user.sandbox.killServer();
+        return { kind };
+      };
+      const before = new Set(aws.proxy.world.ledger.keys());
+      await user.sandbox.sky([...LAUNCH, "--network-tier", "best", "-c", "died", "-d", "echo hi"]);
+      expect(killed).toBeDefined();
+      await killed;
+      // Whoever asks first starts the server again, which goes on with the launch.
+      await user.sky("check", "aws");
+      await waitFor("the launch", async () => /^died .* UP /mu.test(await user.sky("status")), { timeoutMs: 60_000 });
+      const made = [...aws.proxy.world.ledger.keys()].filter((id) => !before.has(id));
+      expect(made.map((id) => aws.proxy.world.placement.groupOf(id))).toEqual(
+        Array(2).fill(expect.stringMatching(/^sky-pg-died-[0-9a-f]{8}$/u)),
+      );
+      expect(groups()).toHaveLength(1);
+      await user.sky("down", "-y", "died");
+      expect(groups()).toEqual([]);
+    },
+    300_000,
+  );
 
   it("has its groups swept by sky orphans when the database is lost", async () => {
     await user.sky(...LAUNCH, "--network-tier", "best", "-c", "lost", "echo hi");
