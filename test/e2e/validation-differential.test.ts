@@ -68,6 +68,9 @@ function disagreements(rows: readonly GoldenRow[]): unknown[] {
 /** Bugs of the original: where it crashes there is no verdict to match. */
 const CRASHES = ["AttributeError", "TypeError", "IndexError", "KeyError", "AssertionError", "JSONDecodeError"];
 
+/** Written back by the original as `autostop: {idle_minutes: -1, …}`, which it refuses to read; we write what was there. */
+const ONE_WAY = "  autostop: -1\n";
+
 /** Replaces one value of a file by one of another type, or misspells a key. */
 function mutations(lines: readonly string[], count: number): string[] {
   const odd = fc.constantFrom(
@@ -158,7 +161,8 @@ describe.skipIf(!hasReference)(`the real SkyPilot (needs SKY_REFERENCE_PYTHON; s
 
   it("agrees with us about mutated task files", async () => {
     const known = await knownDifferences();
-    const questions = mutations(TASK.split("\n"), 150).map((yaml): Question => ({ kind: "task", yaml }));
+    const files = mutations(TASK.split("\n"), 150).filter((yaml) => !yaml.includes(ONE_WAY));
+    const questions = files.map((yaml): Question => ({ kind: "task", yaml }));
     const rows = await ask(questions.filter(({ kind, yaml }) => !known.has(`${kind}:${yaml}`)));
     expect(disagreements(rows)).toEqual([]);
   });

@@ -31,7 +31,8 @@ export async function fanOutSync(
       return { name, sync, need: new Set(sync.need) };
     }),
   );
-  const targets = begun.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  // This node's own files are written in one go, for which the others need not wait: it comes last.
+  const targets = begun.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])).toReversed();
   try {
     for (const result of begun) if (result.status === "rejected") throw result.reason;
     const need = [...new Set(targets.flatMap((target) => target.sync.need))].sort((a, b) => a - b);

@@ -169,13 +169,17 @@ async function undo(
   done: { readonly plan: NodePlan; readonly refusal: Refusal },
   context: OperationContext,
 ): Promise<void> {
-  if (done.refusal.isClean && done.plan.start.length === 0) return;
   const row = await requireRow(request, context);
+  const isNew = row.cluster_ever_up === 0;
+  // What opens the ports of a cluster was made for it alone, before its nodes.
+  const hasMore = isNew && row.ports !== "[]";
+  if (done.refusal.isClean && done.plan.start.length === 0 && !hasMore) return;
   const site = await siteOf(request, context);
   try {
     // A cluster that was up before keeps its disks.
-    if (row.cluster_ever_up === 0) await clearNodes(site);
-    else await undoNodes(site, done.plan);
+    if (!isNew) await undoNodes(site, done.plan);
+    else if (!done.refusal.isClean) await clearNodes(site);
+    if (hasMore) await site.cloud.terminate(site.ref, site.cloudContext);
   } catch (error) {
     if (context.signal.aborted) throw error;
     throw stopFailover(row.name, error);

@@ -20,6 +20,14 @@ const stop = configured(step("stop", stopOperation, name));
 /** What is done to clusters of two nodes with a security group of their own. */
 export const awsScenarios: Readonly<Record<string, Scenario>> = {
   launch: { settings: {}, before: [], steps: [launch("r")], ends: "UP", jobs: 1 },
+  "launch; no room in any zone": {
+    settings: {},
+    before: [],
+    refusal: "InsufficientInstanceCapacity",
+    steps: [configured(step("r", launchOperation, { task, ...name }, { fails: "ResourcesUnavailableError" }))],
+    ends: "gone",
+    jobs: 0,
+  },
   stop: { settings: {}, before: [launch("first")], steps: [stop], ends: "STOPPED", jobs: 1, keepsDisks: true },
   start: {
     settings: {},

@@ -44,7 +44,7 @@ export class AwsStages {
   }
 
   /** Everything that was there before is gone. */
-  readonly openStage = async (_: Scenario, tripwire: Tripwire): Promise<Stage> => {
+  readonly openStage = async ({ refusal }: Scenario, tripwire: Tripwire): Promise<Stage> => {
     const moto = this.#moto;
     await this.#proxy?.close();
     await moto.reset();
@@ -52,6 +52,8 @@ export class AwsStages {
     const proxy = await FaultProxy.open(moto.url);
     this.#proxy = proxy;
     proxy.world.rules.quotas = QUOTAS;
+    if (refusal !== undefined)
+      proxy.world.rules.refusals = { "*": { code: refusal, message: "There is none.", status: 500 } };
     const machines = new Map<string, string>();
     // Instances that end when they power themselves off, of which moto takes no note.
     const ending = new Set<string>();

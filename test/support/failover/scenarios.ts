@@ -25,6 +25,8 @@ export interface Scenario {
   /** Settings that hold from here on. */
   readonly later?: Partial<FakeSettings>;
   readonly steps: readonly Step[];
+  /** The code with which AWS refuses every launch. */
+  readonly refusal?: string;
   /** The cluster in the end. */
   readonly ends: "UP" | "STOPPED" | "gone";
   /** Zone in which it is in the end, where that is certain. */
