@@ -8,6 +8,7 @@ import type { FirstLines } from "./cli-first-line.ts";
 import type { Measured, MeasuredFull } from "./cli-scenarios.ts";
 import type { PlacementFigures } from "./placement.ts";
 import type { StreamFigures } from "./cli-streams.ts";
+import { awsNodeFigures, type AwsNodeFigures } from "./aws-nodes.ts";
 import { sshFigures, type SshFigures } from "./ssh-pools.ts";
 
 export interface Sides<T> {
@@ -201,6 +202,7 @@ export interface Run {
   readonly catalog: CatalogFigures;
   /** Undefined where no fleet can be made. */
   readonly sshPools: SshFigures | undefined;
+  readonly awsNodes: AwsNodeFigures | undefined;
 }
 
 /** Every figure of a run, in the order of the table. */
@@ -213,6 +215,7 @@ export function figuresOf(run: Run): Figure[] {
     ...serverFigures(run.empty, run.full),
     ...jobFigures(run.jobs),
     ...sshFigures(run.sshPools),
+    ...awsNodeFigures(run.awsNodes),
   ];
 }
 

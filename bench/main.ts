@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { findReference, type Reference } from "../test/e2e/support/reference.ts";
 import { measureCatalog } from "./catalog.ts";
 import { measureAwsCheck } from "./aws-check.ts";
+import { measureAwsNodes } from "./aws-nodes.ts";
 import { measureFirstLines } from "./cli-first-line.ts";
 import { figuresOf, renderReport, type JobRun, type Run } from "./cli-report.ts";
 import { renderFigures } from "./cli-figures.ts";
@@ -120,6 +121,7 @@ const run: Run = {
   placement: await measurePlacement(effort),
   catalog: await measureCatalog(effort),
   sshPools: await measureSshPools(say),
+  awsNodes: await measureAwsNodes(say),
   empty: { ours: ours.empty, original: original?.empty },
   full: { ours: ours.full, original: original?.full },
   jobs: ours.jobs,
