@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { FakeClock } from "../../../test/fakes/fake-clock.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import { AgentError } from "../../shared/errors.ts";
-import { workAgain } from "./again.ts";
+import { AgentError, AgentNotRunningError } from "../../shared/errors.ts";
+import { connectSoon, workAgain } from "./again.ts";
 
 const lost = new AgentPeerError("CLOSED", "The connection to the agent is gone.");
 const unreachable = new AgentError("There is no route to it.");
@@ -77,4 +77,14 @@ test("what the agent answers, and a cluster that is gone, end it at once", async
   const check = (): Promise<never> => Promise.reject(gone);
   const other = workAgain({ clusterName: "c", agent: first, check, work: () => Promise.reject(lost) }, context);
   await expect(settle(other, clock)).rejects.toBe(gone);
+});
+
+test("an agent that is being started again is waited for, and nothing else", async () => {
+  const down = new AgentNotRunningError("No agent listens.");
+  const patient = world([down, down, 1]);
+  expect(await settle(connectSoon("c", patient.context), patient.clock)).toBe(1);
+  const gone = world([unreachable, 1]);
+  await expect(settle(connectSoon("c", gone.context), gone.clock)).rejects.toBe(unreachable);
+  const dead = world(Array.from({ length: 200 }, () => down));
+  await expect(settle(connectSoon("c", dead.context), dead.clock)).rejects.toBe(down);
 });

@@ -1,6 +1,6 @@
 import { AgentPeerError, isConnectionLoss } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import { AgentError } from "../../shared/errors.ts";
+import { AgentError, AgentNotRunningError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 
 export interface AgainOptions<T> {
@@ -52,6 +52,26 @@ export async function workAgain<T>(
     agent = undefined;
     await clock.sleep(pauseMs, { signal });
     await options.check?.();
+  }
+}
+
+/** Within this time the server has started an agent again that was killed. */
+const REPAIR_PATIENCE_MS = 20_000;
+const REPAIR_LOOK_MS = 250;
+
+/** Connects to a cluster's head, also while its agent, which was killed a moment ago, is being started again. */
+export async function connectSoon(
+  clusterName: string,
+  { agents, clock, signal }: Pick<OperationContext, "agents" | "clock" | "signal">,
+): Promise<AgentPeer> {
+  const deadline = clock.now() + REPAIR_PATIENCE_MS;
+  for (;;) {
+    try {
+      return await agents.connect(clusterName, { signal });
+    } catch (error) {
+      if (!(error instanceof AgentNotRunningError) || clock.now() > deadline) throw error;
+    }
+    await clock.sleep(REPAIR_LOOK_MS, { signal });
   }
 }
 

@@ -1,6 +1,7 @@
 import { findCluster } from "../../db/queries/clusters.ts";
 import { ClusterNotUpError, InvalidValueError } from "../../shared/errors.ts";
 import { warnAboutSession } from "../check/sessions.ts";
+import { connectSoon } from "../agents/again.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { ExecBody } from "./bodies.ts";
 import { requireUpCluster } from "./cluster.ts";
@@ -44,7 +45,7 @@ async function runExec(body: ExecBody, context: OperationContext): Promise<Launc
   const candidate = checkFit(cluster, task);
   const resources = task.resources.candidates[candidate];
   if (resources === undefined) throw new InvalidValueError("The task has no resources.");
-  const agent = await context.agents.connect(name, { signal: context.signal });
+  const agent = await connectSoon(name, context);
   // Its name must not change when the request goes on after a restart: jobs are told apart by it.
   const timestamp = await context.effect("begin", () => Promise.resolve(runTimestamp(context.clock.now())));
   if (task.workdir !== undefined) context.log.line(messages.step("Syncing files."));
