@@ -109,6 +109,8 @@ export async function storeOutcome(
       await live.insertion.stored;
       return true;
     }
+    // A row that is on its way has to be there before it can be changed: on Postgres the change may go by another connection.
+    await live.insertion?.stored.catch(() => undefined);
     return finishRequest(options.database.db, requestId, { leaseToken: live.row.lease_token, outcome: end });
   };
   try {
