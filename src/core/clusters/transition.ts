@@ -11,7 +11,6 @@ import {
   type ClusterStatus,
 } from "../../db/queries/clusters.ts";
 import type { Database } from "../../db/schema.ts";
-import { inTransaction } from "../../db/transaction.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { settleCharge } from "./charges.ts";
 import { mayMove, statesBefore } from "./state.ts";
@@ -56,13 +55,9 @@ export function moveTo(store: StateStore, row: ClusterRow, move: Move): Promise<
   });
 }
 
-/**
- * A row, its events, its usage and its charges change together: after a death in between nobody would come back to end what a
- * cluster that is gone costs.
- */
+/** A row, its events, its usage and its charges, in this order: whoever repeats a change that was cut short begins with the row. */
 function atOnce<T>(store: StateStore, work: (inside: StateStore) => Promise<T>): Promise<T> {
-  const { clock, requestId } = store;
-  return inTransaction(store.db, (db) => work({ db, clock, ...(requestId === undefined ? {} : { requestId }) }));
+  return work(store);
 }
 
 async function charge(store: StateStore, row: ClusterRow, status: ClusterStatus): Promise<void> {
