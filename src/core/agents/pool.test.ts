@@ -65,3 +65,29 @@ test("clusters that cannot be reached after a restart are tried a few at a time,
   await pool.close();
   expect(errors).toEqual([]);
 });
+
+test("what an agent tells and nobody can take in is asked for again, but not at once", async () => {
+  const pauses: number[] = [];
+  const errors: unknown[] = [];
+  const cloud = await world.server().clouds.load("lambda");
+  for (const head of world.fleet.heads()) head.push({ type: "autostopping", down: false });
+  const pool = new AgentPool({
+    db: world.database.db,
+    clouds: { names: () => ["lambda"], load: () => Promise.resolve(cloud) },
+    clock: {
+      now: () => 0,
+      sleep: async (ms) => {
+        pauses.push(ms);
+        await new Promise((resolve) => setImmediate(resolve));
+      },
+    },
+    onEvent: () => Promise.reject(new Error("disk full")),
+    onLost: () => Promise.resolve(false),
+    onError: (_name, error) => errors.push(error),
+  });
+  await pool.connect("c0");
+  await waitFor("several attempts", () => errors.length > 3);
+  await pool.close();
+  // One pause for each, and no more than one attempt may have been cut short by the end.
+  expect(pauses.filter((ms) => ms === 1000).length).toBeGreaterThanOrEqual(errors.length - 1);
+});

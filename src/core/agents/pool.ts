@@ -56,6 +56,8 @@ interface Entry {
 
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 30_000;
+/** What could not be taken in, e.g. on a full disk, is asked for again after this. */
+const EVENT_RETRY_MS = 1000;
 /** Clusters that are connected to again at once. Requests do not wait for these: they connect by themselves. */
 const RETURNS_AT_ONCE = 8;
 
@@ -193,7 +195,11 @@ export class AgentPool implements AgentConnections {
       }
     } catch (error) {
       // The end of the connection ends the stream with an error of its own.
-      if (!(error instanceof AgentError)) this.#options.onError(clusterName, error);
+      if (!(error instanceof AgentError)) {
+        this.#options.onError(clusterName, error);
+        // The next connection would bring it again at once.
+        await this.#options.clock.sleep(EVENT_RETRY_MS, { signal: this.#closing.signal }).catch(() => undefined);
+      }
     }
     peer.close();
     const entry = this.#entries.get(clusterName);
