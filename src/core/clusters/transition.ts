@@ -11,6 +11,7 @@ import {
   type ClusterStatus,
 } from "../../db/queries/clusters.ts";
 import type { Database } from "../../db/schema.ts";
+import { inTransaction } from "../../db/transaction.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { settleCharge } from "./charges.ts";
 import { mayMove, statesBefore } from "./state.ts";
@@ -55,9 +56,13 @@ export function moveTo(store: StateStore, row: ClusterRow, move: Move): Promise<
   });
 }
 
-/** A row, its events, its usage and its charges, in this order: whoever repeats a change that was cut short begins with the row. */
+/**
+ * A row, its events, its usage and its charges change together: after a death in between nobody would come back to end what a
+ * cluster that is gone costs.
+ */
 function atOnce<T>(store: StateStore, work: (inside: StateStore) => Promise<T>): Promise<T> {
-  return work(store);
+  const { clock, requestId } = store;
+  return inTransaction(store.db, (db) => work({ db, clock, ...(requestId === undefined ? {} : { requestId }) }));
 }
 
 async function charge(store: StateStore, row: ClusterRow, status: ClusterStatus): Promise<void> {

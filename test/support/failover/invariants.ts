@@ -1,5 +1,6 @@
 import { refreshCluster } from "../../../src/core/clusters/refresh.ts";
 import type { Instance } from "../../../src/core/ports/cloud.ts";
+import { listCharges } from "../../../src/db/queries/cluster-charges.ts";
 import type { ClusterRow } from "../../../src/db/queries/clusters.ts";
 import type { FakeWorld } from "../../fakes/fake-world.ts";
 import type { Scenario } from "./scenarios.ts";
@@ -37,6 +38,7 @@ export async function findViolations(
     const ended = bill.ledger.filter((entry) => entry.what === "terminated");
     found.push(...ended.map((entry) => `the disk of node ${entry.index} was destroyed`));
   }
+  found.push(...(await checkCharges(world, scenario)));
   found.push(...checkJobs(world, scenario), ...(await checkRest(world, { row, bill, readBill })));
   for (const error of world.backgroundErrors) found.push(`background error: ${String(error)}`);
   return found;
@@ -74,6 +76,14 @@ function checkBill({ nodes }: Bill, row: ClusterRow | undefined): readonly strin
   )
     found.push(`the row knows ${known.join() || "nothing"}`);
   return found;
+}
+
+/** What costs something is charged, and what is gone is not. */
+async function checkCharges(world: FakeWorld, { ends }: Scenario): Promise<readonly string[]> {
+  const charges = await listCharges(world.database.db);
+  const open = charges.filter((charge) => charge.ended_at === null).map((charge) => charge.state);
+  const wanted = { UP: "running", STOPPED: "stopped", gone: "" }[ends];
+  return open.join() === wanted ? [] : [`${open.join() || "nothing"} is charged for a cluster that is ${ends}`];
 }
 
 /** At no time two instances for one node, and none without a tag. */
