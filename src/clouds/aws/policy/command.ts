@@ -1,5 +1,6 @@
 import type { CloudCommand, CloudContext } from "../../../core/ports/cloud.ts";
 import { InvalidValueError } from "../../../shared/errors.ts";
+import { ACTIONS } from "../actions.ts";
 import { textField, type JsonObject } from "../auth/json.ts";
 import { awsConfig, taskField, textsField, type OpenSession } from "../command-args.ts";
 import { AwsAuthError } from "../errors.ts";
@@ -12,12 +13,13 @@ import {
   parseTier,
   partitionOfArn,
   renderPolicy,
+  wishedSids,
   type Partition,
   type PolicyDocument,
   type PolicyStatement,
   type PolicyWish,
 } from "./document.ts";
-import { describePrincipal, matchesPattern } from "./remedy.ts";
+import { describePrincipal } from "./remedy.ts";
 import { needsOf } from "./task-needs.ts";
 
 /** The answer of `policy`: the document, or with `diff` what of it the principal lacks; and the same as text. */
@@ -43,7 +45,7 @@ export function policyCommand(open: OpenSession): CloudCommand {
       const report = await withServiceErrors(() =>
         checkPermissions(open, { ...args, region: wish.regions[0] }, context),
       );
-      return compare(policy, report);
+      return compare(policy, wish, report);
     },
   };
 }
@@ -80,9 +82,11 @@ async function accountInUse(
   }
 }
 
-function compare(policy: PolicyDocument, report: PermissionReport): PolicyAnswer {
-  const granted = policy.Statement.flatMap((each) => each.Action);
-  const mine = report.actions.filter((each) => granted.some((pattern) => matchesPattern(pattern, each.action)));
+function compare(policy: PolicyDocument, wish: PolicyWish, report: PermissionReport): PolicyAnswer {
+  // By statement, not by action: ec2:CreateTags on a placement group is not what a task without EFA needs.
+  const sids = new Set(wishedSids(wish));
+  const ids = new Set(ACTIONS.filter((row) => sids.has(row.sid)).map((row) => row.id));
+  const mine = report.actions.filter((each) => ids.has(each.id));
   const missing = missingStatements(mine);
   const unknown = [...new Set(mine.filter((each) => each.status === "unknown").map((each) => each.action))];
   const who = describePrincipal(report.principal);

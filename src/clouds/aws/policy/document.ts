@@ -86,12 +86,16 @@ export function partitionOfArn(arn: string | undefined): Partition | undefined {
 /** Builds the policy for a tier and features. Throws InvalidValueError when the account id or a region cannot be one. */
 export function buildPolicy(wish: PolicyWish): PolicyDocument {
   checkWish(wish);
+  return { Version: "2012-10-17", Statement: wishedSids(wish).flatMap((sid) => statementsOf(sid, wish)) };
+}
+
+/** The statements of the table that a tier and features come to. */
+export function wishedSids(wish: Pick<PolicyWish, "tier" | "features">): readonly Sid[] {
   const features = featuresOf(wish);
-  const sids = (Object.keys(STATEMENTS) as Sid[]).filter((sid) => {
+  return (Object.keys(STATEMENTS) as Sid[]).filter((sid) => {
     const template: StatementTemplate = STATEMENTS[sid];
     return template.tiers.includes(wish.tier) && features.has(template.feature);
   });
-  return { Version: "2012-10-17", Statement: sids.flatMap((sid) => statementsOf(sid, wish)) };
 }
 
 /** The statement of the table for `sid`, narrowed to some of its actions. */
@@ -117,7 +121,7 @@ function checkWish(wish: PolicyWish): void {
   }
 }
 
-function featuresOf(wish: PolicyWish): ReadonlySet<Feature> {
+function featuresOf(wish: Pick<PolicyWish, "tier" | "features">): ReadonlySet<Feature> {
   const features = new Set<Feature>(["launch", ...wish.features]);
   if (wish.tier === "node") for (const feature of NODE_FEATURES) features.add(feature);
   if (features.has("clone-care")) features.add("clone-disk");
