@@ -1,8 +1,8 @@
 /** Measures `sky check aws` on a warm server against moto, ours and the original's; run by itself it prints JSON. */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { findReference, type Reference } from "../test/e2e/support/reference.ts";
 import { findMoto, Moto } from "../test/support/aws/moto.ts";
+import { writeProfile } from "../test/support/aws/profile.ts";
 import { measureCommand, type ProcessFigures, type World } from "./cli-measure.ts";
 import { OurServer, startOriginalWorld } from "./cli-worlds.ts";
 
@@ -17,14 +17,6 @@ export interface AwsCheck {
 interface Effort {
   readonly python: string;
   readonly runs: number;
-}
-
-/** Keys of moto's account, in the files that both products read. */
-function writeProfile(home: string, url: string): void {
-  mkdirSync(join(home, ".aws"), { recursive: true, mode: 0o700 });
-  writeFileSync(join(home, ".aws/config"), `[default]\nregion = us-east-1\nendpoint_url = ${url}\n`);
-  const keys = "[default]\naws_access_key_id = test\naws_secret_access_key = test\n";
-  writeFileSync(join(home, ".aws/credentials"), keys, { mode: 0o600 });
 }
 
 async function measure(world: World, effort: Effort): Promise<ProcessFigures> {

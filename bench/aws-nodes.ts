@@ -6,7 +6,7 @@ import { plainText } from "../test/e2e/support/plain-text.ts";
 import { whyNoFleet } from "../test/fleet/requirements.ts";
 import { AwsUser } from "../test/support/aws/aws-user.ts";
 import { MotoFleet } from "../test/support/aws/moto-fleet.ts";
-import { renderFigures, type Figure } from "./cli-figures.ts";
+import { atMost, median, renderFigures, type Figure } from "./cli-figures.ts";
 
 const LATENCY_MS = 50;
 const LAUNCHES = 3;
@@ -54,10 +54,6 @@ async function launch(aws: MotoFleet, user: AwsUser, name: string): Promise<Laun
   const runMs = aws.proxy.calls.find((call) => call.action === "ec2:RunInstances")?.atMs;
   if (exitCode !== 0 || firstMs === undefined || onMs === undefined || runMs === undefined) throw new Error(seen);
   return { runInstancesMs: runMs - startedMs, firstLineMs: firstMs - onMs };
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 /** Makes `CLUSTERS - 1` copies of a stopped cluster, in the database and in EC2. The server must be down. */
@@ -149,29 +145,22 @@ export async function measureAwsNodes(say: (text: string) => void): Promise<AwsN
 
 /** Rows of the table of figures. */
 export function awsNodeFigures(measured: AwsNodeFigures | undefined): Figure[] {
-  const row = (what: string, unit: string, limit: number, ours: number | undefined): Figure => ({
-    what,
-    unit,
-    target: { kind: "at-most", value: limit },
-    ours,
-    original: undefined,
-  });
   return [
-    row(
+    atMost(
       "first `sky launch` on EC2: calls to AWS (60 % of 0.14.1's)",
       "",
       Math.floor(ORIGINAL_CALLS * 0.6),
       measured?.calls,
     ),
-    row(`the same, ${LATENCY_MS} ms a call: Enter to RunInstances`, "ms", 1500, measured?.runInstancesMs),
-    row("the same: machine on to first output line, runtime included", "ms", 3000, measured?.firstLineMs),
-    row(
+    atMost(`the same, ${LATENCY_MS} ms a call: Enter to RunInstances`, "ms", 1500, measured?.runInstancesMs),
+    atMost("the same: machine on to first output line, runtime included", "ms", 3000, measured?.firstLineMs),
+    atMost(
       `${CLUSTERS} clusters in a region that throttles at ${CALLS_PER_SECOND} calls a second: \`sky status -r\``,
       "ms",
       5000,
       measured?.statusMs,
     ),
-    row("the same: calls of DescribeInstances", "", 1, measured?.describes),
+    atMost("the same: calls of DescribeInstances", "", 1, measured?.describes),
   ];
 }
 

@@ -5,6 +5,7 @@ import { Catalogs } from "../src/catalog/catalogs.ts";
 import type { Catalog } from "../src/catalog/catalog.ts";
 import { awsOffers } from "../src/clouds/aws/offers.ts";
 import type { OfferRequest } from "../src/core/ports/cloud.ts";
+import { median } from "./cli-figures.ts";
 import { measureCommand, type ProcessFigures } from "./cli-measure.ts";
 import { OurServer } from "./cli-worlds.ts";
 
@@ -80,8 +81,7 @@ export async function measureCatalog(effort: {
     if (child.status !== 0) throw new Error(child.stderr);
     return JSON.parse(child.stdout) as Omit<CatalogFigures, "gpusList">;
   });
-  const median = (value: (run: Omit<CatalogFigures, "gpusList">) => number): number =>
-    runs.map(value).toSorted((a, b) => a - b)[Math.floor(LOADS / 2)] ?? 0;
+  const medianOf = (value: (run: Omit<CatalogFigures, "gpusList">) => number): number => median(runs.map(value));
   const server = await OurServer.create();
   try {
     const world = server.world(await server.start());
@@ -91,9 +91,9 @@ export async function measureCatalog(effort: {
     });
     return {
       rows: runs[0]?.rows ?? 0,
-      loadMs: median((run) => run.loadMs),
-      memoryMib: median((run) => run.memoryMib),
-      requestMs: median((run) => run.requestMs),
+      loadMs: medianOf((run) => run.loadMs),
+      memoryMib: medianOf((run) => run.memoryMib),
+      requestMs: medianOf((run) => run.requestMs),
       gpusList,
     };
   } finally {

@@ -13,6 +13,15 @@ export interface Figure {
   readonly note?: string;
 }
 
+/** A figure with a bound that stands for itself. */
+export function atMost(what: string, unit: string, value: number, ours: number | undefined): Figure {
+  return { what, unit, target: { kind: "at-most", value }, ours, original: undefined };
+}
+
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
+
 /** How many times better than the original: faster (less) or more. */
 export function ratioOf(figure: Figure): number | undefined {
   const { ours, original, target } = figure;

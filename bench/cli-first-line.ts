@@ -1,3 +1,4 @@
+import { median } from "./cli-figures.ts";
 import { spawn } from "node:child_process";
 import { plainText } from "../test/e2e/support/plain-text.ts";
 import type { World } from "./cli-measure.ts";
@@ -20,10 +21,6 @@ async function firstLineMs(server: OurServer, world: World, args: readonly strin
   if (exitCode !== 0 || firstMs === undefined)
     throw new Error(`sky ${args.join(" ")} ended with ${exitCode}:\n${seen}`);
   return firstMs;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 export interface FirstLines {

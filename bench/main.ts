@@ -8,7 +8,7 @@ import { measureAwsCheck } from "./aws-check.ts";
 import { measureAwsNodes } from "./aws-nodes.ts";
 import { measureFirstLines } from "./cli-first-line.ts";
 import { figuresOf, renderReport, type JobRun, type Run } from "./cli-report.ts";
-import { renderFigures } from "./cli-figures.ts";
+import { median, renderFigures } from "./cli-figures.ts";
 import { measureEmpty, measureFull, type Effort, type Measured, type MeasuredFull } from "./cli-scenarios.ts";
 import { seedClusters } from "./cli-seed.ts";
 import { measureBigLog, measureFollowers, measureJobs } from "./cli-streams.ts";
@@ -28,7 +28,7 @@ async function medianStartMs(server: OurServer, runs: number): Promise<number> {
     times.push(await server.start());
     await server.stop();
   }
-  return times.toSorted((a, b) => a - b)[Math.floor(runs / 2)] ?? 0;
+  return median(times);
 }
 
 interface OurRun {

@@ -1,8 +1,7 @@
 /** Measures how long a plan takes: `sky launch --dryrun` on AWS, and the solver alone; run by itself it prints JSON. */
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { solve, type PlacementEdge, type PlacementOption } from "../src/core/optimizer/solve.ts";
 import { findMoto, Moto } from "../test/support/aws/moto.ts";
+import { writeProfile } from "../test/support/aws/profile.ts";
 import { installZoneNames } from "../test/support/catalogs.ts";
 import { measureCommand, type ProcessFigures } from "./cli-measure.ts";
 import { OurServer } from "./cli-worlds.ts";
@@ -54,10 +53,7 @@ async function measureDryrun(effort: { readonly python: string; readonly runs: n
   const server = await OurServer.create();
   try {
     const { home } = server.sandbox;
-    mkdirSync(join(home, ".aws"), { recursive: true, mode: 0o700 });
-    writeFileSync(join(home, ".aws/config"), `[default]\nregion = us-east-1\nendpoint_url = ${moto.url}\n`);
-    const keys = "[default]\naws_access_key_id = test\naws_secret_access_key = test\n";
-    writeFileSync(join(home, ".aws/credentials"), keys, { mode: 0o600 });
+    writeProfile(home, moto.url);
     installZoneNames(home);
     const world = server.world(await server.start());
     await world.run([...world.sky, "check", "aws"], { timeoutMs: 300_000 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { RunResult } from "../test/e2e/support/run-program.ts";
 import { whyNoFleet } from "../test/fleet/requirements.ts";
 import { createSshPool, type SshPool } from "../test/fleet/ssh-pool.ts";
-import { renderFigures, type Figure } from "./cli-figures.ts";
+import { atMost, median, renderFigures, type Figure } from "./cli-figures.ts";
 
 const FILES = 10_000;
 const FILE_BYTES = 10_000;
@@ -20,10 +20,6 @@ export interface FileTimes {
   readonly rsyncMs: number;
   /** `sky exec` when all nodes have the files, less the same with an empty workdir. */
   readonly againMs: number;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 /** Text that compresses about as well as source code, and differs from file to file. */
@@ -87,17 +83,10 @@ export async function measureFiles({ sandbox, fleet, hosts }: SshPool): Promise<
 
 /** Rows of the table of figures. */
 export function fileFigures(times: FileTimes | undefined): Figure[] {
-  const row = (what: string, limit: number, ours: number | undefined): Figure => ({
-    what,
-    unit: "ms",
-    target: { kind: "at-most", value: limit },
-    ours,
-    original: undefined,
-  });
   const rsyncMs = times?.rsyncMs ?? 0;
   return [
-    row("10,000 files (100 MB) to 4 SSH hosts, against `rsync` to one × 1.5", rsyncMs * 1.5, times?.oursMs),
-    row("the same when the hosts have them, against that `rsync`", rsyncMs, times?.againMs),
+    atMost("10,000 files (100 MB) to 4 SSH hosts, against `rsync` to one × 1.5", "ms", rsyncMs * 1.5, times?.oursMs),
+    atMost("the same when the hosts have them, against that `rsync`", "ms", rsyncMs, times?.againMs),
   ];
 }
 

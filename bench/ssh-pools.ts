@@ -4,7 +4,7 @@ import type { RunResult } from "../test/e2e/support/run-program.ts";
 import type { Sandbox } from "../test/e2e/support/sandbox.ts";
 import { whyNoFleet } from "../test/fleet/requirements.ts";
 import { createSshPool, type SshPool } from "../test/fleet/ssh-pool.ts";
-import { renderFigures, type Figure } from "./cli-figures.ts";
+import { atMost, median, renderFigures, type Figure } from "./cli-figures.ts";
 import { fileFigures, measureFiles, type FileTimes } from "./ssh-files.ts";
 
 const MANY = 50;
@@ -23,10 +23,6 @@ export interface SshFigures {
 
 function names(count: number): { readonly name: string }[] {
   return Array.from({ length: count }, (_, index) => ({ name: `n${index}` }));
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }
 
 async function require(sandbox: Sandbox, args: readonly string[]): Promise<RunResult> {
@@ -120,29 +116,22 @@ export async function measureSshPools(say: (text: string) => void): Promise<SshF
 
 /** Rows of the table of figures. */
 export function sshFigures(measured: SshFigures | undefined): Figure[] {
-  const row = (what: string, unit: string, limit: number, ours: number | undefined): Figure => ({
-    what,
-    unit,
-    target: { kind: "at-most", value: limit },
-    ours,
-    original: undefined,
-  });
   return [
-    row(
+    atMost(
       "3 fresh SSH hosts without egress: `sky ssh up`, `sky launch` to the first line of rank 2",
       "ms",
       6000,
       measured?.freshMs,
     ),
-    row("the same on hosts that have the runtime", "ms", 1500, measured?.warmMs),
-    row("`sky exec` on a warm SSH cluster: command to first output line", "ms", 500, measured?.execMs),
-    row(
+    atMost("the same on hosts that have the runtime", "ms", 1500, measured?.warmMs),
+    atMost("`sky exec` on a warm SSH cluster: command to first output line", "ms", 500, measured?.execMs),
+    atMost(
       `${MANY} SSH hosts that have the runtime: \`sky launch\` to the first line of the last rank`,
       "ms",
       15_000,
       measured?.manyMs,
     ),
-    row("the same: memory of the API server", "MiB", 300, measured?.manyServerMib),
+    atMost("the same: memory of the API server", "MiB", 300, measured?.manyServerMib),
     ...fileFigures(measured?.files),
   ];
 }
