@@ -5,9 +5,9 @@ import { afterAll, afterEach, beforeAll, describe } from "vitest";
 import { createAwsCloud } from "../../src/clouds/aws/index.ts";
 import type { OfferRequest } from "../../src/core/ports/cloud.ts";
 import { cloudContract } from "../contract/cloud.contract.ts";
-import { FaultProxy } from "../support/aws/fault-proxy.ts";
+import type { FaultProxy } from "../support/aws/fault-proxy.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
-import { KEY_VARIABLES } from "../support/aws/node-rig.ts";
+import { freshProxy, KEY_VARIABLES } from "../support/aws/node-rig.ts";
 import { openCatalogs } from "../support/catalogs.ts";
 
 const ROOM = 4;
@@ -39,9 +39,7 @@ describe.skipIf(findMoto() === undefined)("aws", () => {
   });
 
   cloudContract(async () => {
-    await moto.reset();
-    await moto.connectDefaultVpc();
-    proxy = await FaultProxy.open(moto.url);
+    proxy = await freshProxy(moto);
     proxy.world.rules.capacity = { "*": ROOM };
     const env = { AWS_ENDPOINT_URL: proxy.url, AWS_REGION: "us-east-1", ...KEY_VARIABLES };
     const cloud = createAwsCloud({ home, env, catalogs: openCatalogs(home) });

@@ -1,12 +1,12 @@
-import { mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { AwsNodes } from "../../src/clouds/aws/nodes/nodes.ts";
 import type { Offer, OfferLimit } from "../../src/core/ports/cloud.ts";
 import { QuotaExceededError } from "../../src/shared/errors.ts";
-import { FaultProxy, type Fault } from "../support/aws/fault-proxy.ts";
+import type { FaultProxy } from "../support/aws/fault-proxy.ts";
+import { type Fault } from "../support/aws/fault-proxy.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
-import { clusterSpec, contextWith, openNodes } from "../support/aws/node-rig.ts";
+import { writeProfile } from "../support/aws/profile.ts";
+import { freshProxy, clusterSpec, contextWith, openNodes } from "../support/aws/node-rig.ts";
 import { installZoneNames } from "../support/catalogs.ts";
 import { Sandbox } from "./support/sandbox.ts";
 
@@ -41,9 +41,7 @@ describe.skipIf(findMoto() === undefined)("what an account may have on AWS", () 
   }, 60_000);
   afterAll(() => moto.stop());
   beforeEach(async () => {
-    await moto.reset();
-    await moto.connectDefaultVpc();
-    proxy = await FaultProxy.open(moto.url);
+    proxy = await freshProxy(moto);
     nodes = openNodes(proxy.url);
   });
   afterEach(() => proxy.close());
@@ -137,10 +135,7 @@ describe.skipIf(findMoto() === undefined)("what an account may have on AWS", () 
     beforeEach(async () => {
       sandbox = await Sandbox.create();
       installZoneNames(sandbox.home);
-      mkdirSync(join(sandbox.home, ".aws"));
-      const keys = "[default]\naws_access_key_id = test\naws_secret_access_key = test\n";
-      writeFileSync(join(sandbox.home, ".aws/credentials"), keys, { mode: 0o600 });
-      writeFileSync(join(sandbox.home, ".aws/config"), `[default]\nregion = us-east-1\nendpoint_url = ${proxy.url}\n`);
+      writeProfile(sandbox.home, proxy.url);
       await sandbox.startServer();
       await sandbox.sky(["check", "aws"]);
     });

@@ -7,9 +7,10 @@ import {
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { AwsNodes } from "../../src/clouds/aws/nodes/nodes.ts";
 import { CloudAccessError, NoCapacityError, QuotaExceededError } from "../../src/shared/errors.ts";
-import { FaultProxy, THROTTLED, type Fault, type SeenCall } from "../support/aws/fault-proxy.ts";
+import type { FaultProxy } from "../support/aws/fault-proxy.ts";
+import { THROTTLED, type Fault, type SeenCall } from "../support/aws/fault-proxy.ts";
 import { Moto, findMoto } from "../support/aws/moto.ts";
-import { clusterSpec, contextWith, openNodes, refOf } from "../support/aws/node-rig.ts";
+import { freshProxy, clusterSpec, contextWith, openNodes, refOf } from "../support/aws/node-rig.ts";
 
 let moto: Moto;
 let proxy: FaultProxy;
@@ -31,9 +32,7 @@ describe.skipIf(findMoto() === undefined)("nodes on EC2 on a bad day", () => {
   }, 60_000);
   afterAll(() => moto.stop());
   beforeEach(async () => {
-    await moto.reset();
-    await moto.connectDefaultVpc();
-    proxy = await FaultProxy.open(moto.url);
+    proxy = await freshProxy(moto);
     nodes = openNodes(proxy.url);
   });
   afterEach(() => proxy.close());

@@ -7,9 +7,9 @@ import {
 } from "@aws-sdk/client-ec2";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { AwsNodes } from "../../src/clouds/aws/nodes/nodes.ts";
-import { FaultProxy } from "../support/aws/fault-proxy.ts";
+import type { FaultProxy } from "../support/aws/fault-proxy.ts";
 import { Moto, findMoto } from "../support/aws/moto.ts";
-import { clusterSpec, contextWith, openNodes, refOf } from "../support/aws/node-rig.ts";
+import { freshProxy, clusterSpec, contextWith, openNodes, refOf } from "../support/aws/node-rig.ts";
 
 let moto: Moto;
 let proxy: FaultProxy;
@@ -30,9 +30,7 @@ describe.skipIf(findMoto() === undefined)("nodes on EC2", () => {
   }, 60_000);
   afterAll(() => moto.stop());
   beforeEach(async () => {
-    await moto.reset();
-    await moto.connectDefaultVpc();
-    proxy = await FaultProxy.open(moto.url);
+    proxy = await freshProxy(moto);
     nodes = openNodes(proxy.url);
   });
   afterEach(() => proxy.close());

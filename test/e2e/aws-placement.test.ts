@@ -5,9 +5,10 @@ import { Gate } from "../support/aws/gate.ts";
 import type { AwsNodes } from "../../src/clouds/aws/nodes/nodes.ts";
 import type { ClusterSpec } from "../../src/core/ports/cloud.ts";
 import { NoCapacityError } from "../../src/shared/errors.ts";
-import { FaultProxy, type Fault } from "../support/aws/fault-proxy.ts";
+import type { FaultProxy } from "../support/aws/fault-proxy.ts";
+import { type Fault } from "../support/aws/fault-proxy.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
-import { clusterSpec, contextWith, openNodes, refOf, type SpecChanges } from "../support/aws/node-rig.ts";
+import { freshProxy, clusterSpec, contextWith, openNodes, refOf, type SpecChanges } from "../support/aws/node-rig.ts";
 
 const GROUP = "sky-pg-mine-0a1b2c3d";
 const HERE = `us-east-1/${GROUP}`;
@@ -33,9 +34,7 @@ describe.skipIf(findMoto() === undefined)("nodes with EFA", () => {
   }, 60_000);
   afterAll(() => moto.stop());
   beforeEach(async () => {
-    await moto.reset();
-    await moto.connectDefaultVpc();
-    proxy = await FaultProxy.open(moto.url);
+    proxy = await freshProxy(moto);
     nodes = openNodes(proxy.url);
   });
   afterEach(() => proxy.close());

@@ -4,9 +4,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { AwsNodes } from "../../src/clouds/aws/nodes/nodes.ts";
 import type { Offer } from "../../src/core/ports/cloud.ts";
 import type { Reservation } from "../support/aws/ec2-world.ts";
-import { FaultProxy } from "../support/aws/fault-proxy.ts";
+import type { FaultProxy } from "../support/aws/fault-proxy.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
-import { clusterSpec, contextWith, openNodes } from "../support/aws/node-rig.ts";
+import { writeProfile } from "../support/aws/profile.ts";
+import { freshProxy, clusterSpec, contextWith, openNodes } from "../support/aws/node-rig.ts";
 import { installZoneNames } from "../support/catalogs.ts";
 import { Sandbox } from "./support/sandbox.ts";
 
@@ -36,9 +37,7 @@ describe.skipIf(findMoto() === undefined)("capacity that an account has paid for
   }, 60_000);
   afterAll(() => moto.stop());
   beforeEach(async () => {
-    await moto.reset();
-    await moto.connectDefaultVpc();
-    proxy = await FaultProxy.open(moto.url);
+    proxy = await freshProxy(moto);
     proxy.world.rules.reservations = RESERVATIONS;
     nodes = openNodes(proxy.url);
   });
@@ -107,10 +106,7 @@ describe.skipIf(findMoto() === undefined)("capacity that an account has paid for
     beforeEach(async () => {
       sandbox = await Sandbox.create();
       installZoneNames(sandbox.home);
-      mkdirSync(join(sandbox.home, ".aws"));
-      const keys = "[default]\naws_access_key_id = test\naws_secret_access_key = test\n";
-      writeFileSync(join(sandbox.home, ".aws/credentials"), keys, { mode: 0o600 });
-      writeFileSync(join(sandbox.home, ".aws/config"), `[default]\nregion = us-east-1\nendpoint_url = ${proxy.url}\n`);
+      writeProfile(sandbox.home, proxy.url);
       mkdirSync(join(sandbox.home, ".sky"), { recursive: true });
       writeFileSync(join(sandbox.home, ".sky/config.yaml"), "aws:\n  specific_reservations: [cr-1]\n");
       await sandbox.startServer();

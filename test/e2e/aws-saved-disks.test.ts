@@ -2,9 +2,10 @@ import { DescribeImagesCommand } from "@aws-sdk/client-ec2";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { AwsNodes } from "../../src/clouds/aws/nodes/nodes.ts";
 import type { CloudContext, SavedDisk } from "../../src/core/ports/cloud.ts";
-import { FaultProxy, type Fault, type SeenCall } from "../support/aws/fault-proxy.ts";
+import type { FaultProxy } from "../support/aws/fault-proxy.ts";
+import { type Fault, type SeenCall } from "../support/aws/fault-proxy.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
-import { clusterSpec, contextWith, openNodes, refOf } from "../support/aws/node-rig.ts";
+import { freshProxy, clusterSpec, contextWith, openNodes, refOf } from "../support/aws/node-rig.ts";
 
 const spec = clusterSpec("old", 1);
 const ref = refOf(spec);
@@ -37,9 +38,7 @@ describe.skipIf(findMoto() === undefined)("disks that are saved on EC2", () => {
   }, 60_000);
   afterAll(() => moto.stop());
   beforeEach(async () => {
-    await moto.reset();
-    await moto.connectDefaultVpc();
-    proxy = await FaultProxy.open(moto.url);
+    proxy = await freshProxy(moto);
     nodes = openNodes(proxy.url);
     await nodes.run(spec, "token", contextWith().context);
   });

@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PlacementCase } from "../fakes/recorded-cloud.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
+import { writeProfile } from "../support/aws/profile.ts";
 import { installZoneNames } from "../support/catalogs.ts";
 import { plainText } from "./support/plain-text.ts";
 import { describeWithReference } from "./support/reference.ts";
@@ -37,10 +38,7 @@ describe.skipIf(findMoto() === undefined)("plans on AWS (moto)", () => {
     sandbox = await Sandbox.create();
     moto = await Moto.start();
     installZoneNames(sandbox.home);
-    mkdirSync(join(sandbox.home, ".aws"));
-    const keys = "[default]\naws_access_key_id = test\naws_secret_access_key = test\n";
-    writeFileSync(join(sandbox.home, ".aws/credentials"), keys, { mode: 0o600 });
-    writeFileSync(join(sandbox.home, ".aws/config"), `[default]\nregion = us-east-1\nendpoint_url = ${moto.url}\n`);
+    writeProfile(sandbox.home, moto.url);
     await sandbox.startServer();
     await sandbox.sky(["check", "aws"]);
   });

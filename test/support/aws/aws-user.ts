@@ -4,6 +4,7 @@ import { doorPathOf } from "../../../src/clouds/aws/ssm/door-path.ts";
 import type { RunResult } from "../../e2e/support/run-program.ts";
 import { Sandbox } from "../../e2e/support/sandbox.ts";
 import type { MotoFleet } from "./moto-fleet.ts";
+import { writeProfile } from "./profile.ts";
 
 /** The world in which programs run and machines are reached; nothing leads out of it. */
 const CONFIG = "aws:\n  ssh_allowed_cidrs: [198.51.100.1/32]\n";
@@ -28,8 +29,7 @@ export class AwsUser {
     const sandbox = await Sandbox.create({ root: fleet.root, start: (argv, options) => fleet.start(argv, options) });
     sandbox.write("../home/.sky/config.yaml", config);
     // In files, so that the server has them too when it acts by itself.
-    sandbox.write("../home/.aws/config", `[default]\nregion = us-east-1\nendpoint_url = ${aws.url}\n`);
-    sandbox.write("../home/.aws/credentials", "[default]\naws_access_key_id = test\naws_secret_access_key = test\n");
+    writeProfile(sandbox.home, aws.url);
     return new AwsUser(sandbox, variables);
   }
 

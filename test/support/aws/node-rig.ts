@@ -4,9 +4,18 @@ import type { CloudContext, ClusterRef, ClusterSpec, NodeWish } from "../../../s
 import { SshConnections } from "../../../src/runners/ssh/connections.ts";
 import { RuntimeSource } from "../../../src/runners/runtime/source.ts";
 import { systemClock } from "../../../src/shared/clock.ts";
+import { FaultProxy } from "./fault-proxy.ts";
+import type { Moto } from "./moto.ts";
 import { PLAIN_WISH } from "../../fakes/node-wish.ts";
 
 export const KEY_VARIABLES = { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" };
+
+/** AWS without anything of an earlier test, behind a proxy of its own, which the test closes. */
+export async function freshProxy(moto: Moto): Promise<FaultProxy> {
+  await moto.reset();
+  await moto.connectDefaultVpc();
+  return FaultProxy.open(moto.url);
+}
 
 /** The nodes of AWS against a server that plays AWS. */
 export function openNodes(

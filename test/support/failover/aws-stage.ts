@@ -10,10 +10,11 @@ import type { Clock } from "../../../src/shared/clock.ts";
 import type { AgentFleet } from "../../fakes/agent-fleet.ts";
 import { CrashError, createFakeWorld } from "../../fakes/fake-world.ts";
 import type { Tripwire } from "../../fakes/tripwire.ts";
-import { FaultProxy, type Fault, type SeenCall } from "../aws/fault-proxy.ts";
+import type { FaultProxy } from "../aws/fault-proxy.ts";
+import { type Fault, type SeenCall } from "../aws/fault-proxy.ts";
 import { Moto } from "../aws/moto.ts";
 import { itemsOf, textOf } from "../aws/xml-items.ts";
-import { KEY_VARIABLES } from "../aws/node-rig.ts";
+import { freshProxy, KEY_VARIABLES } from "../aws/node-rig.ts";
 import { installZoneNames, openCatalogs } from "../catalogs.ts";
 import type { Bill } from "./invariants.ts";
 import type { Stage } from "./run.ts";
@@ -47,9 +48,7 @@ export class AwsStages {
   readonly openStage = async ({ refusal }: Scenario, tripwire: Tripwire): Promise<Stage> => {
     const moto = this.#moto;
     await this.#proxy?.close();
-    await moto.reset();
-    await moto.connectDefaultVpc();
-    const proxy = await FaultProxy.open(moto.url);
+    const proxy = await freshProxy(moto);
     this.#proxy = proxy;
     proxy.world.rules.quotas = QUOTAS;
     if (refusal !== undefined)
