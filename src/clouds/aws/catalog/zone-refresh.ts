@@ -1,19 +1,23 @@
-import { statSync, utimesSync } from "node:fs";
+import { rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { Catalogs } from "../../../catalog/catalogs.ts";
-import { zoneNamesFile } from "../../../catalog/zone-names.ts";
+import { readZoneNames, zoneNamesFile } from "../../../catalog/zone-names.ts";
 import type { CloudContext } from "../../../core/ports/cloud.ts";
 import type { AwsAuth } from "../auth/auth-session.ts";
-import { openClients } from "../clients.ts";
-import { listRegions, listZones, writeZoneNames } from "./zones.ts";
+import { openClients, type AwsClients } from "../clients.ts";
+import { AwsDeniedError } from "../policy/denied-error.ts";
+import { listRegions, listZones, writeZoneNames, type ZoneName } from "./zones.ts";
 
 const MAX_AGE_MS = 7 * 86_400_000;
 /** A check must not wait long for what it can do without. */
 const TIMEOUT_MS = 10_000;
+/** One region's answer; one that hangs is asked once more within the time above. */
+const ANSWER_MS = 4_000;
 
 /**
- * Asks how the account of the request calls the zones, when that is not known or a week old. Regions that do not answer are asked
- * again by the next check; without any answer what is known stays, and zones that are not known go by their ids.
+ * Asks how the account of the request calls the zones, when that is not known or a week old. Regions that do not answer keep their
+ * names of before, and are asked again by the next check. A mapping that lacks an enabled region would say that the account does
+ * not have it, so none is kept then: zones go by their ids until all regions have answered.
  */
 export async function ensureZoneNames(auth: AwsAuth, catalogs: Catalogs, context: CloudContext): Promise<void> {
   const opened = auth.open(context);
@@ -26,16 +30,43 @@ export async function ensureZoneNames(auth: AwsAuth, catalogs: Catalogs, context
   const clients = openClients({ ...opened.session, maxAttempts: 2 });
   try {
     const regions = await listRegions(clients, signal);
-    const answers = await Promise.allSettled(regions.map((region) => listZones(region, clients, signal)));
-    const zones = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+    const answers = await Promise.all(regions.map((region) => askZones(region, clients, signal)));
+    const silent = regions.filter((_, index) => answers[index] === undefined);
+    const kept = silent.map((region) => (writtenMs === undefined ? [] : zonesOf(region, path)));
+    const zones = [...answers.flatMap((answer) => answer ?? []), ...kept.flat()];
+    if (kept.some((names) => names.length === 0)) return rmSync(path, { force: true });
     if (zones.length === 0) return;
     writeZoneNames(catalogs.directory, account, zones);
-    const isWhole = answers.every((answer) => answer.status === "fulfilled");
-    if (!isWhole) utimesSync(path, 0, 0);
+    if (silent.length > 0) utimesSync(path, 0, 0);
   } catch {
     // Regions that cannot be listed (denied, no answer in time) leave zones as they are: the check is about more than their names.
     context.signal.throwIfAborted();
   } finally {
     clients.close();
   }
+}
+
+/** The zones of a region: none where the account may not ask, undefined when it does not answer. */
+async function askZones(
+  region: string,
+  clients: AwsClients,
+  signal: AbortSignal,
+): Promise<readonly ZoneName[] | undefined> {
+  const ask = (): Promise<readonly ZoneName[]> =>
+    listZones(region, clients, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]));
+  try {
+    return await ask().catch((error: unknown) => {
+      if (error instanceof AwsDeniedError) throw error;
+      return ask();
+    });
+  } catch (error) {
+    return error instanceof AwsDeniedError ? [] : undefined;
+  }
+}
+
+/** What the mapping of before says of a region. */
+function zonesOf(region: string, path: string): readonly ZoneName[] {
+  return [...readZoneNames(path)].flatMap(([id, name]) =>
+    name.startsWith(region) && /^[a-z]$/u.test(name.slice(region.length)) ? [{ name, id }] : [],
+  );
 }
