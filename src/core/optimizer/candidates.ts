@@ -4,7 +4,7 @@ import { requireEnabledClouds } from "../check/clouds.ts";
 import { cloudContext } from "../clusters/cluster.ts";
 import type { OperationContext } from "../operation.ts";
 import type { Cloud, Offer } from "../ports/cloud.ts";
-import { dockerImageOf } from "../resources/image.ts";
+import { dockerImageOf, imageRegionsOf } from "../resources/image.ts";
 import type { Resources } from "../resources/resources.ts";
 import type { Task } from "../task/task.ts";
 import { whatBlocks, type Blocked } from "../provision/places.ts";
@@ -86,7 +86,8 @@ async function askClouds(
     })),
   );
   const limit = request.maxUsdPerHour ?? Infinity;
-  const verdicts = found.map((one) => ({ one, reason: whyNot(one.offer, { limit, blocked }) }));
+  const imageRegions = imageRegionsOf(resources);
+  const verdicts = found.map((one) => ({ one, reason: whyNot(one.offer, { limit, blocked, imageRegions }) }));
   return {
     candidate,
     asked: asked.map((cloud) => cloud.displayName),
@@ -124,10 +125,17 @@ function notUnasked(cloud: Cloud): string {
   return `is used only when it is asked for: --infra ${cloud.name}`;
 }
 
-function whyNot(
-  offer: Offer,
-  { limit, blocked }: { readonly limit: number; readonly blocked: readonly Blocked[] },
-): string | undefined {
+interface Limits {
+  readonly limit: number;
+  readonly blocked: readonly Blocked[];
+  /** Undefined = all. */
+  readonly imageRegions: readonly string[] | undefined;
+}
+
+function whyNot(offer: Offer, { limit, blocked, imageRegions }: Limits): string | undefined {
+  if (imageRegions !== undefined && !imageRegions.includes(offer.region)) {
+    return `image_id names no image for ${offer.region} (it does for ${imageRegions.join(", ")})`;
+  }
   const price = offer.priceUsdPerHour;
   if ((price ?? 0) > limit) return `costs $${price}/hr, more than max_hourly_cost ($${limit}/hr)`;
   return whatBlocks(offer, blocked)?.reason;

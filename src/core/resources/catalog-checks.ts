@@ -4,6 +4,7 @@ import { closeWords } from "../../shared/config/closest.ts";
 import { InvalidValueError, ResourcesMismatchError } from "../../shared/errors.ts";
 import { reprFloat, reprString } from "../../shared/yaml-repr.ts";
 import { displayCloud } from "../../shared/cloud-names.ts";
+import { checkMachineImage } from "./image-checks.ts";
 import type { AcceleratorRequest, CatalogFacts, InstanceTypeFacts, Resources } from "./resources.ts";
 
 const SUGGESTIONS = 5;
@@ -14,6 +15,7 @@ export function checkAgainstCatalog(resources: Resources, facts: CatalogFacts): 
   if (cloud !== undefined && region !== undefined) checkRegion(region, cloud, facts.regions(cloud));
   if (cloud !== undefined && zone !== undefined) checkZone(zone, region, facts.zones(cloud, region));
   checkInstanceType(resources, facts);
+  checkMachineImage(resources);
 }
 
 const COUNT_TOLERANCE = 0.01;

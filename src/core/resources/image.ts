@@ -61,3 +61,10 @@ export function machineImageOf(resources: Resources): string | undefined {
   const images = [...(resources.imageId ?? [])].filter(([key]) => key !== DOCKER_KEY);
   return images.find(([, image]) => !image.startsWith(DOCKER_PREFIX))?.[1];
 }
+
+/** The regions that `image_id` names images for, and hence the only ones for the task; undefined when any will do. */
+export function imageRegionsOf({ imageId }: Resources): readonly string[] | undefined {
+  const regions = [...(imageId ?? new Map<string | null, string>()).keys()].filter((key) => key !== DOCKER_KEY);
+  const named = regions.filter((key) => key !== null);
+  return regions.length === 0 || named.length < regions.length ? undefined : named;
+}

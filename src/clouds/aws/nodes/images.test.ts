@@ -18,7 +18,8 @@ describe("images", () => {
     [["V100"], "gpu-legacy"],
     [["V100-32GB"], "gpu-legacy"],
     [["Trainium2"], "neuron"],
-    [["Inferentia"], "neuron"],
+    [["Inferentia2"], "neuron"],
+    [["Inferentia"], "neuron-legacy"],
   ])("for %j are %s", (accelerators, family) => {
     expect(familyFor(accelerators)).toBe(family);
   });

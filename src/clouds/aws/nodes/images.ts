@@ -1,7 +1,16 @@
 import { DescribeImagesCommand, type Image } from "@aws-sdk/client-ec2";
 import { InvalidValueError, RegionUnusableError } from "../../../shared/errors.ts";
+import { matchesGlob } from "../../../shared/glob.ts";
 import { partitionOf } from "../policy/document.ts";
-import { familyFor, familyOfTag, sourceOf, type Architecture, type ImageFamily } from "./image-families.ts";
+import { assertImageFits } from "./image-fitness.ts";
+import {
+  familyFor,
+  familyOfTag,
+  sourceOf,
+  type Architecture,
+  type ImageFamily,
+  type ImageSource,
+} from "./image-families.ts";
 import { codeOf, withEc2, type Region } from "./region.ts";
 
 export interface NodeImage {
@@ -27,7 +36,7 @@ export async function findImage(region: Region, wish: ImageWish): Promise<NodeIm
   if (imageId === undefined || imageId.startsWith("docker:")) {
     return newest(region, familyFor(wish.accelerators), wish);
   }
-  if (imageId.startsWith("ami-")) return describe(region, imageId);
+  if (imageId.startsWith("ami-")) return describe(region, imageId, wish);
   const family = imageId.startsWith("skypilot:") ? familyOfTag(imageId) : undefined;
   if (family !== undefined) return newest(region, family, wish);
   throw new InvalidValueError(`image_id '${imageId}' is neither an AMI id nor a known image tag.`, {
@@ -35,7 +44,7 @@ export async function findImage(region: Region, wish: ImageWish): Promise<NodeIm
   });
 }
 
-async function describe(region: Region, id: string): Promise<NodeImage> {
+async function describe(region: Region, id: string, { architecture }: ImageWish): Promise<NodeImage> {
   const images = await withEc2(region, (ec2, http) =>
     ec2.send(new DescribeImagesCommand({ ImageIds: [id] }), http),
   ).catch((error: unknown) => {
@@ -43,7 +52,10 @@ async function describe(region: Region, id: string): Promise<NodeImage> {
     throw error;
   });
   const image = images.Images?.[0];
-  if (image !== undefined) return toNodeImage(image);
+  if (image !== undefined) {
+    assertImageFits(image, { region: region.name, architecture });
+    return toNodeImage(image);
+  }
   const help = [
     `Image '${id}' not found in AWS region ${region.name} - can't get image size.`,
     "",
@@ -59,18 +71,29 @@ async function newest(region: Region, family: ImageFamily, wish: ImageWish): Pro
   if (source === undefined) throw noImage(region, { family, architecture });
   const owner = source.owners[partitionOf(region.name)];
   const Filters = [
-    { Name: "name", Values: [source.name] },
+    { Name: "name", Values: [...source.names] },
     { Name: "architecture", Values: [architecture] },
     { Name: "state", Values: ["available"] },
   ];
+  const IncludeDeprecated = source.madeBefore !== undefined;
   const answer = await withEc2(region, (ec2, http) =>
-    ec2.send(new DescribeImagesCommand({ Owners: [owner], Filters }), http),
+    ec2.send(new DescribeImagesCommand({ Owners: [owner], Filters, IncludeDeprecated }), http),
   );
   // A filter is a wish: only what says that it is of this owner is trusted with root on a node.
   const own = (answer.Images ?? []).filter((image) => isOf(image, owner));
-  const [first] = own.toSorted((one, other) => (other.CreationDate ?? "").localeCompare(one.CreationDate ?? ""));
+  const first = best(own, source);
   if (first === undefined) throw noImage(region, { family, architecture });
   return toNodeImage(first);
+}
+
+/** Of the first name under which there is any, the newest. */
+function best(images: readonly Image[], { names, madeBefore = "9999" }: ImageSource): Image | undefined {
+  const rankOf = (image: Image): number => names.findIndex((pattern) => matchesGlob(pattern, image.Name ?? ""));
+  const fitting = images.filter((image) => rankOf(image) !== -1 && (image.CreationDate ?? "") < madeBefore);
+  const [first] = fitting.toSorted(
+    (one, other) => rankOf(one) - rankOf(other) || (other.CreationDate ?? "").localeCompare(one.CreationDate ?? ""),
+  );
+  return first;
 }
 
 function isOf(image: Image, owner: string): boolean {
