@@ -3,6 +3,8 @@ import { DescribeInstancesCommand, RunInstancesCommand, StopInstancesCommand } f
 import { join } from "node:path";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { plainText } from "../test/e2e/support/plain-text.ts";
+
+import { waitFor } from "../test/e2e/support/wait-for.ts";
 import { whyNoFleet } from "../test/fleet/requirements.ts";
 import { AwsUser } from "../test/support/aws/aws-user.ts";
 import { MotoFleet } from "../test/support/aws/moto-fleet.ts";
@@ -98,7 +100,10 @@ async function measureStatus(aws: MotoFleet, user: AwsUser): Promise<Pick<AwsNod
   await user.sky("stop", "-y", "c0");
   await user.sandbox.killServer();
   await copyCluster(aws, user.sandbox.home, "c0");
+  aws.proxy.calls.length = 0;
   await user.sandbox.startServer();
+  // The server looks by itself as soon as it runs, and then each minute.
+  await waitFor("the server's own look", () => aws.proxy.counts()["ec2:DescribeInstances"] !== undefined);
   aws.proxy.callsPerSecond = CALLS_PER_SECOND;
   aws.proxy.calls.length = 0;
   const result = await user.sandbox.sky(["status", "-r"], { timeoutMs: 120_000 });

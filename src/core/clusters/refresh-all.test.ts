@@ -20,8 +20,9 @@ afterEach(async () => {
   expect(world.backgroundErrors).toEqual([]);
 });
 
-function launch(name: string, nodes = 1) {
-  return world.run(launchOperation, { task: taskYaml(`num_nodes: ${nodes}\nrun: echo hi`), cluster_name: name });
+function launch(name: string, { nodes = 1, region = "east" } = {}) {
+  const task = taskYaml(`num_nodes: ${nodes}\nrun: echo hi`, `infra: lambda/${region}`);
+  return world.run(launchOperation, { task, cluster_name: name });
 }
 
 async function refresh(): Promise<void> {
@@ -45,7 +46,7 @@ async function statuses(): Promise<Record<string, string>> {
 
 test("every cluster follows what happened while no server looked", async () => {
   for (const name of ["up", "off", "gone"]) await launch(name);
-  await launch("half", 2);
+  await launch("half", { nodes: 2 });
   await world.server().close();
   setStates("off", ["stopped"]);
   setStates("gone", ["terminated"]);
@@ -59,17 +60,28 @@ test("every cluster follows what happened while no server looked", async () => {
   expect(errors).toEqual([]);
 });
 
-test("one that cannot be asked about stays as it is, and the others go on", async () => {
-  await launch("a");
-  await launch("b");
-  setStates("a", ["stopped"]);
-  setStates("b", ["stopped"]);
+test("a region that cannot be asked leaves its clusters as they are, and the others go on", async () => {
+  for (const name of ["a", "b"]) await launch(name);
+  for (const name of ["c", "d"]) await launch(name, { region: "west" });
+  for (const name of ["a", "b", "c", "d"]) setStates(name, ["stopped"]);
   world.cloud.knobs.failBefore.query = [new OperationFailedError("Throttled.")];
   await refresh();
-  expect(errors).toHaveLength(1);
-  expect(Object.values(await statuses()).toSorted()).toEqual(["STOPPED ready", "UP ready"]);
+  // The newest are asked about first.
+  expect(errors.toSorted()).toEqual(["c: OperationFailedError: Throttled.", "d: OperationFailedError: Throttled."]);
+  expect(await statuses()).toEqual({ a: "STOPPED ready", b: "STOPPED ready", c: "UP ready", d: "UP ready" });
   await refresh();
-  expect(await statuses()).toEqual({ a: "STOPPED ready", b: "STOPPED ready" });
+  expect(new Set(Object.values(await statuses()))).toEqual(new Set(["STOPPED ready"]));
+});
+
+test("the clusters of a region are asked about by one call, and stopped ones are left alone", async () => {
+  for (const name of ["a", "b", "c"]) await launch(name);
+  for (const name of ["a", "b"]) setStates(name, ["stopped"]);
+  await refresh();
+  const before = { ...world.cloud.calls };
+  const rows = await world.clusters();
+  await refresh();
+  expect(world.cloud.calls).toEqual({ ...before, query: before.query + 1 });
+  expect(await world.clusters()).toEqual(rows);
 });
 
 test("one whose launch goes on after a restart is left to it", async () => {
@@ -91,7 +103,7 @@ test("looking again writes nothing when nothing is new", async () => {
 });
 
 test("agents that died are started again, on the head and on a worker", async () => {
-  await launch("a", 2);
+  await launch("a", { nodes: 2 });
   for (const index of [0, 1]) {
     world.fleet.kill(`/fake/a-0a1b2c3d/${index}`);
     const context = await world.server().context(`repair-${index}`);

@@ -1,11 +1,14 @@
 import { listClusters, type ClusterRow } from "../../db/queries/clusters.ts";
 import type { CloudContext } from "../ports/cloud.ts";
+import { Looks } from "./looks.ts";
 import { tendCluster, type TendContext } from "./repair.ts";
 
 /** How often the server looks at every cluster by itself. */
 export const REFRESH_EVERY_MS = 60_000;
-/** Clusters that are asked about at once; clouds count calls. */
+/** Clusters whose agents are asked at once. */
 const AT_ONCE = 8;
+/** Clusters of which their clouds are asked together: few enough for the last to be looked at while the answer is fresh. */
+const TOGETHER = 200;
 
 export interface RefreshAllContext extends TendContext {
   /** The server's own config, without any client's. */
@@ -31,13 +34,24 @@ export async function refreshAllClusters(
   context: RefreshAllContext,
   options: { readonly signal: AbortSignal },
 ): Promise<void> {
-  const { signal } = options;
-  const rows = (await listClusters(context.db)).values();
+  const rows = await listClusters(context.db);
+  for (let start = 0; start < rows.length && !options.signal.aborted; start += TOGETHER)
+    await refreshTogether(rows.slice(start, start + TOGETHER), context, options.signal);
+}
+
+async function refreshTogether(
+  clusters: readonly ClusterRow[],
+  context: RefreshAllContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const contextOf = (row: ClusterRow): CloudContext => ownCloudContext(row, { config: context.config, signal });
+  const looks = await Looks.take(clusters, context.clouds, contextOf);
+  const rows = clusters.values();
   const work = async (): Promise<void> => {
     for (const row of rows) {
       if (signal.aborted) return;
       try {
-        await tendCluster(row.name, context, ownCloudContext(row, { config: context.config, signal }));
+        await tendCluster(row.name, { ...context, looks }, contextOf(row));
       } catch (error) {
         if (!signal.aborted) context.onError(row.name, error);
       }

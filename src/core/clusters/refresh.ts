@@ -9,6 +9,7 @@ import type { Cloud, CloudContext, CloudRegistry, Instance } from "../ports/clou
 import { clusterSsh, removeClusterKey } from "../provision/cluster-key.ts";
 import { removeClusterToken } from "../provision/cluster-secret.ts";
 import { clusterRef, toCluster } from "./cluster.ts";
+import type { Looks } from "./looks.ts";
 import { decide, LOST, lostReason, type Observation, type Transition } from "./state.ts";
 import { moveTo, removeCluster } from "./transition.ts";
 
@@ -20,6 +21,8 @@ export interface RefreshContext {
   readonly agents: AgentConnections;
   readonly locks: ClusterLocks;
   readonly requestId?: string;
+  /** What has just been seen of many clusters. */
+  readonly looks?: Looks;
 }
 
 /**
@@ -60,7 +63,7 @@ export async function refreshLocked(
   cloudContext: CloudContext,
 ): Promise<ClusterRow | undefined> {
   const cloud = await context.clouds.load(row.cloud);
-  const instances = await cloud.query(clusterRef(row), cloudContext);
+  const instances = await (context.looks?.of(row) ?? cloud.query(clusterRef(row), cloudContext));
   const isRunning = instances.length === row.num_nodes && instances.every((one) => one.state === "running");
   if (isRunning) await rememberAddresses(row, instances, context);
   // A stopped cluster whose nodes run was started by somebody else: its agent has to be asked all the same.
@@ -69,6 +72,7 @@ export async function refreshLocked(
     : { instances, agent: "not asked" };
   const facts = {
     status: row.status,
+    phase: row.phase,
     numNodes: row.num_nodes,
     toDown: row.to_down !== 0,
     statusUpdatedAt: row.status_updated_at,

@@ -36,7 +36,8 @@ export async function tendCluster(
   if (release === undefined) return row;
   try {
     await restartAgents(patient, { ...context, agentBundle }, cloudContext);
-    return await refreshLocked(row, context, cloudContext);
+    const { looks: _, ...afterRepair } = context;
+    return await refreshLocked(row, afterRepair, cloudContext);
   } finally {
     release();
   }

@@ -24,7 +24,7 @@ const observation = fc.record({
 }) as fc.Arbitrary<Observation>;
 
 function facts(status: ClusterStatus, numNodes = 2) {
-  return { status, numNodes, toDown: false, statusUpdatedAt: 0 };
+  return { status, phase: "ready", numNodes, toDown: false, statusUpdatedAt: 0 };
 }
 
 function nodes(...list: readonly ("running" | "stopped" | "terminated" | "pending")[]) {

@@ -39,6 +39,7 @@ export interface Observation {
 
 export interface ClusterFacts {
   readonly status: ClusterStatus;
+  readonly phase: string;
   readonly numNodes: number;
   readonly toDown: boolean;
   /** Milliseconds since the epoch. */
@@ -73,6 +74,8 @@ export function decide(cluster: ClusterFacts, seen: Observation, now: number): T
     if (cluster.toDown && live.every((instance) => instance.isSelfStopped === true)) {
       return { to: "TERMINATED", phase: "terminating", reason: "Cluster was autodowned." };
     }
+    // What its stop had to clear up is done before the row says so.
+    if (cluster.status === "STOPPED" && cluster.phase === "ready") return undefined;
     return { to: "STOPPED", phase: "ready", reason: "All nodes stopped, cleaning up the cluster." };
   }
   const running = live.filter((instance) => instance.state === "running").length;

@@ -2,10 +2,12 @@ import { listClusters, type ClusterRow } from "../../db/queries/clusters.ts";
 import { SkyError } from "../../shared/errors.ts";
 import { matchesGlob } from "../../shared/glob.ts";
 import type { Operation, OperationContext } from "../operation.ts";
+import type { CloudContext } from "../ports/cloud.ts";
 import type { StatusBody } from "./bodies.ts";
 import { chargesByCluster, costOf, type ChargesByCluster } from "./charges.ts";
 import { cloudContext, toCluster, type Cluster } from "./cluster.ts";
 import { hourlyCost } from "./cost-report.ts";
+import { Looks } from "./looks.ts";
 import { yellow } from "./messages.ts";
 import { toStatusRecord, type StatusRecord } from "./record.ts";
 import { needsRefresh, refreshCluster } from "./refresh.ts";
@@ -36,11 +38,15 @@ async function refreshAll(
   context: OperationContext,
 ): Promise<readonly ClusterRow[]> {
   const now = context.clock.now();
+  const asked = new Set(rows.filter((row) => isForced || needsRefresh(row, now)));
+  // Whoever asks, a cluster belongs to its own workspace's account.
+  const contextOf = (row: ClusterRow): CloudContext => ({ ...cloudContext(context), workspace: row.workspace });
+  const looks = await Looks.take([...asked], context.clouds, contextOf);
   const refreshed = await Promise.all(
     rows.map(async (row) => {
-      if (!isForced && !needsRefresh(row, now)) return row;
+      if (!asked.has(row)) return row;
       try {
-        return await refreshCluster(row.name, context, cloudContext(context));
+        return await refreshCluster(row.name, { ...context, looks }, contextOf(row));
       } catch (error) {
         if (!(error instanceof SkyError) || context.signal.aborted) throw error;
         // One cluster that cannot be asked must not hide the others.
