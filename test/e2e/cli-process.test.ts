@@ -1,7 +1,6 @@
 /** What only a process of its own shows: starting the local server, Ctrl-C, a reader that goes away. */
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,6 +8,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { SkyClient } from "../../src/client/sky-client.ts";
 import { WireServer } from "../fakes/wire-server.ts";
+import { freePort } from "../support/free-port.ts";
 
 const sky = fileURLToPath(new URL("../../bin/sky.cjs", import.meta.url));
 let dir: string;
@@ -35,15 +35,6 @@ createServer((request, response) => {
   response.end(JSON.stringify({ status: "healthy" }));
 }).listen(port, "127.0.0.1");
 `;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (typeof address !== "object" || address === null) throw new Error("no port");
-  return address.port;
-}
 
 function clientWith(serverSource: string, port: number, notes: string[] = []): SkyClient {
   mkdirSync(join(dir, "server"), { recursive: true });

@@ -1,11 +1,12 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createConnection, createServer, type AddressInfo } from "node:net";
+import { createConnection } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { listProcesses } from "../../src/agent/node/proc.ts";
 import { killProcessesOf, signalProcess } from "../e2e/support/process-tree.ts";
+import { freePort } from "./free-port.ts";
 
 /** An sshd of our own on 127.0.0.1, which lets this user in with a key and has a HOME of its own. */
 export interface TestSshd {
@@ -105,17 +106,6 @@ function sshdProcessesBelow(pid: number): readonly number[] {
     grew = more.length > 0;
   }
   return [...found].filter((one) => one !== pid);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 async function untilOpen(port: number): Promise<void> {

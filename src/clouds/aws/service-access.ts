@@ -6,7 +6,8 @@ export function serviceAccess(session: AwsSession, service: string): ServiceAcce
   const endpoint = session.endpoint(service);
   return {
     region: session.region,
-    ...(endpoint === undefined ? {} : { endpoint }),
+    // Stand-ins for AWS as a whole answer for STS, too.
+    ...(endpoint === undefined ? {} : { endpoint, isApart: endpoint !== session.endpoint("sts") }),
     credentials: session.credentials,
     ...(session.openAgents === undefined ? {} : { openAgents: session.openAgents }),
     explainRefusals: (client, region) => explainRefusals(client, { service, region }, (text) => decode(session, text)),

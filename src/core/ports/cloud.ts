@@ -64,6 +64,8 @@ export interface ServiceAccess {
   readonly region: string;
   /** URL that is not the provider's own. */
   readonly endpoint?: string;
+  /** Whether a server of its own answers there, which has one region and knows nothing of the provider's accounts. */
+  readonly isApart?: boolean;
   /** Asked before each call, so that refreshed keys count at once. */
   credentials(): Promise<ServiceCredentials>;
   /** Opens connections that go through the caller's proxy and trust the caller's certificates; absent = straight. */

@@ -62,6 +62,8 @@ export interface ObjectStore {
   readonly cloud: string;
   /** Where buckets are made when the task's place says nothing. */
   readonly defaultRegion: string;
+  /** Where a bucket for nodes at a place is made. */
+  regionFor(nodes: { readonly cloud: string; readonly region: string }, context: CloudContext): Promise<string>;
   findBucket(bucket: string, context: CloudContext): Promise<BucketState>;
   /** Closed to the public, with `labels` as tags. A bucket of that name that the account has already is left as it is. */
   createBucket(

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import type { Cluster } from "../clusters/cluster.ts";
+import { cloudContext, type Cluster } from "../clusters/cluster.ts";
 import * as messages from "../clusters/messages.ts";
 import { openRunLog, runLogDir, type RunLog } from "../clusters/provision-log.ts";
 import type { OperationContext } from "../operation.ts";
@@ -88,7 +88,7 @@ async function prepareBucket(sync: MountSync, mount: BucketMount, context: Opera
   const { row } = cluster;
   const store = await context.stores.load(mount.store);
   const wish = {
-    region: row.cloud === store.cloud ? row.region : store.defaultRegion,
+    region: await store.regionFor(row, cloudContext(context)),
     command,
     clusterHash: row.cluster_hash,
   };

@@ -1,17 +1,17 @@
 import type { BucketLocationConstraint, S3Client, _Error as S3Failure } from "@aws-sdk/client-s3";
 import type { BucketState } from "../../core/ports/object-store.ts";
 import { PermissionDeniedError } from "../../shared/errors.ts";
-import { nameOf, statusOf } from "./errors.ts";
+import { isNotImplemented, nameOf, statusOf } from "./errors.ts";
 
 /** The one region that a bucket must not name when it is made. */
 const HOME_REGION = "us-east-1";
 
-/** Looks a bucket up by HeadBucket, whose answer names the region also when it refuses. */
+/** Looks a bucket up by HeadBucket, whose answer names the region; where it does not, it is the client's. */
 export async function findBucket(client: S3Client, bucket: string): Promise<BucketState> {
   const { HeadBucketCommand } = await import("@aws-sdk/client-s3");
   try {
     const answer = await client.send(new HeadBucketCommand({ Bucket: bucket }));
-    return { kind: "exists", region: answer.BucketRegion ?? HOME_REGION };
+    return { kind: "exists", region: answer.BucketRegion ?? (await client.config.region()) };
   } catch (error) {
     if (statusOf(error) === 404) return { kind: "missing" };
     if (error instanceof PermissionDeniedError || statusOf(error) === 403) return { kind: "forbidden" };
@@ -23,11 +23,11 @@ export async function findBucket(client: S3Client, bucket: string): Promise<Buck
 export async function createBucket(
   client: S3Client,
   bucket: string,
-  wish: { readonly region: string; readonly labels: Readonly<Record<string, string>> },
+  wish: { readonly region: string; readonly labels: Readonly<Record<string, string>>; readonly isOnlyRegion: boolean },
 ): Promise<void> {
   const { CreateBucketCommand } = await import("@aws-sdk/client-s3");
   const place =
-    wish.region === HOME_REGION
+    wish.region === HOME_REGION || wish.isOnlyRegion
       ? {}
       : { CreateBucketConfiguration: { LocationConstraint: wish.region as BucketLocationConstraint } };
   try {
@@ -43,17 +43,17 @@ export async function createBucket(
 async function closeToPublic(client: S3Client, bucket: string): Promise<void> {
   const { PutPublicAccessBlockCommand } = await import("@aws-sdk/client-s3");
   const all = { BlockPublicAcls: true, IgnorePublicAcls: true, BlockPublicPolicy: true, RestrictPublicBuckets: true };
-  await unlessDenied(
+  await unlessRefused(
     client.send(new PutPublicAccessBlockCommand({ Bucket: bucket, PublicAccessBlockConfiguration: all })),
   );
 }
 
-/** For what a bucket can do without: the bucket is there by then, and a refusal must not make it look as if it were not. */
-async function unlessDenied(call: Promise<unknown>): Promise<void> {
+/** For what a bucket can do without: the bucket is there by then, and a refusal must not make it look as if it were not. Many servers other than AWS's own know neither tags nor closing. */
+async function unlessRefused(call: Promise<unknown>): Promise<void> {
   try {
     await call;
   } catch (error) {
-    if (!(error instanceof PermissionDeniedError)) throw error;
+    if (!(error instanceof PermissionDeniedError) && !isNotImplemented(error)) throw error;
   }
 }
 
@@ -61,7 +61,7 @@ async function setTags(client: S3Client, bucket: string, labels: Readonly<Record
   const tags = Object.entries(labels).map(([Key, Value]) => ({ Key, Value }));
   if (tags.length === 0) return;
   const { PutBucketTaggingCommand } = await import("@aws-sdk/client-s3");
-  await unlessDenied(client.send(new PutBucketTaggingCommand({ Bucket: bucket, Tagging: { TagSet: tags } })));
+  await unlessRefused(client.send(new PutBucketTaggingCommand({ Bucket: bucket, Tagging: { TagSet: tags } })));
 }
 
 interface ObjectName {
@@ -114,7 +114,7 @@ async function* listEverything(client: S3Client, bucket: string): AsyncGenerator
     try {
       page = await client.send(new ListObjectVersionsCommand({ Bucket: bucket, ...marker }));
     } catch (error) {
-      if (!(error instanceof PermissionDeniedError)) throw error;
+      if (!(error instanceof PermissionDeniedError) && !isNotImplemented(error)) throw error;
       yield* listCurrent(client, bucket);
       return;
     }
@@ -143,7 +143,7 @@ async function abortUploads(client: S3Client, bucket: string): Promise<void> {
     ({ Uploads: uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket })));
   } catch (error) {
     // Without the right to list them they go with the bucket.
-    if (error instanceof PermissionDeniedError) return;
+    if (error instanceof PermissionDeniedError || isNotImplemented(error)) return;
     throw error;
   }
   for (const { Key, UploadId } of uploads ?? []) {

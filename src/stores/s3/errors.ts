@@ -10,3 +10,8 @@ export function statusOf(error: unknown): number | undefined {
 export function nameOf(error: unknown): string | undefined {
   return error instanceof Error ? error.name : undefined;
 }
+
+/** Whether the server knows no such call; servers other than AWS's own leave out what few use. */
+export function isNotImplemented(error: unknown): boolean {
+  return statusOf(error) === 501 || nameOf(error) === "NotImplemented" || nameOf(error) === "MethodNotAllowed";
+}

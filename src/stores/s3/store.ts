@@ -12,7 +12,7 @@ const HOME_REGION = "us-east-1";
 
 /** Amazon S3 and servers that speak its protocol. `access` finds the keys of a request. */
 export function createS3Store(access: (context: CloudContext) => Promise<ServiceAccess>): ObjectStore {
-  const open = async (context: CloudContext, region = HOME_REGION): Promise<S3Client> =>
+  const open = async (context: CloudContext, region: string): Promise<S3Client> =>
     openS3(await access(context), region);
   /** The bucket's region decides to which endpoint its calls go. */
   const withClient = async <T>(
@@ -27,20 +27,26 @@ export function createS3Store(access: (context: CloudContext) => Promise<Service
       client.destroy();
     }
   };
-  const find = (bucket: string, context: CloudContext): ReturnType<ObjectStore["findBucket"]> =>
-    withClient(context, HOME_REGION, (client) => findBucket(client, bucket));
+  const find = async (bucket: string, context: CloudContext): ReturnType<ObjectStore["findBucket"]> =>
+    withClient(context, homeOf(await access(context)), (client) => findBucket(client, bucket));
   return {
     type: "S3",
     scheme: "s3",
     cloud: "aws",
     defaultRegion: HOME_REGION,
+    regionFor: async (nodes, context) => {
+      const to = await access(context);
+      return nodes.cloud === "aws" && to.isApart !== true ? nodes.region : homeOf(to);
+    },
     findBucket: find,
-    createBucket: (bucket, wish, context) =>
-      withClient(context, wish.region, (client) => createBucket(client, bucket, wish)),
+    createBucket: async (bucket, wish, context) => {
+      const isOnlyRegion = (await access(context)).isApart === true;
+      return withClient(context, wish.region, (client) => createBucket(client, bucket, { ...wish, isOnlyRegion }));
+    },
     deleteBucket: async (bucket, context) => {
       const state = await find(bucket, context);
       if (state.kind === "missing") return "gone";
-      const region = state.kind === "exists" ? state.region : HOME_REGION;
+      const region = state.kind === "exists" ? state.region : homeOf(await access(context));
       return withClient(context, region, (client) => deleteBucket(client, bucket));
     },
     endpoint: async (context) => (await access(context)).endpoint,
@@ -60,4 +66,9 @@ export function createS3Store(access: (context: CloudContext) => Promise<Service
     signReads: (place, keys, { expiresSeconds, context }) =>
       withClient(context, place.region, (client) => signReads(client, place.bucket, { keys, expiresSeconds })),
   };
+}
+
+/** Where buckets are looked for, and made when the nodes' place says nothing. */
+function homeOf(access: ServiceAccess): string {
+  return access.endpoint === undefined ? HOME_REGION : access.region;
 }

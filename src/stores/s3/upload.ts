@@ -116,9 +116,10 @@ async function putInParts(job: UploadJob, file: UploadFile, key: string): Promis
   const { AbortMultipartUploadCommand, CreateMultipartUploadCommand } = await import("@aws-sdk/client-s3");
   const { client, place, signal } = job;
   const target = { Bucket: place.bucket, Key: key };
-  const { UploadId } = await client.send(new CreateMultipartUploadCommand(target), { abortSignal: signal });
+  const create = new CreateMultipartUploadCommand({ ...target, ChecksumAlgorithm: "CRC32" });
+  const { UploadId, ChecksumAlgorithm } = await client.send(create, { abortSignal: signal });
   try {
-    await putParts(job, file, { ...target, UploadId });
+    await putParts(job, file, { ...target, UploadId, hasChecksums: ChecksumAlgorithm === "CRC32" });
   } catch (error) {
     // The reason of the failure is what counts; parts that stay are removed with the bucket, or by its own rules.
     await client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => undefined);
@@ -126,10 +127,18 @@ async function putInParts(job: UploadJob, file: UploadFile, key: string): Promis
   }
 }
 
+interface PartsTarget {
+  readonly Bucket: string;
+  readonly Key: string;
+  readonly UploadId: string | undefined;
+  /** Whether the server keeps checksums of this upload: one that does not refuses to be told them. */
+  readonly hasChecksums: boolean;
+}
+
 async function putParts(
   { client, signal }: UploadJob,
   file: UploadFile,
-  target: { readonly Bucket: string; readonly Key: string; readonly UploadId: string | undefined },
+  { hasChecksums, ...target }: PartsTarget,
 ): Promise<void> {
   const { CompleteMultipartUploadCommand, UploadPartCommand } = await import("@aws-sdk/client-s3");
   const partBytes = partBytesOf(file.size);
@@ -142,7 +151,8 @@ async function putParts(
       const Body = await readExactly(handle, file, { from, size: Math.min(partBytes, file.size - from) });
       const answer = await client.send(new UploadPartCommand({ ...target, PartNumber, Body }), { abortSignal: signal });
       const { ETag, ChecksumCRC32 } = answer;
-      parts.push({ PartNumber, ETag, ...(ChecksumCRC32 === undefined ? {} : { ChecksumCRC32 }) });
+      const checksum = hasChecksums && ChecksumCRC32 !== undefined ? { ChecksumCRC32 } : {};
+      parts.push({ PartNumber, ETag, ...checksum });
     });
   } finally {
     await handle.close();

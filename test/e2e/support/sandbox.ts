@@ -1,5 +1,4 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,6 +6,7 @@ import { killProcessesOf, processesOf, signalProcess, type ProcessInfo } from ".
 import type { Reference } from "./reference.ts";
 import { startProgram, type RunningProgram, type RunOptions, type RunResult } from "./run-program.ts";
 import { waitFor } from "./wait-for.ts";
+import { freePort } from "../../support/free-port.ts";
 
 export const repoRoot = fileURLToPath(new URL("../../..", import.meta.url));
 
@@ -19,16 +19,6 @@ export interface Place {
   /** Directory in which the sandbox makes its own; both sides see it. */
   readonly root: string;
   start(argv: readonly string[], options: RunOptions): RunningProgram;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 }
 
 /**

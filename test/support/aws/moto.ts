@@ -1,5 +1,4 @@
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import {
   AddRoleToInstanceProfileCommand,
@@ -26,6 +25,7 @@ import { AssumeRoleCommand, STSClient } from "@aws-sdk/client-sts";
 import type { AwsSession } from "../../../src/clouds/aws/clients.ts";
 import { waitFor } from "../../e2e/support/wait-for.ts";
 import type { IssueKeys } from "./fake-aws.ts";
+import { freePort } from "../free-port.ts";
 
 const ROOT = { accessKeyId: "test", secretAccessKey: "test" };
 
@@ -235,14 +235,4 @@ export class Moto {
     const answer = await fetch(`${this.url}${path}`, { method: "POST", body });
     if (!answer.ok) throw new Error(`${path}: ${answer.status} ${await answer.text()}`);
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
-  });
 }
