@@ -1,7 +1,9 @@
 import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findMoto, Moto } from "../support/aws/moto.ts";
+import { hiddenMount } from "../support/s3/hidden-mount.ts";
 import { plainText } from "./support/plain-text.ts";
 import { signalProcess } from "./support/process-tree.ts";
 import { Sandbox } from "./support/sandbox.ts";
@@ -80,10 +82,30 @@ describe.skipIf(findMoto() === undefined)("buckets mounted on this machine", () 
     expect(await sky("exec", "c", "cat ~/mounted/copied/a.txt")).toContain(") one\n");
   });
 
+  it("one that nobody knows of is taken away before a node's directory is removed", { timeout: 120_000 }, async () => {
+    const node = (index: number): string => `${sandbox.home}/.sky/local/${nameOnCloud()}/node${index}/home`;
+    const nameOnCloud = (): string =>
+      readdirSync(`${sandbox.home}/.sky/local`).find((name) => name.startsWith("two-")) ?? "";
+    sandbox.write("two.yaml", "resources: {infra: local, cpus: 1}\nnum_nodes: 2\nrun: mkdir -p ~/own\n");
+    await sky("launch", "-y", "-c", "two", "two.yaml");
+    for (const index of [0, 1]) {
+      const [program = "", ...args] = hiddenMount("precious", `${node(index)}/own`, { endpoint: moto.url });
+      execFileSync(program, args);
+      expect(readFileSync(`${node(index)}/own/copied/a.txt`, "utf8")).toBe("one\n");
+    }
+    // One node less, then none.
+    await sky("launch", "-y", "-c", "two", "--resize", "--num-nodes", "1", "--cpus", "1", "--infra", "local", "ls");
+    expect(mounts()).toHaveLength(1);
+    await sky("down", "-y", "two");
+    expect(mounts()).toEqual([]);
+    expect(await textOf("copied/a.txt")).toBe("one\n");
+  });
+
   it.each([
     ["the agent died", /agent\.cjs daemon/u, "SIGKILL"],
     ["rclone died", /rclone mount/u, "SIGKILL"],
     ["both died", /agent\.cjs daemon|rclone mount/u, "SIGKILL"],
+    ["both hang", /agent\.cjs daemon|rclone mount/u, "SIGSTOP"],
   ] as const)(
     "`sky down` after %s leaves what is in the bucket",
     { timeout: 120_000 },
@@ -93,7 +115,9 @@ describe.skipIf(findMoto() === undefined)("buckets mounted on this machine", () 
       await sandbox.killServer();
       signalAll(pattern, signal);
       await sandbox.startServer(awsEnv());
+      const began = Date.now();
       await sky("down", "-y", "c");
+      expect((Date.now() - began) / 1000).toBeLessThan(40);
       expect(mounts()).toEqual([]);
       const isGone = (): boolean => sandbox.processes().every(({ argv }) => !argv.join(" ").includes("rclone"));
       await waitFor("rclone to end", isGone);

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, rmdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { engineEnvironment, readContainerRecord, removeContainer } from "../../platform/container-record.ts";
-import { unmountBelow } from "../../platform/fuse-mounts.ts";
 import { removeOutsideLinks } from "../../platform/outside-links.ts";
+import { removeTree } from "../../platform/remove-tree.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
 import { removeLeftMounts } from "../mounts/left-over.ts";
@@ -15,6 +15,8 @@ import { assertInside, nodeFolder, type HostPaths } from "./host-paths.ts";
 import { agentTitle } from "./start.ts";
 
 const GRACE_MS = 5000;
+/** Within this time after a KILL a process is gone, unless the kernel keeps it. */
+const KILLED_MS = 1000;
 /** What a cluster has put into the login's own HOME. */
 const HOME_FILES = [
   "sky_workdir",
@@ -34,15 +36,13 @@ export async function release(nameOnCloud: string, paths: HostPaths): Promise<vo
   const root = join(folder, "agent");
   await endProcesses(root);
   await removeItsContainer(root);
-  // Files below a mount are those of a bucket.
-  await unmountBelow(folder);
   if (made !== undefined) await removeLeftMounts(root, made.home);
-  await withClaimsLock(paths, () => {
+  await withClaimsLock(paths, async () => {
     removeKeys(userInfo().homedir, nameOnCloud);
     if (made !== undefined) removeOutsideLinks(made.home);
     // A claim without `home` of its own: the login's.
-    if (made !== undefined && !made.home.startsWith(`${folder}/`)) cleanHome(made.home);
-    rmSync(assertInside(paths.nodes, folder), { recursive: true, force: true });
+    if (made !== undefined && !made.home.startsWith(`${folder}/`)) await cleanHome(made.home);
+    await removeTree(assertInside(paths.nodes, folder));
   });
 }
 
@@ -51,9 +51,17 @@ async function endProcesses(root: string): Promise<void> {
   const identity = createHash("sha256").update(root).digest("hex").slice(0, 12);
   const marker = `SKYPILOT_AGENT_TASK=${identity}.`;
   const agents = (): readonly number[] => agentsOf(root);
-  await killTree({ marker: `SKYPILOT_AGENT_ROOT=${root}`, roots: agents, graceMs: GRACE_MS, clock: systemClock });
+  const agentEnds = killTree({
+    marker: `SKYPILOT_AGENT_ROOT=${root}`,
+    roots: agents,
+    graceMs: GRACE_MS,
+    clock: systemClock,
+  });
+  // One that waits in the kernel for a mount ends with the mount's program, which is among those below.
+  await Promise.race([agentEnds, systemClock.sleep(GRACE_MS + KILLED_MS)]);
   const tasks = (): readonly number[] => processesWith(marker);
   await killTree({ marker: `${marker}none`, roots: tasks, graceMs: GRACE_MS, clock: systemClock });
+  await agentEnds;
 }
 
 /** Processes whose command line says that they are the agent of this root. */
@@ -92,8 +100,8 @@ async function removeItsContainer(root: string): Promise<void> {
   if (reason !== undefined) throw new OperationFailedError(`The container ${record.name} cannot be removed: ${reason}`);
 }
 
-function cleanHome(home: string): void {
-  for (const name of HOME_FILES) rmSync(assertInside(home, join(home, name)), { recursive: true, force: true });
+async function cleanHome(home: string): Promise<void> {
+  for (const name of HOME_FILES) await removeTree(assertInside(home, join(home, name)));
   const own = join(home, ".sky");
   if (existsSync(own) && readdirSync(own).length === 0) rmdirSync(own);
 }

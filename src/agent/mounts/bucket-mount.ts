@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync, statSync, truncateSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { findFuseMount, unmount } from "../../platform/fuse-mounts.ts";
+import { findFuseMount, unmount } from "../../platform/mounts.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { LentKeys, MountSpec, MountState } from "../../shared/agent/mounts.ts";
 import type { Clock } from "../../shared/clock.ts";

@@ -1,6 +1,6 @@
 import { lstatSync, readlinkSync, rmdirSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
-import { unmountBelow } from "../../platform/fuse-mounts.ts";
+import { unmountBelow } from "../../platform/mounts.ts";
 import { resolveDestination, type Destination } from "../sync/dest.ts";
 import { readStoredMounts } from "./stored-mounts.ts";
 

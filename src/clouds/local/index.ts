@@ -1,9 +1,9 @@
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Cloud, CloudContext, ClusterRef, ClusterSpec, Instance, InstanceState } from "../../core/ports/cloud.ts";
 import { engineEnvironment } from "../../platform/container-record.ts";
 import { removeOutsideLinks } from "../../platform/outside-links.ts";
-import { unmountBelow } from "../../platform/fuse-mounts.ts";
+import { removeTree } from "../../platform/remove-tree.ts";
 import { nodeEnvironment } from "../../runners/local/environment.ts";
 import { toFileError } from "../../runners/local/file-errors.ts";
 import { assertInside } from "../../runners/local/inside.ts";
@@ -77,10 +77,9 @@ export function createLocalCloud(options: LocalCloudOptions): Cloud {
       }
       await endProcesses(cluster, tools);
       await removeContainers(cluster.nameOnCloud, nodes, tools);
-      await unmountBelow(clusterDir(paths, cluster.nameOnCloud));
-      await locked(context, () => {
+      await locked(context, async () => {
         removeLinks(cluster.nameOnCloud, nodes, paths);
-        rmSync(assertInside(paths.root, clusterDir(paths, cluster.nameOnCloud)), { recursive: true, force: true });
+        await removeTree(assertInside(paths.root, clusterDir(paths, cluster.nameOnCloud)));
       });
     },
     runner: (instance, cluster) => {
@@ -107,20 +106,17 @@ async function removeNodes(cluster: ClusterRef, left: readonly LocalNode[], tool
   const gone = allocation.nodes.filter((node) => !left.some((other) => other.index === node.index));
   await endNodes(cluster.nameOnCloud, gone, tools);
   await removeContainers(cluster.nameOnCloud, gone, tools);
-  for (const { index } of gone) await unmountBelow(nodeDir(paths, cluster.nameOnCloud, index));
   writeAllocation(paths, { ...allocation, nodes: left });
   removeLinks(cluster.nameOnCloud, gone, paths);
-  removeDirectories(cluster.nameOnCloud, gone, paths);
+  await removeDirectories(cluster.nameOnCloud, gone, paths);
 }
 
 function removeLinks(nameOnCloud: string, nodes: readonly LocalNode[], paths: LocalPaths): void {
   for (const { index } of nodes) removeOutsideLinks(join(nodeDir(paths, nameOnCloud, index), "home"));
 }
 
-function removeDirectories(nameOnCloud: string, nodes: readonly LocalNode[], paths: LocalPaths): void {
-  for (const { index } of nodes) {
-    rmSync(assertInside(paths.root, nodeDir(paths, nameOnCloud, index)), { recursive: true, force: true });
-  }
+async function removeDirectories(nameOnCloud: string, nodes: readonly LocalNode[], paths: LocalPaths): Promise<void> {
+  for (const { index } of nodes) await removeTree(assertInside(paths.root, nodeDir(paths, nameOnCloud, index)));
 }
 
 function describe(machine: Machine): string {
@@ -158,7 +154,7 @@ async function removeSurplus(spec: ClusterSpec, tools: NodeTools): Promise<void>
   const surplus = readAllocation(tools.paths, spec.nameOnCloud)?.nodes.slice(spec.numNodes) ?? [];
   await endNodes(spec.nameOnCloud, surplus, tools);
   await removeContainers(spec.nameOnCloud, surplus, tools);
-  removeDirectories(spec.nameOnCloud, surplus, tools.paths);
+  await removeDirectories(spec.nameOnCloud, surplus, tools.paths);
 }
 
 function agentRoot(nameOnCloud: string, index: number, paths: LocalPaths): string {

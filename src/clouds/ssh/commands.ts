@@ -97,11 +97,13 @@ async function clear(pool: Pool, parts: SshParts, context: CloudCommandContext):
   const looks = await Promise.allSettled(hosts.map((at) => parts.hosts.ask(at, "look", { params: {}, signal })));
   signal.throwIfAborted();
   const unreached: PoolHost[] = [];
+  const reasons: string[] = [];
   const claims = looks.flatMap((look, index) => {
     if (look.status === "fulfilled") return look.value.claims;
     if (!(look.reason instanceof AgentError)) throw look.reason;
     const at = hosts[index];
     if (at !== undefined) unreached.push(at.host);
+    reasons.push(textOf(look.reason));
     return [];
   });
   const clusters = [...new Set(claims.filter((one) => one.ended === undefined).map((one) => one.clusterName))];
@@ -119,9 +121,12 @@ async function clear(pool: Pool, parts: SshParts, context: CloudCommandContext):
   }
   if (unreached.length > 0) {
     const names = unreached.map((host) => host.host).join(", ");
-    throw new OperationFailedError(`${names} of Node Pool ${pool.name} cannot be reached and was not cleared.`, {
-      hint: "Repeat the command when it can be reached, or remove it from the pool.",
-    });
+    throw new OperationFailedError(
+      `${names} of Node Pool ${pool.name} cannot be reached and was not cleared: ${reasons.join(" ")}`,
+      {
+        hint: "Repeat the command when it can be reached, or remove it from the pool.",
+      },
+    );
   }
   parts.facts.remove(pool.name);
   say(`✔ Node Pool \`${pool.name}\` cleaned up successfully.`);

@@ -110,13 +110,27 @@ export class Hosts {
   }
 }
 
-/** Ends programs of ours first: they may wait for the next question of whatever server, and nothing else of ours runs without a claim. */
+/**
+ * Ends programs of ours first: they may wait for the next question of whatever server, and nothing else of ours runs without a claim.
+ * Removes nothing as long as something is mounted there: its files are those of a bucket, or of another disk.
+ */
 function clearScript(base: string): string {
   const folder = quotePath(base);
   return `D=$(cd ${folder}/agent 2>/dev/null && pwd -P) && for P in /proc/[0-9]*; do
   [ -O "$P" ] || continue
   case $(readlink "$P/exe" 2>/dev/null) in "$D"/*) kill -KILL "\${P#/proc/}" 2>/dev/null ;; esac
 done
+T=$(cd ${folder} 2>/dev/null && pwd -P)
+mounts() {
+  while read -r _ _ _ _ M _; do case $M in "$T"/*) printf '%b\\n' "$M" ;; esac; done </proc/self/mountinfo
+}
+if [ -n "$T" ]; then
+  mounts | sort -r | while IFS= read -r M; do
+    fusermount3 -u -z "$M" || fusermount -u -z "$M" || umount -l "$M"
+  done 2>/dev/null
+  M=$(mounts | head -n 1)
+  [ -z "$M" ] || { echo "$M is still mounted. Take it away by hand: sudo umount -l $M" >&2; exit 1; }
+fi
 rm -rf ${folder}/agent ${folder}/nodes || exit 1
 rmdir ${folder} 2>/dev/null
 exit 0`;

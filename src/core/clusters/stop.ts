@@ -1,10 +1,13 @@
 import { findCluster } from "../../db/queries/clusters.ts";
+import { listClusterMounts } from "../../db/queries/cluster-mounts.ts";
 import { deleteRefusalsOf } from "../../db/queries/refusals.ts";
+import type { MountSpec } from "../../shared/agent/mounts.ts";
 import { AgentError, NotSupportedError, OperationFailedError, SkyError } from "../../shared/errors.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { Cloud } from "../ports/cloud.ts";
 import type { StopOrDownBody } from "./bodies.ts";
 import { clusterRef, cloudContext, requireCluster, whyNoStop, type Cluster } from "./cluster.ts";
+import { greet } from "../provision/renew.ts";
 import { removeClusterStorage } from "../storage/remove.ts";
 import { yellow } from "./messages.ts";
 import { checkOwner } from "./owner.ts";
@@ -117,10 +120,22 @@ async function endJobs(request: TakeDown, key: string, context: OperationContext
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(SHUTDOWN_MS)]);
   try {
     const agent = await context.agents.connect(row.name, { signal });
+    // One that hangs would be waited for until its connection counts as lost.
+    await greet(agent, signal);
     await agent.call("shutdown", { key, jobs: "kill", hookEvent: request.kind }, { signal });
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
+    await warnOfCaches(request.cluster, error, context);
   }
+}
+
+/** What waits in caches for its upload goes with a node whose agent cannot be told to wait for it. */
+async function warnOfCaches({ row }: Cluster, error: AgentError, context: OperationContext): Promise<void> {
+  const mounts = await listClusterMounts(context.db, row.cluster_hash);
+  const cached = mounts.filter(({ spec }) => (JSON.parse(spec) as MountSpec).cache !== undefined);
+  if (cached.length === 0) return;
+  const places = cached.map(({ dest }) => dest).join(", ");
+  context.log.line(`WARNING: ${error.message} What was not uploaded yet of ${places} is lost.`);
 }
 
 /**

@@ -9,6 +9,8 @@ import type { Runner } from "../ports/runner.ts";
 
 /** How long an agent may take to end; it waits for nothing. */
 const LEAVE_MS = 15_000;
+/** How long a connected agent may take to say hello. One that hangs has an open socket all the same. */
+const HELLO_MS = 10_000;
 
 /** Whether the node's agent runs another program than ours. An agent that does not tell is an old one. */
 export function isOutdated(node: NodeInfo | undefined, bundle: AgentBundle): boolean {
@@ -20,8 +22,16 @@ export function hasOutdated(hello: HelloResult, bundle: AgentBundle): boolean {
   return hello.nodes.some((node) => node.isAlive && isOutdated(node, bundle));
 }
 
-export function greet(agent: AgentPeer, signal: AbortSignal): Promise<HelloResult> {
-  return agent.call("hello", { protocol: AGENT_PROTOCOL_VERSION }, { signal });
+/** Throws AgentError when the agent is silent. */
+export async function greet(agent: AgentPeer, signal: AbortSignal): Promise<HelloResult> {
+  const deadline = AbortSignal.timeout(HELLO_MS);
+  try {
+    const limit = AbortSignal.any([signal, deadline]);
+    return await agent.call("hello", { protocol: AGENT_PROTOCOL_VERSION }, { signal: limit });
+  } catch (error) {
+    if (!deadline.aborted || signal.aborted || error instanceof AgentError) throw error;
+    throw new AgentError(`The agent has not said a word for ${HELLO_MS / 1000} seconds.`, { cause: error });
+  }
 }
 
 /** Ends an agent and leaves its tasks running, for the next one to take over. Resolves when its place is free. */

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { unmountBelow } from "../../../src/platform/mounts.ts";
 import { killProcessesOf, processesOf, signalProcess, type ProcessInfo } from "./process-tree.ts";
 import type { Reference } from "./reference.ts";
 import { startProgram, type RunningProgram, type RunOptions, type RunResult } from "./run-program.ts";
@@ -114,6 +115,7 @@ export class Sandbox {
   /** Ends everything that runs in the sandbox and removes its directory. */
   async dispose(): Promise<void> {
     await killProcessesOf(this.root);
+    await unmountBelow(this.root);
     rmSync(this.root, { recursive: true, force: true });
   }
 

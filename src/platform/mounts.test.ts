@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { parseMountInfo } from "./fuse-mounts.ts";
+import { parseMountInfo } from "./mounts.ts";
 
-test("FUSE mounts are found among others, with odd characters in their paths", () => {
+test("mounts are read with odd characters in their paths", () => {
   const text = [
     "22 28 0:20 / /proc rw,nosuid - proc proc rw",
     String.raw`90 28 0:55 / /home/dev/my\040data rw,nosuid,nodev shared:5 - fuse.rclone :s3:data rw,user_id=1000`,
@@ -10,7 +10,9 @@ test("FUSE mounts are found among others, with odd characters in their paths", (
     "",
   ].join("\n");
   expect(parseMountInfo(text)).toEqual([
+    { path: "/proc", type: "proc" },
     { path: "/home/dev/my data", type: "fuse.rclone" },
     { path: "/mnt/disk", type: "fuseblk" },
+    { path: "/sys/fs/fuse/connections", type: "fusectl" },
   ]);
 });

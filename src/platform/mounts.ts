@@ -1,0 +1,118 @@
+import { execFile } from "node:child_process";
+import { readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { OperationFailedError } from "../shared/errors.ts";
+
+/** Something that is mounted on this machine. */
+export interface Mount {
+  readonly path: string;
+  /** E.g. `fuse.rclone`, `ext4`. */
+  readonly type: string;
+}
+
+const CALL_MS = 10_000;
+
+/** What processes of this user's namespace see, in the order in which it was mounted. Asks none of the mounts themselves. */
+export function listMounts(): readonly Mount[] {
+  let text: string;
+  try {
+    text = readFileSync("/proc/self/mountinfo", "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
+  return parseMountInfo(text);
+}
+
+/** Reads the text of /proc/PID/mountinfo. */
+export function parseMountInfo(text: string): readonly Mount[] {
+  return text.split("\n").flatMap((line) => {
+    const [before = "", after = ""] = line.split(" - ");
+    const type = after.split(" ")[0] ?? "";
+    const path = before.split(" ")[4];
+    if (path === undefined || type === "") return [];
+    // Spaces and the like are written in octal.
+    return [
+      { path: path.replaceAll(/\\(\d{3})/gu, (_, code: string) => String.fromCharCode(parseInt(code, 8))), type },
+    ];
+  });
+}
+
+/** The topmost FUSE mount at a path. */
+export function findFuseMount(path: string): Mount | undefined {
+  const place = toMountPath(path);
+  return listMounts().findLast((mount) => mount.path === place && isFuse(mount));
+}
+
+function isFuse({ type }: Mount): boolean {
+  return /^fuse(?:\.|blk$|$)/u.test(type);
+}
+
+/**
+ * Takes everything that is mounted at or below a directory away, whether somebody uses it or not. To be done before the directory is
+ * removed: who removes files below a mount removes them from the bucket. Throws OperationFailedError when something stays.
+ */
+export async function unmountBelow(directory: string): Promise<void> {
+  const place = toMountPath(directory);
+  const isBelow = ({ path }: Mount): boolean => path === place || path.startsWith(`${place}/`);
+  // The innermost first; mounts may lie on top of each other.
+  const found = listMounts().filter(isBelow).toReversed();
+  for (const { path } of found) await unmount(path, { isForced: true });
+  const left = listMounts().find(isBelow);
+  if (left === undefined) return;
+  throw new OperationFailedError(`${left.path} is still mounted, so ${directory} is not removed.`, {
+    hint: `Take it away by hand: sudo umount -l ${left.path}`,
+  });
+}
+
+/** Whether it is gone afterwards. Forced: at once, and whoever has files open in it gets errors. */
+export async function unmount(path: string, { isForced }: { readonly isForced: boolean }): Promise<boolean> {
+  const lazily = isForced ? ["-z"] : [];
+  const ways = [
+    ["fusermount3", "-u", ...lazily, path],
+    ["fusermount", "-u", ...lazily, path],
+    ["umount", ...(isForced ? ["-l"] : []), path],
+  ];
+  const isUsersOwn = findFuseMount(path) !== undefined;
+  for (const [program = "", ...args] of isUsersOwn ? ways : ways.slice(2)) {
+    const before = countAt(path);
+    if (before === 0) return true;
+    await runBriefly(program, args);
+    if (countAt(path) < before) return true;
+  }
+  return false;
+}
+
+/** A program that waits in the kernel for a mount whose own program hangs cannot be ended, and is left to itself. */
+async function runBriefly(program: string, args: readonly string[]): Promise<void> {
+  const over = new AbortController();
+  const ended = new Promise<void>((resolve) => {
+    execFile(program, args, { timeout: CALL_MS, killSignal: "SIGKILL" }, () => resolve());
+  });
+  await Promise.race([ended, delay(CALL_MS + 1000, undefined, { signal: over.signal, ref: false })]);
+  over.abort();
+}
+
+function countAt(path: string): number {
+  const place = toMountPath(path);
+  return listMounts().filter((mount) => mount.path === place).length;
+}
+
+/**
+ * A path as the kernel lists what is mounted there. What a mount itself would have to answer is not asked: its program may hang, or be
+ * gone.
+ */
+function toMountPath(path: string): string {
+  try {
+    readlinkSync(path);
+    return realpathSync(path);
+  } catch {
+    // No link itself, or there is nothing.
+  }
+  try {
+    return join(realpathSync(dirname(path)), basename(path));
+  } catch {
+    return path;
+  }
+}
