@@ -8,8 +8,9 @@ import { isObject } from "./auth/json.ts";
 import { isNetworkError, networkDetail } from "./auth/network.ts";
 import type { SourceKind } from "./auth/source.ts";
 import { openClients, type AwsClients } from "./clients.ts";
-import { AwsAuthError, clockSkew, noNetwork, renderReason } from "./errors.ts";
+import { AwsAuthError, clockSkew, noNetwork, renderReason, type AuthFailure } from "./errors.ts";
 import { describeMounts } from "./lend.ts";
+import { checkStoreAlone } from "./store-alone.ts";
 
 const ALL: readonly Capability[] = ["compute", "storage"];
 const PERMISSIONS = "https://docs.skypilot.co/en/latest/cloud-setup/cloud-permissions/aws.html";
@@ -22,8 +23,9 @@ const USE_STATIC_FILE =
 export async function checkAws(auth: AwsAuth, context: CloudContext, options: CheckOptions = {}): Promise<CheckResult> {
   const wanted = wantedCapabilities(context);
   let clients: AwsClients | undefined;
+  let session: AuthSession | undefined;
   try {
-    const session = auth.open(context);
+    session = auth.open(context);
     const account = renderIdentity(await session.identity({ isFresh: true }));
     const summary = await session.summary();
     clients = openClients(session.session);
@@ -54,10 +56,29 @@ export async function checkAws(auth: AwsAuth, context: CloudContext, options: Ch
   } catch (error) {
     context.signal.throwIfAborted();
     if (!(error instanceof SkyError)) throw error;
+    if (session !== undefined && error instanceof AwsAuthError && TAKEN_ELSEWHERE.has(error.failure)) {
+      clients ??= openClients(session.session);
+      const alone = await checkStoreAlone(session, wanted, { clients, refusal: error });
+      if (alone !== undefined) return withCredentials(alone, session, { auth, context });
+    }
     return { enabled: [], reasons: [{ capabilities: wanted, text: reasonOf(error) }], details: [] };
   } finally {
     clients?.close();
   }
+}
+
+/** What STS says of keys that another server may take all the same. */
+const TAKEN_ELSEWHERE: ReadonlySet<AuthFailure> = new Set(["denied", "network", "service", "wrong-key"]);
+
+async function withCredentials(
+  result: CheckResult,
+  session: AuthSession,
+  { auth, context }: { readonly auth: AwsAuth; readonly context: CloudContext },
+): Promise<CheckResult> {
+  if (result.enabled.length === 0) return result;
+  const now = { nowMs: auth.time.now(), isLocalClient: context.isLocalClient ?? false };
+  const credentials = describeCredentials(await session.summary(), now);
+  return { ...result, details: [...result.details, ...credentials, describeMounts(session, context)] };
 }
 
 function reasonOf(error: SkyError): string {

@@ -146,24 +146,31 @@ export function explainRefusals(
   place: { readonly service: string; readonly region: string },
   decode: DecodeMessage,
 ): void {
+  onFailure(client, (error, call) => explainFailure(error, { ...call, ...place }, { decode }));
+}
+
+/** What a call was about. */
+type Called = Omit<ApiCall, "service" | "region">;
+
+/** Lets every call of the client that fails throw what `explain` makes of it. `client`: any client of the SDK. */
+export function onFailure(client: object, explain: (error: unknown, call: Called) => unknown): void {
   (client as Stack).middlewareStack.add(
     (next, context) => async (args) => {
       try {
         return await next(args);
       } catch (error) {
-        throw await explainFailure(error, callOf(args.input, context.commandName ?? "", place), { decode });
+        throw await explain(error, callOf(args.input, context.commandName ?? ""));
       }
     },
     STEP,
   );
 }
 
-function callOf(input: object, commandName: string, place: { service: string; region: string }): ApiCall {
+function callOf(input: object, commandName: string): Called {
   const [bucket, key]: unknown[] = [Reflect.get(input, "Bucket"), Reflect.get(input, "Key")];
   // Old versions have an action of their own.
   const suffix = Reflect.get(input, "VersionId") === undefined ? "" : "Version";
   return {
-    ...place,
     operation: `${commandName.replace(/Command$/u, "")}${commandName === "DeleteObjectCommand" ? suffix : ""}`,
     ...(typeof bucket === "string" ? { bucket } : {}),
     ...(typeof key === "string" ? { key } : {}),

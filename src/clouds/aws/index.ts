@@ -29,7 +29,7 @@ import { CONSISTENCY_MS, whyNoStop } from "./nodes/traits.ts";
 import { awsOffers } from "./offers.ts";
 import { policyCommand } from "./policy/command.ts";
 import { permissionsCommand } from "./preflight/command.ts";
-import { serviceAccess } from "./service-access.ts";
+import { publicAccess, serviceAccess } from "./service-access.ts";
 import { setupCommand } from "./setup/command.ts";
 import { doorPathOf } from "./ssm/door-path.ts";
 import { userProxyCommands } from "./ssm/user-command.ts";
@@ -77,6 +77,7 @@ export function createAwsCloud(options: AwsCloudOptions): Cloud {
     credentials: (context) => summarize(auth, context),
     knownCredentials: (context) => known(auth, context),
     serviceAccess: (service, context) => {
+      if (context.isAnonymous === true) return publicAccess(auth.openPublic(context), service);
       const opened = auth.open(context);
       const lend = (wish: LendWish): Promise<LentCredentials> => lendCredentials(opened, wish, context);
       return { ...serviceAccess(opened.session, service), lend };

@@ -2,10 +2,11 @@ import type { CloudContext, LendWish, LentCredentials } from "../../core/ports/c
 import { AwsAuthError } from "./errors.ts";
 import type { AuthSession } from "./auth/auth-session.ts";
 import { textField } from "./auth/json.ts";
-import { describeSource, type AssumeRoleSource, type Credentials, type Source } from "./auth/source.ts";
+import { describeSource, type AssumeRoleSource, type Credentials } from "./auth/source.ts";
 import { assumeRole, getFederationToken } from "./auth/sts.ts";
 import { explainStsError } from "./auth/sts-errors.ts";
 import { awsConfig } from "./command-args.ts";
+import { storeApart } from "./store-alone.ts";
 
 /** What a role gives at least, and at most when another role asks for it. */
 const ROLE_SECONDS = 3600;
@@ -18,14 +19,18 @@ type Way =
   | { readonly kind: "own-keys" }
   | { readonly kind: "same-role"; readonly source: AssumeRoleSource }
   | { readonly kind: "federation" }
+  /** The buckets are on a server of which AWS's STS knows nothing. */
+  | { readonly kind: "apart"; readonly endpoint: string }
   | { readonly kind: "none" };
 
 /** The first row that applies. Asks nobody. */
-function wayOf(source: Source, context: Pick<CloudContext, "config" | "workspace">): Way {
+function wayOf({ source, session }: AuthSession, context: Pick<CloudContext, "config" | "workspace">): Way {
   const aws = awsConfig(context);
   const roleArn = textField(aws, "bucket_role");
-  if (roleArn !== undefined) return { kind: "named-role", roleArn };
+  const endpoint = storeApart(session);
+  if (roleArn !== undefined && endpoint === undefined) return { kind: "named-role", roleArn };
   if (aws["remote_identity"] === "LOCAL_CREDENTIALS") return { kind: "own-keys" };
+  if (endpoint !== undefined) return { kind: "apart", endpoint };
   if (source.kind === "assume-role" && source.mfaSerial === undefined) return { kind: "same-role", source };
   const isStatic = "keys" in source && source.keys.sessionToken === undefined;
   return isStatic ? { kind: "federation" } : { kind: "none" };
@@ -40,7 +45,7 @@ export async function lendCredentials(
   wish: LendWish,
   context: Pick<CloudContext, "config" | "workspace">,
 ): Promise<LentCredentials> {
-  const way = wayOf(auth.source, context);
+  const way = wayOf(auth, context);
   switch (way.kind) {
     case "named-role": {
       const base = await auth.credentials();
@@ -52,6 +57,10 @@ export async function lendCredentials(
       return bySameRole(auth, wish, way.source);
     case "federation":
       return byFederation(auth, wish, await auth.credentials());
+    case "apart":
+      throw new AwsAuthError("denied", `S3 at ${way.endpoint} has no keys for a single bucket to give to nodes`, {
+        hint: APART_WAYS,
+      });
     case "none":
       throw new AwsAuthError(
         "denied",
@@ -63,7 +72,7 @@ export async function lendCredentials(
 
 /** The line of `check -v`: how nodes can mount buckets with these credentials. */
 export function describeMounts(auth: AuthSession, context: Pick<CloudContext, "config" | "workspace">): string {
-  const way = wayOf(auth.source, context);
+  const way = wayOf(auth, context);
   const own = "on EC2 by the nodes' role";
   switch (way.kind) {
     case "named-role":
@@ -74,12 +83,18 @@ export function describeMounts(auth: AuthSession, context: Pick<CloudContext, "c
       return `Mounted buckets: ${own}, elsewhere by ${way.source.roleArn}, cut down to the bucket`;
     case "federation":
       return `Mounted buckets: ${own}, elsewhere by a federation token, cut down to the bucket`;
+    case "apart":
+      return "Mounted buckets: not with these credentials (aws.remote_identity: LOCAL_CREDENTIALS lets the nodes use them)";
     case "none":
       return `Mounted buckets: ${own}, elsewhere not (a session cannot be cut down to a bucket; set aws.bucket_role)`;
   }
 }
 
 const OWN_KEYS = "these credentials themselves (aws.remote_identity: LOCAL_CREDENTIALS)";
+
+const APART_WAYS =
+  "Use `mode: COPY`, which needs no keys on the nodes, or let the nodes use these credentials, in memory alone: " +
+  "aws.remote_identity: LOCAL_CREDENTIALS in ~/.sky/config.yaml.";
 
 const WAYS =
   "Name a role that they may assume, for the bucket alone (aws.bucket_role: arn:aws:iam::…:role/… in ~/.sky/config.yaml), " +

@@ -14,6 +14,8 @@ export interface CloudContext {
   readonly env: Readonly<Record<string, string>>;
   /** Whether the client runs on this machine, so that its credentials are those found here. */
   readonly isLocalClient?: boolean;
+  /** Whether services are called without any credentials, for what is public. */
+  readonly isAnonymous?: boolean;
   readonly signal: AbortSignal;
   /** Shows a line to the user who waits; absent where nobody does. */
   readonly say?: (line: string) => void;
@@ -66,6 +68,8 @@ export interface ServiceAccess {
   readonly endpoint?: string;
   /** Whether a server of its own answers there, which has one region and knows nothing of the provider's accounts. */
   readonly isApart?: boolean;
+  /** Whether calls are not signed: there are no credentials then. */
+  readonly isAnonymous?: boolean;
   /** Asked before each call, so that refreshed keys count at once. */
   credentials(): Promise<ServiceCredentials>;
   /** Opens connections that go through the caller's proxy and trust the caller's certificates; absent = straight. */

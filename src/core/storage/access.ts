@@ -12,13 +12,24 @@ export interface OpenStore {
   readonly as: CloudContext;
 }
 
-/** Opens a store for a request. Throws ResourcesUnavailableError when its cloud is off, after asking the cloud once more. */
-export async function openStore(type: StoreType, context: OperationContext): Promise<OpenStore> {
+/**
+ * Opens a store for a request. Where its cloud is off, after asking the cloud once more, who only reads (`isRead`) gets what is public;
+ * otherwise throws ResourcesUnavailableError.
+ */
+export async function openStore(
+  type: StoreType,
+  context: OperationContext,
+  { isRead = false }: { readonly isRead?: boolean } = {},
+): Promise<OpenStore> {
   const store = await context.stores.load(type);
   const [cloud] = await enabledClouds(context, {
     names: [store.cloud],
     asks: (_name, last) => last?.includes("storage") !== true,
   });
+  // A cloud that the config leaves out is not there at all.
+  if (isRead && cloud?.enabled.includes("storage") === false) {
+    return { store, as: { ...cloudContext(context), isAnonymous: true } };
+  }
   if (cloud?.enabled.includes("storage") !== true) {
     const name = displayCloud(store.cloud);
     throw new ResourcesUnavailableError(

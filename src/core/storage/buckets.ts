@@ -1,14 +1,16 @@
 import { deleteStorage, findStorage, insertStorage, updateStorage } from "../../db/queries/storage.ts";
+import { displayCloud } from "../../shared/cloud-names.ts";
 import { SkyError, StorageBucketCreateError, StorageBucketGetError, StorageSpecError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import { openStore, type OpenStore } from "./access.ts";
 import { storageFailure } from "./failed.ts";
 import { toHandleJson } from "./handle.ts";
-import type { BucketMount } from "./mounts.ts";
+import { isOnlyRead, type BucketMount } from "./mounts.ts";
 
 /** Where and for whom a bucket that is missing is made. */
 export interface BucketWish {
-  readonly region: string;
+  /** Where it is used. */
+  readonly nodes: { readonly cloud: string; readonly region: string };
   /** The command that uses it. */
   readonly command: string | null;
   /** With which cluster a bucket goes that is not to persist. */
@@ -20,7 +22,27 @@ export interface BucketWish {
  * ResourcesUnavailableError.
  */
 export async function requireBucket(mount: BucketMount, context: OperationContext): Promise<void> {
-  await lookUp(mount, await openStore(mount.store, context), context);
+  const open = await openStore(mount.store, context, { isRead: isOnlyRead(mount) });
+  const region = await lookUp(mount, open, context);
+  if (open.as.isAnonymous === true && region !== undefined) await requirePublic(mount, region, { open, context });
+}
+
+/** Without credentials a bucket that is there says little of what may be read. */
+async function requirePublic(
+  mount: BucketMount,
+  region: string,
+  { open, context }: { readonly open: OpenStore; readonly context: OperationContext },
+): Promise<void> {
+  const { store, as } = open;
+  context.log.line(`${displayCloud(store.cloud)} access is off: ${mount.uri} is read without credentials.`);
+  try {
+    for await (const _ of store.list({ bucket: mount.bucket, region, prefix: mount.prefix }, as)) break;
+  } catch (error) {
+    throw storageFailure(StorageBucketGetError, error, {
+      what: `${mount.uri} cannot be read.`,
+      hint: `sky check ${store.cloud}`,
+    });
+  }
 }
 
 /** Finds the bucket, or makes it. May be repeated. */
@@ -29,11 +51,12 @@ export async function ensureBucket(
   wish: BucketWish,
   context: OperationContext,
 ): Promise<{ readonly region: string; readonly isNew: boolean }> {
-  const open = await openStore(mount.store, context);
+  const open = await openStore(mount.store, context, { isRead: isOnlyRead(mount) });
   const region = await lookUp(mount, open, context);
   if (region === undefined) {
-    await createBucket(mount, wish, { open, context });
-    return { region: wish.region, isNew: true };
+    const wanted = await open.store.regionFor(wish.nodes, open.as);
+    await createBucket(mount, { ...wish, region: wanted }, { open, context });
+    return { region: wanted, isNew: true };
   }
   if (mount.name !== undefined) {
     await updateStorage(context.db, mount.name, { last_use: wish.command, status: "READY", region });
@@ -63,7 +86,7 @@ async function lookUp(mount: BucketMount, open: OpenStore, context: OperationCon
 
 async function createBucket(
   mount: BucketMount,
-  wish: BucketWish,
+  wish: BucketWish & { readonly region: string },
   { open, context }: { readonly open: OpenStore; readonly context: OperationContext },
 ): Promise<void> {
   const { bucket, store: type } = mount;

@@ -5,7 +5,7 @@ import { spinner } from "../clusters/messages.ts";
 import type { OperationContext } from "../operation.ts";
 import type { StoredObject } from "../ports/object-store.ts";
 import { openStore } from "./access.ts";
-import type { BucketMount, WebMount } from "./mounts.ts";
+import { isOnlyRead, type BucketMount, type WebMount } from "./mounts.ts";
 
 /** Objects that the nodes are told of at a time: their URLs make some 500 KB. */
 const BATCH = 500;
@@ -42,7 +42,7 @@ async function copyObjects(
   target: CopyTarget,
   context: OperationContext,
 ): Promise<CopySummary> {
-  const { store, as } = await openStore(mount.store, context);
+  const { store, as } = await openStore(mount.store, context, { isRead: isOnlyRead(mount) });
   const place = { bucket: mount.bucket, region, prefix: mount.prefix };
   const objects: StoredObject[] = [];
   for await (const object of store.list(place, as)) objects.push(object);

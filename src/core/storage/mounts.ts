@@ -52,6 +52,11 @@ export function remoteMounts(task: Pick<Task, "fileMounts" | "storageMounts">): 
   ];
 }
 
+/** Whether the task only copies what is there already. */
+export function isOnlyRead(mount: BucketMount): boolean {
+  return mount.name === undefined && !isMounted(mount);
+}
+
 function toUriMount(dest: string, uri: string): RemoteMount {
   if (/^https?:\/\//u.test(uri)) return { kind: "web", dest, uri };
   return { kind: "bucket", dest, ...placeOf(uri), uri, sources: [], persistent: true };

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import { cloudContext, type Cluster } from "../clusters/cluster.ts";
+import type { Cluster } from "../clusters/cluster.ts";
 import * as messages from "../clusters/messages.ts";
 import { openRunLog, runLogDir, type RunLog } from "../clusters/provision-log.ts";
 import type { OperationContext } from "../operation.ts";
@@ -85,13 +85,7 @@ async function syncMount(sync: MountSync, context: OperationContext): Promise<vo
 /** Resolves with the region of the bucket, which holds what it should. */
 async function prepareBucket(sync: MountSync, mount: BucketMount, context: OperationContext): Promise<string> {
   const { index, cluster, hint, log, command } = sync;
-  const { row } = cluster;
-  const store = await context.stores.load(mount.store);
-  const wish = {
-    region: await store.regionFor(row, cloudContext(context)),
-    command,
-    clusterHash: row.cluster_hash,
-  };
+  const wish = { nodes: cluster.row, command, clusterHash: cluster.row.cluster_hash };
   const { region, isNew } = await context.effect(`storage.${index}.bucket`, () => ensureBucket(mount, wish, context));
   if (isNew) context.log.line(`  Created ${mount.store} bucket '${mount.bucket}' in ${region}`);
   if (mount.sources.length === 0) return region;

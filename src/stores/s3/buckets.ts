@@ -1,7 +1,7 @@
 import type { BucketLocationConstraint, S3Client, _Error as S3Failure } from "@aws-sdk/client-s3";
 import type { BucketState } from "../../core/ports/object-store.ts";
 import { PermissionDeniedError } from "../../shared/errors.ts";
-import { isNotImplemented, nameOf, statusOf } from "./errors.ts";
+import { headerOf, isNotImplemented, nameOf, statusOf } from "./errors.ts";
 
 /** The one region that a bucket must not name when it is made. */
 const HOME_REGION = "us-east-1";
@@ -16,6 +16,24 @@ export async function findBucket(client: S3Client, bucket: string): Promise<Buck
     if (statusOf(error) === 404) return { kind: "missing" };
     if (error instanceof PermissionDeniedError || statusOf(error) === 403) return { kind: "forbidden" };
     throw error;
+  }
+}
+
+/** The same without credentials, where a refusal tells nothing: what the public may list or read are two things. */
+export async function findPublicBucket(client: S3Client, bucket: string): Promise<BucketState> {
+  const state = await findBucket(client, bucket);
+  return state.kind === "forbidden" ? { kind: "exists", region: await regionOf(client, bucket) } : state;
+}
+
+/** S3 names the region also when it refuses. */
+async function regionOf(client: S3Client, bucket: string): Promise<string> {
+  const { HeadBucketCommand } = await import("@aws-sdk/client-s3");
+  const own = await client.config.region();
+  try {
+    return (await client.send(new HeadBucketCommand({ Bucket: bucket }))).BucketRegion ?? own;
+  } catch (error) {
+    const refused = error instanceof PermissionDeniedError ? error.cause : error;
+    return headerOf(refused, "x-amz-bucket-region") ?? own;
   }
 }
 

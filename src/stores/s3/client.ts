@@ -11,12 +11,18 @@ function handlerOf(access: ServiceAccess): NonNullable<S3ClientConfig["requestHa
   return { httpsAgent: { maxSockets: MAX_SOCKETS }, httpAgent: { maxSockets: MAX_SOCKETS } };
 }
 
+/** The keys are never used: nothing is signed. */
+const UNSIGNED: Pick<S3ClientConfig, "credentials" | "signer"> = {
+  credentials: { accessKeyId: "nobody", secretAccessKey: "nothing" },
+  signer: { sign: (request) => Promise.resolve(request) },
+};
+
 /** Opens a client for one region. Refusals of its calls are explained by the cloud that the keys come from. */
 export async function openS3(access: ServiceAccess, region: string): Promise<S3Client> {
   const { S3Client } = await import("@aws-sdk/client-s3");
   const config: S3ClientConfig = {
     region,
-    credentials: () => access.credentials(),
+    ...(access.isAnonymous === true ? UNSIGNED : { credentials: () => access.credentials() }),
     maxAttempts: 5,
     // A bucket in another region than expected is found there, instead of failing with a redirect.
     followRegionRedirects: true,

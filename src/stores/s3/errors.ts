@@ -15,3 +15,11 @@ export function nameOf(error: unknown): string | undefined {
 export function isNotImplemented(error: unknown): boolean {
   return statusOf(error) === 501 || nameOf(error) === "NotImplemented" || nameOf(error) === "MethodNotAllowed";
 }
+
+/** A header of the answer that an error of the SDK came in. */
+export function headerOf(error: unknown, name: string): string | undefined {
+  const response: unknown = typeof error === "object" && error !== null ? Reflect.get(error, "$response") : undefined;
+  const headers: unknown = typeof response === "object" && response !== null ? Reflect.get(response, "headers") : {};
+  const value: unknown = typeof headers === "object" && headers !== null ? Reflect.get(headers, name) : undefined;
+  return typeof value === "string" ? value : undefined;
+}

@@ -1,5 +1,48 @@
-import type { S3Client } from "@aws-sdk/client-s3";
+import type { S3Client, _Object as S3Object } from "@aws-sdk/client-s3";
 import type { ObjectPlace, StoredObject } from "../../core/ports/object-store.ts";
+import { PermissionDeniedError } from "../../shared/errors.ts";
+import { statusOf } from "./errors.ts";
+
+/** Public objects may be in a bucket that nobody but its owner may list: then the prefix can only be a key. */
+export async function* listPublic(
+  client: S3Client,
+  place: ObjectPlace,
+  signal: AbortSignal,
+): AsyncGenerator<StoredObject> {
+  try {
+    yield* listObjects(client, place, signal);
+  } catch (error) {
+    if (!(error instanceof PermissionDeniedError) || place.prefix === "") throw error;
+    const object = await findObject(client, place, signal);
+    if (object === undefined) throw error;
+    yield object;
+  }
+}
+
+async function findObject(
+  client: S3Client,
+  place: ObjectPlace,
+  signal: AbortSignal,
+): Promise<StoredObject | undefined> {
+  const { HeadObjectCommand } = await import("@aws-sdk/client-s3");
+  const command = new HeadObjectCommand({ Bucket: place.bucket, Key: place.prefix });
+  try {
+    const { ContentLength, LastModified, ETag } = await client.send(command, { abortSignal: signal });
+    return toObject({ Key: place.prefix, Size: ContentLength, LastModified, ETag });
+  } catch (error) {
+    if (statusOf(error) === 404 || error instanceof PermissionDeniedError) return undefined;
+    throw error;
+  }
+}
+
+function toObject({ Key = "", Size, LastModified, ETag }: S3Object): StoredObject {
+  return {
+    key: Key,
+    size: Size ?? 0,
+    modifiedMs: LastModified?.getTime() ?? 0,
+    etag: (ETag ?? "").replaceAll('"', ""),
+  };
+}
 
 /** Every object of the place: the one with exactly the prefix as its key, and those below `prefix/`. */
 export async function* listObjects(
@@ -10,14 +53,8 @@ export async function* listObjects(
   const { paginateListObjectsV2 } = await import("@aws-sdk/client-s3");
   const input = { Bucket: place.bucket, ...(place.prefix === "" ? {} : { Prefix: place.prefix }) };
   for await (const page of paginateListObjectsV2({ client }, input, { abortSignal: signal })) {
-    for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
-      if (Key === undefined || !isInside(Key, place.prefix)) continue;
-      yield {
-        key: Key,
-        size: Size ?? 0,
-        modifiedMs: LastModified?.getTime() ?? 0,
-        etag: (ETag ?? "").replaceAll('"', ""),
-      };
+    for (const object of page.Contents ?? []) {
+      if (object.Key !== undefined && isInside(object.Key, place.prefix)) yield toObject(object);
     }
   }
 }

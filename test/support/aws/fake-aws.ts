@@ -139,9 +139,7 @@ export class FakeAws {
     if (url.pathname.startsWith("/latest/")) return this.#metadata(request, url);
     switch (url.pathname) {
       case "/":
-        return this.denied.has("s3:ListAllMyBuckets")
-          ? xml(403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
-          : xml(200, "<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>");
+        return this.#buckets(request);
       case "/container":
         return this.#container(request);
       case "/client/register":
@@ -170,10 +168,20 @@ export class FakeAws {
     }
   }
 
+  #buckets(request: IncomingMessage): Answer {
+    const who = this.principals.get(keyIdOf(request));
+    if (who === undefined || who.problem !== undefined) {
+      const code = who === undefined ? "InvalidAccessKeyId" : "SignatureDoesNotMatch";
+      return xml(403, `<Error><Code>${code}</Code><Message>No.</Message></Error>`);
+    }
+    return this.denied.has("s3:ListAllMyBuckets")
+      ? xml(403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+      : xml(200, "<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>");
+  }
+
   #query(action: string, form: URLSearchParams, request: IncomingMessage): Answer | Promise<Answer> {
     if (action === "AssumeRoleWithWebIdentity") return this.#webIdentity(form);
-    const key = /Credential=([^/]+)\//u.exec(request.headers.authorization ?? "")?.[1] ?? "";
-    const who = this.principals.get(key);
+    const who = this.principals.get(keyIdOf(request));
     const signedAt = parseAmzDate(String(request.headers["x-amz-date"]));
     if (Math.abs(signedAt - this.#now()) > 5 * 60_000) {
       return refuse(
@@ -394,4 +402,8 @@ function refuse(code: string, message: string): Answer {
     403,
     `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error><RequestId>r</RequestId></ErrorResponse>`,
   );
+}
+
+function keyIdOf(request: IncomingMessage): string {
+  return /Credential=([^/]+)\//u.exec(request.headers.authorization ?? "")?.[1] ?? "";
 }

@@ -79,6 +79,14 @@ export class AwsAuth {
     return this.#reader.read(environment);
   }
 
+  /** For calls without credentials. */
+  openPublic(context: CloudContext): Omit<AwsSession, "credentials"> {
+    const environment = this.environmentOf(context);
+    const files = this.readFiles(environment);
+    const profile = configuredProfileOf(context) ?? profileVariable(environment) ?? "default";
+    return placeOf({ environment, files, profile });
+  }
+
   /** Finds where the request's credentials come from. Throws AwsAuthError. */
   open(context: Omit<CloudContext, "isLocalClient">, options: OpenOptions = {}): AuthSession {
     const environment = this.environmentOf(context);
@@ -101,10 +109,8 @@ export class AwsAuth {
       region,
       load,
       session: {
-        region: region ?? DEFAULT_REGION,
-        endpoint: (service) => configuredEndpoint(service, { environment, files, profile }),
+        ...placeOf({ environment, files, profile }),
         credentials: async () => toSdk(await credentials()),
-        openAgents: () => openAgents(environment, { keepAlive: true, maxSockets: MAX_SOCKETS }),
       },
       credentials,
       credentialsOf: (base) => orAborted(this.#load(base, input, load), context.signal),
@@ -181,6 +187,20 @@ export class AwsAuth {
       throw explained;
     }
   }
+}
+
+/** Where AWS is called, whoever calls. */
+function placeOf(from: {
+  readonly environment: AwsEnvironment;
+  readonly files: SharedFiles;
+  readonly profile: string;
+}): Omit<AwsSession, "credentials"> {
+  const { environment, files, profile } = from;
+  return {
+    region: configuredRegion(environment, files, profile) ?? DEFAULT_REGION,
+    endpoint: (service) => configuredEndpoint(service, from),
+    openAgents: () => openAgents(environment, { keepAlive: true, maxSockets: MAX_SOCKETS }),
+  };
 }
 
 /** `workspaces.<name>.aws.profile`; a config that already is the workspace's own has it under `aws`. */
