@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { writeFileAtomic } from "../platform/atomic-file.ts";
 import { acquireFileLock } from "../platform/lock-file.ts";
 import { processStartTime } from "../platform/process-identity.ts";
@@ -108,11 +108,18 @@ function createNode(parts: {
   const container = new NodeContainer({ config, paths, env, clock });
   const common = { home, env: taskEnv, identity, clock };
   const runner = new TaskRunner({ ...common, hasRebooted, directory: paths.tasks, cgroups, container });
-  const mounts = new NodeMounts({ ...common, root, mayUseSudo: power === "poweroff", log });
+  const installDir = installFolder(process.argv[1] ?? "", home);
+  const mounts = new NodeMounts({ ...common, root, installDir, mayUseSudo: power === "poweroff", log });
   const sessionEnv = { PATH: taskEnv["PATH"] ?? "", SKYPILOT_AGENT_TASK: `${identity}.ssh` };
   const sshDoor = openSshDoor(config, { root, env: ownEnv, sessionEnv, inside, container });
   const node = new LocalNode({ ...common, index, power, runner, container, sshDoor, mounts });
   return { node, runner, container, mounts, inside, cgroups };
+}
+
+/** Where this program was put by its hash, for all nodes of the machine; one that was started from elsewhere keeps to the node's HOME. */
+function installFolder(program: string, home: string): string {
+  const folder = dirname(program);
+  return /^[0-9a-f]{16}$/u.test(basename(folder)) ? dirname(folder) : join(home, ".sky", "agent");
 }
 
 function openSshDoor(

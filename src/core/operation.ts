@@ -6,6 +6,7 @@ import type { AgentPeer } from "../shared/agent/peer.ts";
 import type { CloudRegistry } from "./ports/cloud.ts";
 import type { StoreRegistry } from "./ports/object-store.ts";
 import type { MountKeys } from "./storage/mount-keys.ts";
+import type { Mounters } from "./storage/mounters.ts";
 
 /** The operation's own log: what `/api/stream` sends. After a restart, lines that are in the file already are not written twice. */
 export interface RequestLog {
@@ -38,6 +39,8 @@ export interface OperationContext {
   readonly stores: StoreRegistry;
   /** Keys of buckets that nodes have mounted. */
   readonly mountKeys: MountKeys;
+  /** The program that mounts buckets, for nodes that have none. */
+  readonly mounters: Mounters;
   /** Instance types and prices. */
   readonly catalogs: Catalogs;
   readonly clock: Clock;

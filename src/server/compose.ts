@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { getRequestListener } from "@hono/node-server";
 import { Catalogs } from "../catalog/catalogs.ts";
 import { createCloudRegistry } from "../clouds/registry.ts";
@@ -17,6 +18,7 @@ import type { Clock } from "../shared/clock.ts";
 import { createApp } from "./app.ts";
 import type { StoreRegistry } from "../core/ports/object-store.ts";
 import { MountKeys } from "../core/storage/mount-keys.ts";
+import { Mounters } from "../core/storage/mounters.ts";
 import { createStoreRegistry } from "../stores/registry.ts";
 import { cachedStatus } from "./cached-status.ts";
 import { startDaemons } from "./daemons/daemons.ts";
@@ -75,7 +77,9 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   const config = new ServerConfig(parts.configPath, clock);
   const mountKeys = openMountKeys(parts, { stores, config });
   const agents = openAgents(parts, { clouds, locks, mountKeys, config: () => config.load() });
-  const contextParts = { ...parts, clouds, stores, mountKeys, catalogs, agents, locks, config };
+  const cacheDir = join(paths.root, "runtimes");
+  const mounters = new Mounters({ cacheDir, pinsFile: parts.env["SKYPILOT_RCLONE_PINS"] });
+  const contextParts = { ...parts, clouds, stores, mountKeys, mounters, catalogs, agents, locks, config };
   const createContext = (run: RunInfo): Promise<OperationContext> => createOperationContext(run, contextParts);
   const operations: Record<string, AnyOperation> = {
     ...serverOperations({ cancel: (ids) => queue.cancel(ids), enabledClouds: coreOperations.enabled_clouds }),

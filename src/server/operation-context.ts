@@ -3,6 +3,7 @@ import type { Catalogs } from "../catalog/catalogs.ts";
 import type { AgentConnections, ClusterLocks, OperationContext } from "../core/operation.ts";
 import type { CloudRegistry } from "../core/ports/cloud.ts";
 import type { MountKeys } from "../core/storage/mount-keys.ts";
+import type { Mounters } from "../core/storage/mounters.ts";
 import type { StoreRegistry } from "../core/ports/object-store.ts";
 import { PermissionDeniedError } from "../shared/errors.ts";
 import type { ServerPaths } from "../platform/server-paths.ts";
@@ -15,6 +16,7 @@ export interface ContextParts {
   readonly clouds: CloudRegistry;
   readonly stores: StoreRegistry;
   readonly mountKeys: MountKeys;
+  readonly mounters: Mounters;
   readonly catalogs: Catalogs;
   readonly agents: AgentConnections;
   readonly locks: ClusterLocks;
@@ -41,6 +43,7 @@ export async function createOperationContext(run: RunInfo, parts: ContextParts):
     clouds: parts.clouds,
     stores: parts.stores,
     mountKeys: parts.mountKeys,
+    mounters: parts.mounters,
     catalogs: parts.catalogs,
     clock: parts.clock,
     log: run.log,

@@ -11,6 +11,7 @@ import { openCatalogs } from "../support/catalogs.ts";
 import { createPatientClouds } from "../../src/core/provision/patient-clouds.ts";
 import { openDatabase, type OpenDatabase } from "../../src/db/database.ts";
 import { insertRequest } from "../../src/db/queries/requests.ts";
+import { Mounters } from "../../src/core/storage/mounters.ts";
 import { MountKeys } from "../../src/core/storage/mount-keys.ts";
 import { createStoreRegistry } from "../../src/stores/registry.ts";
 import type { Clock } from "../../src/shared/clock.ts";
@@ -123,6 +124,7 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
         clouds,
         stores,
         mountKeys,
+        mounters: new Mounters({ cacheDir: join(home, "mounters"), pinsFile: undefined }),
         catalogs,
         clock,
         log: new MemoryLog(),

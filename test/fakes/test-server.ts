@@ -147,6 +147,9 @@ function toContext(run: RunInfo, options: { readonly paths: ServerPaths; readonl
     get mountKeys() {
       return missing();
     },
+    get mounters() {
+      return missing();
+    },
     catalogs: openCatalogs(options.paths.home),
     clock: options.clock,
     log: run.log,

@@ -14,6 +14,7 @@ export interface MemberFacts {
   readonly deviceIndices?: readonly number[];
   /** The program that its agent runs. */
   readonly bundle?: string;
+  readonly arch?: string;
   /** Account of its tasks. */
   readonly user?: string;
   readonly hostname?: string;
@@ -36,6 +37,7 @@ export function factsOf(config: NodeConfig): MemberFacts {
     resources,
     ...(deviceIndices === undefined ? {} : { deviceIndices }),
     ...(bundle === undefined ? {} : { bundle }),
+    arch: process.arch,
     user: userInfo().username,
     hostname: hostname(),
   };
@@ -57,7 +59,7 @@ export function listNodeInfos(
 ): NodeInfo[] {
   return members.flatMap(({ facts, isAlive }) => {
     if (facts === undefined) return [];
-    const { index, ip, resources, bundle } = facts;
+    const { index, ip, resources, bundle, arch } = facts;
     const preemption = announced(index);
     return [
       {
@@ -66,6 +68,7 @@ export function listNodeInfos(
         resources,
         isAlive,
         ...(bundle === undefined ? {} : { bundle }),
+        ...(arch === undefined ? {} : { arch }),
         ...(preemption === undefined ? {} : { preemption }),
       },
     ];

@@ -85,7 +85,7 @@ describe("the program that mounts", () => {
     ...changes,
   });
   const find = (pins: readonly MounterPin[], installed?: string): ReturnType<typeof findMounter> =>
-    findMounter({ env: { PATH: "/usr/bin:/bin" }, folder, pins, find: () => installed, signal });
+    findMounter({ env: { PATH: "/usr/bin:/bin" }, folder, broughtFolder: folder, pins, find: () => installed, signal });
 
   it("is fetched once, checked, and kept", async () => {
     const mounter = await find([pin()]);

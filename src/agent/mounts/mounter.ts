@@ -18,6 +18,8 @@ export interface MounterOptions {
   readonly env: Readonly<Record<string, string>>;
   /** Where it is kept when it has to be fetched. */
   readonly folder: string;
+  /** Where the server puts the archive for a node that cannot fetch it. */
+  readonly broughtFolder: string;
   readonly pins: readonly MounterPin[];
   /** Looks for what is installed. */
   readonly find?: typeof findProgram;
@@ -27,6 +29,8 @@ export interface MounterOptions {
 /** Older ones lack options that mounts need. */
 const OLDEST = [1, 58] as const;
 const MAX_BYTES = 200 * 1024 * 1024;
+/** Where packets vanish, the server brings the archive after this. */
+const ANSWER_MS = 10_000;
 
 /** The rclone of the machine when it is new enough, else the pinned one, fetched once. Throws MOUNT_FAILED. */
 export async function findMounter(options: MounterOptions): Promise<Mounter> {
@@ -36,8 +40,10 @@ export async function findMounter(options: MounterOptions): Promise<Mounter> {
   if (own !== undefined) return own;
   const pin = pins.find(({ arch }) => arch === process.arch);
   if (pin === undefined) throw noMounter(`there is none for ${process.arch}`);
-  const path = join(folder, `rclone-${pin.sha256.slice(0, 16)}`);
-  if (!existsSync(path)) await fetchMounter(pin, path, options.signal);
+  const name = `rclone-${pin.sha256.slice(0, 16)}`;
+  const path = join(folder, name);
+  const brought = join(options.broughtFolder, `${name}.zip`);
+  if (!existsSync(path)) await fetchMounter(pin, { path, brought }, options.signal);
   const fetched = await asMounter(path, env);
   if (fetched === undefined) throw noMounter(`${path} does not run on this machine`);
   return fetched;
@@ -50,9 +56,11 @@ async function asMounter(path: string, env: Readonly<Record<string, string>>): P
   return isAtLeast(version, ...OLDEST) ? { path, version } : undefined;
 }
 
-async function fetchMounter(pin: MounterPin, path: string, signal: AbortSignal): Promise<void> {
-  // The server puts it there for nodes without a way out.
-  const brought = `${path}.zip`;
+async function fetchMounter(
+  pin: MounterPin,
+  { path, brought }: { readonly path: string; readonly brought: string },
+  signal: AbortSignal,
+): Promise<void> {
   const archive = existsSync(brought) ? readFileSync(brought) : await download(pin, signal);
   const sha256 = createHash("sha256").update(archive).digest("hex");
   if (sha256 !== pin.sha256) {
@@ -74,7 +82,14 @@ async function download({ url }: MounterPin, signal: AbortSignal): Promise<Buffe
   try {
     const chunks: Buffer[] = [];
     let size = 0;
-    for await (const chunk of (await connections.get(url, { headers: {}, signal })) as AsyncIterable<Buffer>) {
+    const answer = new AbortController();
+    const late = setTimeout(
+      () => answer.abort(new Error(`nothing answers within ${ANSWER_MS / 1000} seconds`)),
+      ANSWER_MS,
+    );
+    const both = AbortSignal.any([signal, answer.signal]);
+    const response = await connections.get(url, { headers: {}, signal: both }).finally(() => clearTimeout(late));
+    for await (const chunk of response as AsyncIterable<Buffer>) {
       size += chunk.length;
       if (size > MAX_BYTES) throw new Error(`${url} is too large`);
       chunks.push(chunk);
@@ -82,7 +97,9 @@ async function download({ url }: MounterPin, signal: AbortSignal): Promise<Buffe
     return Buffer.concat(chunks);
   } catch (error) {
     signal.throwIfAborted();
-    throw noMounter(`it cannot be fetched: ${(error as Error).message}`, error);
+    const { cause } = error as Error;
+    const { message } = cause instanceof Error ? cause : (error as Error);
+    throw noMounter(`it cannot be fetched: ${message}`, error);
   } finally {
     connections.close();
   }

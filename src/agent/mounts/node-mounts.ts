@@ -14,6 +14,8 @@ export interface NodeMountsOptions {
   /** The agent's own directory. */
   readonly root: string;
   readonly home: string;
+  /** Where programs are kept for all nodes of the machine. */
+  readonly installDir: string;
   readonly env: Readonly<Record<string, string>>;
   readonly mayUseSudo: boolean;
   /** Tells this agent's processes from those of others on the machine. */
@@ -163,10 +165,11 @@ export class NodeMounts {
   }
 
   #findMounter(): Promise<Mounter> {
-    const { home, env } = this.#options;
+    const { home, installDir, env } = this.#options;
     this.#mounter ??= findMounter({
       env,
-      folder: join(home, ".sky", "agent"),
+      folder: installDir,
+      broughtFolder: join(home, ".sky", "agent"),
       pins: this.#mounters,
       signal: new AbortController().signal,
     }).catch((error: unknown) => {

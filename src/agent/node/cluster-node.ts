@@ -18,6 +18,8 @@ export interface NodeSyncParams {
   readonly key: string;
   readonly dest: string;
   readonly entries: readonly SyncEntry[];
+  /** As in `put_files`. */
+  readonly isForNode?: boolean;
 }
 
 export interface NodeSyncNeed {

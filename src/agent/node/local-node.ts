@@ -149,7 +149,7 @@ export class LocalNode implements ClusterNode {
   async sync(params: NodeSyncParams, _signal: AbortSignal): Promise<NodeSync> {
     const { home, power, container } = this.#options;
     const options = { home, mayUseSudo: power === "poweroff", partsInUse: this.#partsInUse };
-    if (!container.isUsed) return beginSync(params, options);
+    if (!container.isUsed || params.isForNode === true) return beginSync(params, options);
     const { dest, link } = containerDestination(params.dest);
     const receiver = await beginSync({ ...params, dest }, options);
     return {

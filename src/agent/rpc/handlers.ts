@@ -68,7 +68,11 @@ export function createMethods(options: HandlerOptions): MethodHandlers<AgentMeth
       return results.reduce((most, one) => (one.bytes > most.bytes ? one : most));
     },
     mount: async ({ mounts, mounters }) => {
-      await Promise.all(options.nodes().map((node) => naming(node, () => node.mount({ mounts, mounters }))));
+      const nodes = options.nodes();
+      const outcomes = await Promise.allSettled(
+        nodes.map((node) => naming(node, () => node.mount({ mounts, mounters }))),
+      );
+      throwWorst(nodes, outcomes);
       return {};
     },
     lend_keys: async (params) => {
@@ -136,6 +140,27 @@ export function createStreams(options: HandlerOptions): StreamHandlers<AgentStre
     },
     put_files: (params, stream) => fanOutSync(params, stream, options.nodes()),
   };
+}
+
+/** What the server can do nothing about comes first; of nodes that lack the program all are told. */
+function throwWorst(nodes: readonly ClusterNode[], outcomes: readonly PromiseSettledResult<void>[]): void {
+  const failures = outcomes.flatMap((one, index) =>
+    one.status === "rejected" ? [{ error: one.reason as Error, node: nodes[index]?.index ?? 0 }] : [],
+  );
+  const [first] = failures;
+  if (first === undefined) return;
+  const worst = failures.find(({ error }) => !lacksProgram(error));
+  if (worst !== undefined) throw worst.error;
+  const { message, hint } = first.error as AgentPeerError;
+  throw new AgentPeerError("MOUNTER_MISSING", message, {
+    cause: first.error,
+    nodes: failures.map(({ node }) => node),
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
+
+function lacksProgram(error: Error): boolean {
+  return error instanceof AgentPeerError && error.agentCode === "MOUNTER_MISSING";
 }
 
 const NAMED: ReadonlySet<string> = new Set(["CONTAINER_FAILED", "MOUNT_FAILED", "MOUNT_DENIED", "MOUNTER_MISSING"]);

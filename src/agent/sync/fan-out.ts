@@ -23,11 +23,12 @@ export async function fanOutSync(
   nodes: readonly ClusterNode[],
 ): Promise<Record<string, never>> {
   const chosen = nodes.filter((node) => params.nodes === undefined || params.nodes.includes(node.index));
-  const { key, dest, entries } = params;
+  const { key, dest, entries, isForNode } = params;
+  const wish = { key, dest, entries, ...(isForNode === undefined ? {} : { isForNode }) };
   const begun = await Promise.allSettled(
     chosen.map(async (node): Promise<Target> => {
       const name = chosen.length > 1 ? nodeName(node.index) : undefined;
-      const sync = await onNode(name, () => node.sync({ key, dest, entries }, stream.signal));
+      const sync = await onNode(name, () => node.sync(wish, stream.signal));
       return { name, sync, need: new Set(sync.need) };
     }),
   );

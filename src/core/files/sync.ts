@@ -24,6 +24,9 @@ export interface SyncRequest {
   readonly dest: string;
   readonly useIgnoreFiles: boolean;
   readonly clock: Clock;
+  /** As in `put_files`. */
+  readonly nodes?: readonly number[];
+  readonly isForNode?: boolean;
   readonly onSkipped?: (path: string) => void;
   readonly signal?: AbortSignal;
 }
@@ -93,7 +96,9 @@ async function syncRound(agent: AgentPeer, request: SyncRequest, part: Round): P
   const { source, entries, round } = part;
   const key = round === 0 ? request.key : `${request.key}#${round}`;
   const signal = request.signal === undefined ? {} : { signal: request.signal };
-  const stream = agent.open("put_files", { key, dest: request.dest, entries }, signal);
+  const { dest, nodes, isForNode } = request;
+  const meant = { ...(nodes === undefined ? {} : { nodes }), ...(isForNode === undefined ? {} : { isForNode }) };
+  const stream = agent.open("put_files", { key, dest, entries, ...meant }, signal);
   const wanted = wantedFiles(entries, await stream.start);
   try {
     for await (const block of source.blocks(wanted)) await stream.send(block);

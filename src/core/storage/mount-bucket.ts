@@ -12,7 +12,7 @@ import { storageFailure } from "./failed.ts";
 import { isReadOnlyMount, toMountSpec } from "./mount-spec.ts";
 import { toLentKeys } from "./mount-keys.ts";
 import type { BucketMount } from "./mounts.ts";
-import { pinnedMounters } from "./mounters.ts";
+import { bringMounter } from "./bring-mounter.ts";
 
 /** A bucket that a cluster's nodes are to see as a directory. */
 export interface MountTarget {
@@ -64,8 +64,13 @@ async function mountOnNodes(
     store: mount.store,
     spec: JSON.stringify(wanted.spec),
   });
-  const params = { key: context.requestId, mounts: [wanted], mounters: pinnedMounters };
-  await agent.call("mount", params, { signal: context.signal });
+  const params = { key: context.requestId, mounts: [wanted], mounters: await context.mounters.pins() };
+  const mountIt = (): Promise<object> => agent.call("mount", params, { signal: context.signal });
+  await mountIt().catch(async (error: unknown) => {
+    if (!(error instanceof AgentPeerError) || error.agentCode !== "MOUNTER_MISSING") throw error;
+    await bringMounter(error, agent, context);
+    await mountIt();
+  });
 }
 
 /**
@@ -134,7 +139,7 @@ function cannotMount(mount: BucketMount, reason: SkyError): Error {
 }
 
 function isSequentialUpload(config: Readonly<Record<string, unknown>>): boolean {
-  const cached = sectionOf(sectionOf(config, "data"), "mount_cached");
+  const cached = sectionOf(sectionOf(config, "data"), "mountItcached");
   return cached["sequential_upload"] === true;
 }
 

