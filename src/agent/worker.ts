@@ -5,6 +5,7 @@ import type { MethodHandlers, StreamHandlers } from "../shared/agent/peer-types.
 import type { AgentMethods, AgentStreams } from "../shared/agent/protocol.ts";
 import { powerOff, writePowerState } from "./autostop/power.ts";
 import { runHooks, type HookEvent, type HookOptions } from "./autostop/hooks.ts";
+import { CutOff, endTasks } from "./cluster/cut-off.ts";
 import { dropStaleTasks } from "./cluster/stale-tasks.ts";
 import { stayJoined } from "./cluster/dial-head.ts";
 import { HeadLink } from "./cluster/head-link.ts";
@@ -22,6 +23,9 @@ import { watchOwnNotices } from "./preemption/own-notices.ts";
 import { listenOnSocket } from "./rpc/listener.ts";
 import { AGENT_VERSION } from "./version.ts";
 
+/** Between the request to end and the end of tasks whose jobs are over. */
+const STALE_GRACE_MS = 10_000;
+
 /** Composes the agent of a worker: it joins the head and does what that asks. */
 export async function startWorker(parts: NodeParts): Promise<void> {
   const { config, paths, node, runner, inside, log, exit } = parts;
@@ -30,6 +34,14 @@ export async function startWorker(parts: NodeParts): Promise<void> {
   const stop = (params: StopNode): Promise<void> => stopNode(params, parts);
   const handlers = { node, stop, onNodes: (nodes: readonly InsideNode[]) => inside?.update(nodes) };
   const head = new HeadLink();
+  const cutOff = new CutOff({
+    graceMs: parts.workerGraceMs,
+    clock: systemClock,
+    onCutOff: async (silentMs) => {
+      log.error("cut off from the head: ending the ranks that it has given up", { silentMs });
+      await endTasks(runner, STALE_GRACE_MS);
+    },
+  });
   const dialing = stayJoined(
     {
       readConfig: () => loadNodeConfig(paths.config),
@@ -37,7 +49,8 @@ export async function startWorker(parts: NodeParts): Promise<void> {
       streams: createWorkerStreams(handlers),
       preemption: () => head.announced,
       onPeer: (peer) => head.update(peer),
-      onJoined: (jobIds) => dropStaleTasks(jobIds, { runner, graceMs: 10_000 }),
+      onJoined: (jobIds) => dropStaleTasks(jobIds, { runner, graceMs: STALE_GRACE_MS }),
+      cutOff,
       clock: systemClock,
       log,
       random: Math.random,

@@ -1,4 +1,4 @@
-/** Networks that fall apart under a gang: unreachable is not dead, and what was given up ends when it is seen again. */
+/** Networks that fall apart under a gang: unreachable is not dead, and what was given up ends, also where nobody can say so. */
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { GATEWAY } from "../fleet/world.ts";
@@ -15,6 +15,8 @@ const LASTING = "sleep 3611";
 const LEDGER = "/var/tmp/ledger";
 /** Shorter than the head waits for a worker (60 s), longer than either side needs to notice (15 s). */
 const SHORT_MS = 25_000;
+/** Longer than a worker waits for a sign of life of its head (90 s, and what it takes to notice). */
+const LONG_MS = 120_000;
 
 describeWithFleet("a network that falls apart under a gang", () => {
   let pool: SshPool;
@@ -104,8 +106,8 @@ describeWithFleet("a network that falls apart under a gang", () => {
   });
 
   test(
-    "too long: the job fails by the node's name, and the node ends its rank when it is back",
-    { timeout: 300_000 },
+    "too long: the job fails by the node's name, and the node, still cut off, ends its rank by itself",
+    { timeout: 400_000 },
     async () => {
       const job = await startCounting("long", 2, LASTING);
       await waitFor("the ranks", () => pool.hosts.every((host) => ranksOn(host) === 1));
@@ -113,8 +115,12 @@ describeWithFleet("a network that falls apart under a gang", () => {
       const { exitCode, stdout } = await job.result;
       expect(exitCode, stdout).toBe(100);
       expect(plainText(stdout)).toContain(`failed: node worker1 (${worker.address}) has been unreachable for 60 s: `);
+      // Later than the head, so that it never ends what is not given up.
       expect(ranksOn(worker)).toBe(1);
       await waitFor("the others to end", () => ranksOn(head) + ranksOn(other) === 0);
+      await waitFor("the rank of the node that nobody reaches to end", () => ranksOn(worker) === 0, {
+        timeoutMs: 60_000,
+      });
       // What fits on the rest runs meanwhile; what needs the node waits for it.
       expect(await sky("exec", "c", "--num-nodes", "2", "echo two of us")).toContain("two of us");
       const waiting = pool.sandbox.startSky(["exec", "c", "--num-nodes", "3", `echo next >> ${LEDGER}; echo next`]);
@@ -122,11 +128,22 @@ describeWithFleet("a network that falls apart under a gang", () => {
       await worker.setLink({});
       const next = await waiting.result;
       expect(plainText(next.stdout).match(/\) next$/gmu), next.stdout + next.stderr).toHaveLength(3);
-      await waitFor("the rank that was given up to end", () => ranksOn(worker) === 0);
       for (const host of pool.hosts) {
         expect(countMarks([host.readFile(LEDGER)], "long")).toBe(1);
         expect(countMarks([host.readFile(LEDGER)], "next")).toBe(1);
       }
+    },
+  );
+
+  test(
+    "the head's agent is stuck for longer than that: it has given nothing up, so nothing ends",
+    { timeout: 300_000 },
+    async () => {
+      const job = await startCounting("stuck", 130);
+      expect(head.signal(/agent\.cjs daemon/u, "SIGSTOP")).toBeGreaterThan(0);
+      await delay(LONG_MS);
+      head.signal(/agent\.cjs daemon/u, "SIGCONT");
+      await expectWhole(job, "stuck", 130);
     },
   );
 

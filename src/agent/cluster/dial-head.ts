@@ -5,7 +5,8 @@ import type { Clock } from "../../shared/clock.ts";
 import { describeError, type AgentLog } from "../node/agent-log.ts";
 import { AGENT_VERSION } from "../version.ts";
 import { factsOf } from "./members.ts";
-import { connectPsk } from "./tls-psk.ts";
+import type { CutOff } from "./cut-off.ts";
+import { connectPsk, HeadSilentError } from "./tls-psk.ts";
 import { WORKER_KEEPALIVE_MS, type HeadMethods, type HeadStreams } from "./worker-protocol.ts";
 
 export interface DialOptions {
@@ -19,6 +20,8 @@ export interface DialOptions {
   readonly onPeer: (peer: HeadPeer | undefined) => void;
   /** Called after each join with the jobs whose tasks go on. */
   readonly onJoined: (jobIds: readonly number[]) => Promise<void>;
+  /** Told of what is heard of the head's machine. */
+  readonly cutOff: CutOff;
   readonly clock: Clock;
   readonly log: AgentLog;
   /** 0…1, to spread the reconnections of many workers. */
@@ -30,16 +33,19 @@ export type HeadPeer = AgentPeer<HeadMethods, HeadStreams>;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
 
-/** Keeps this worker joined to its head until the signal aborts. Ranks go on whatever happens to the connection. */
+/** Keeps this worker joined to its head until the signal aborts. Ranks go on when the connection breaks, until `cutOff` ends them. */
 export async function stayJoined(options: DialOptions, signal: AbortSignal): Promise<void> {
-  const { clock, log, random } = options;
+  const { clock, log, random, cutOff } = options;
   let pauseMs = FIRST_PAUSE_MS;
   while (!signal.aborted) {
     try {
       await joinOnce(options, signal);
       pauseMs = FIRST_PAUSE_MS;
+      cutOff.heard();
     } catch (error) {
       log.info("head not reached", describeError(error));
+      if (error instanceof HeadSilentError) await cutOff.missed();
+      else cutOff.heard();
     }
     await clock.sleep(pauseMs * (0.5 + random() / 2), { signal }).catch(() => undefined);
     pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);

@@ -29,7 +29,13 @@ export async function createPskServer(config: Identity, onSocket: (socket: TLSSo
   );
 }
 
-/** Dials the head. Rejects when it cannot be reached or does not know the token. */
+/** Nothing answers at the head's address: the network between, or the machine, is down. */
+export class HeadSilentError extends Error {}
+
+/** What says that no packet came back; a refusal is an answer. */
+const SILENCE = new Set(["ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "ENETDOWN"]);
+
+/** Dials the head. Rejects when it cannot be reached (HeadSilentError when nothing answers there) or does not know the token. */
 export async function connectPsk(
   config: Identity,
   address: { readonly host: string; readonly port: number },
@@ -44,12 +50,17 @@ export async function connectPsk(
       // There is no certificate whose name could be checked: the key is the proof.
       checkServerIdentity: () => undefined,
     });
-    const fail = (error: Error): void => {
+    let isAnswered = false;
+    socket.once("connect", () => (isAnswered = true));
+    const fail = (error: NodeJS.ErrnoException): void => {
       socket.destroy();
-      reject(error);
+      const isSilent = !isAnswered && SILENCE.has(error.code ?? "");
+      reject(isSilent ? new HeadSilentError(error.message, { cause: error }) : error);
     };
     socket.once("error", fail);
-    socket.once("timeout", () => fail(new Error("The head did not answer in time.")));
+    socket.once("timeout", () => {
+      fail(Object.assign(new Error("The head did not answer in time."), { code: "ETIMEDOUT" }));
+    });
     socket.once("secureConnect", () => {
       socket.setTimeout(0);
       socket.off("error", fail);
