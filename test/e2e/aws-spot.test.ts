@@ -57,12 +57,20 @@ describeWithFleet("spot instances that AWS takes back", () => {
     await waitFor("the hook", () => host.exists("/home/ubuntu/saved"), { timeoutMs: 10_000 });
     expect(host.readFile("/home/ubuntu/saved")).toBe("saved on preemption\n");
     expect((await aws.hostOf(instanceOf(0))).exists("/home/ubuntu/saved")).toBe(false);
+    let said = "";
+    const onOutput = (text: string): void => void (said += text);
+    const following = user.sandbox.startSky(["logs", "spot", "1"], { timeoutMs: 200_000, onOutput });
+    await waitFor("the log", () => said.includes("rank 1"));
     await aws.reclaim(instanceOf(1));
     const status = await user.sky("status", "-r", "-v");
     expect(status).toMatch(/^spot .* INIT /mu);
     expect(status).toContain(
       `one or more nodes terminated (AWS says of ${instanceOf(1)}: preempted, AWS took the spot instance back (Server.SpotInstanceTermination))`,
     );
+    // Whoever follows the job reads why it failed.
+    const { stdout, exitCode } = await following.result;
+    expect(stdout).toMatch(/Job 1 failed: node worker1 .*: it was preempted: its provider had announced/u);
+    expect(exitCode).toBe(100);
     await user.sky("down", "-y", "spot");
     expect(aws.errors).toEqual([]);
   }, 240_000);

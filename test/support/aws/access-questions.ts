@@ -21,6 +21,8 @@ export function questionsOf(request: AwsRequest, tagsOf: (id: string) => Tags): 
       return ec2Questions(request, tagsOf);
     case "iam":
       return iamQuestions(request);
+    case "ssm":
+      return ssmQuestions(request, tagsOf);
     case "s3":
       return [
         { action: request.action, resource: `arn:aws:s3:::${request.path === "" ? "*" : request.path}`, context: {} },
@@ -65,6 +67,28 @@ function ec2Questions(request: AwsRequest, tagsOf: (id: string) => Tags): readon
     default:
       if (name.includes("SecurityGroup")) return [on("security-group", params.get("GroupId"))];
       return [...params].filter(([key]) => key.startsWith("InstanceId.")).map(([, id]) => on("instance", id));
+  }
+}
+
+/** A session is started on an instance with a document, and is its owner's afterwards. */
+function ssmQuestions({ action, region, params }: AwsRequest, tagsOf: (id: string) => Tags): readonly AccessQuestion[] {
+  const [target, document, session] = [params.get("Target"), params.get("DocumentName"), params.get("SessionId")];
+  const ask = (resource: string, context: Tags = {}): AccessQuestion => ({ action, resource, context });
+  const sessions = `arn:aws:ssm:${region}:${ACCOUNT}:session/${session ?? ""}`;
+  switch (action) {
+    case "ssm:StartSession":
+      return [
+        ask(
+          `arn:aws:ec2:${region}:${ACCOUNT}:instance/${target ?? ""}`,
+          prefixed("ssm:resourceTag/", tagsOf(target ?? "")),
+        ),
+        ask(`arn:aws:ssm:${region}::document/${document ?? ""}`),
+      ];
+    case "ssm:ResumeSession":
+    case "ssm:TerminateSession":
+      return [ask(sessions)];
+    default:
+      return [ask("*")];
   }
 }
 

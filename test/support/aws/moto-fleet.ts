@@ -18,6 +18,7 @@ const RELAY_MS = 3_600_000;
 
 interface Machine {
   readonly id: string;
+  readonly region: string;
   readonly userData: string;
   readonly imageId: string;
   readonly isTerminatedByPowerOff: boolean;
@@ -95,7 +96,7 @@ export class MotoFleet {
     const entry = this.proxy.world.ledger.get(id);
     if (entry !== undefined) Object.assign(entry, { state: "terminated", changedMs: Date.now() });
     this.proxy.world.reasons.set(id, "Server.SpotInstanceTermination");
-    await this.moto.ec2().send(new TerminateInstancesCommand({ InstanceIds: [id] }));
+    await this.moto.ec2(entry?.region).send(new TerminateInstancesCommand({ InstanceIds: [id] }));
     this.#remove(id);
     await this.settle();
   }
@@ -117,7 +118,7 @@ export class MotoFleet {
     const { action, params } = call;
     const ids = [...params].flatMap(([key, value]) => (/^InstanceId\.\d+$/u.test(key) ? [value] : []));
     if (action === "ec2:CreateImage") this.#savedDisk(params, answer);
-    if (action === "ec2:RunInstances") this.#created(params, answer);
+    if (action === "ec2:RunInstances") this.#created(call, answer);
     if (action === "ec2:StartInstances") for (const id of ids) this.#turnOn(id);
     if (action === "ec2:StopInstances") for (const id of ids) this.#turnOff(id);
     if (action === "ec2:TerminateInstances") for (const id of ids) this.#remove(id);
@@ -130,11 +131,12 @@ export class MotoFleet {
     if (host !== undefined && image !== undefined) this.#disks.set(image, host);
   }
 
-  #created(params: URLSearchParams, answer: string): void {
+  #created({ params, region }: SeenCall, answer: string): void {
     for (const { text } of itemsOf(answer, "instancesSet")) {
       const id = textOf(text, "instanceId") ?? "";
       const machine: Machine = {
         id,
+        region,
         userData: params.get("UserData") ?? "",
         imageId: params.get("ImageId") ?? "",
         isTerminatedByPowerOff: params.get("InstanceInitiatedShutdownBehavior") === "terminate",
@@ -194,7 +196,8 @@ export class MotoFleet {
 
   /** Leads the instance's addresses, which change when it is started again, to its host. */
   async #route(machine: Machine): Promise<void> {
-    const answer = await this.moto.ec2().send(new DescribeInstancesCommand({ InstanceIds: [machine.id] }));
+    const ec2 = this.moto.ec2(machine.region);
+    const answer = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [machine.id] }));
     const instance = answer.Reservations?.[0]?.Instances?.[0];
     const { host } = machine;
     const wanted = [instance?.PrivateIpAddress, instance?.PublicIpAddress].filter((each) => each !== undefined);
@@ -243,9 +246,10 @@ export class MotoFleet {
       entry.state = machine.isTerminatedByPowerOff ? "terminated" : "stopped";
       entry.changedMs = Date.now();
     }
-    if (!machine.isTerminatedByPowerOff) await this.moto.ec2().send(new StopInstancesCommand(input));
+    const ec2 = this.moto.ec2(machine.region);
+    if (!machine.isTerminatedByPowerOff) await ec2.send(new StopInstancesCommand(input));
     else {
-      await this.moto.ec2().send(new TerminateInstancesCommand(input));
+      await ec2.send(new TerminateInstancesCommand(input));
       if (machine.host !== undefined) await this.fleet.removeHost(machine.host);
       machine.host = undefined;
     }

@@ -1,6 +1,6 @@
 import { paginateDescribeInstances, type Filter, type Instance as Ec2Instance } from "@aws-sdk/client-ec2";
 import type { Instance, InstanceState } from "../../../core/ports/cloud.ts";
-import { CLUSTER_TAG, indicesOf, nodeFactsOf, tagOf } from "./node-tags.ts";
+import { CLUSTER_TAG, indicesOf, NAME_TAG, nodeFactsOf, tagOf } from "./node-tags.ts";
 import { collect, withEc2, type Region } from "./region.ts";
 
 /** https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html */
@@ -42,8 +42,27 @@ export function findRunning(region: Region): Promise<readonly Ec2Instance[]> {
   return describe(region, [{ Name: "instance-state-name", Values: ["pending", "running"] }]);
 }
 
+/** Why nodes of the cluster are missed: those that lost the tag by which they are found, then what AWS says of those that ended. */
+export async function findLossReasons(region: Region, name: string): Promise<readonly string[]> {
+  const [untagged, ended] = await Promise.all([findUntagged(region, name), findEndReasons(region, name)]);
+  return [...untagged, ...ended];
+}
+
+/** They run on and cost money, but nobody finds them any more. */
+async function findUntagged(region: Region, name: string): Promise<readonly string[]> {
+  const named = await describe(region, [
+    { Name: `tag:${NAME_TAG}`, Values: [name] },
+    { Name: "instance-state-name", Values: ALIVE },
+  ]);
+  const lost = named.filter((instance) => tagOf(instance, CLUSTER_TAG) === undefined);
+  return lost.map(
+    ({ InstanceId = "", State }) =>
+      `${InstanceId} is ${State?.Name ?? "there"}, but its tag ${CLUSTER_TAG} was removed; set it to ${name} again, or terminate it.`,
+  );
+}
+
 /** What AWS says of instances of the cluster that ended within the last hour; the newest first. */
-export async function findEndReasons(region: Region, name: string): Promise<readonly string[]> {
+async function findEndReasons(region: Region, name: string): Promise<readonly string[]> {
   const ended = await describe(region, [
     { Name: `tag:${CLUSTER_TAG}`, Values: [name] },
     { Name: "instance-state-name", Values: ["shutting-down", "terminated"] },

@@ -3,6 +3,8 @@ import type { NodeResources } from "../../../shared/agent/protocol.ts";
 
 /** The tag by which clusters are found; SkyPilot's own releases use it too. */
 export const CLUSTER_TAG = "ray-cluster-name";
+/** Has the same value. */
+export const NAME_TAG = "skypilot-cluster-name";
 const HEAD_TAG = "skypilot-head-node";
 const KIND_TAG = "ray-node-type";
 /** Which node each instance of a launch is: the n-th index of the list belongs to the instance with launch index n. */
@@ -35,7 +37,7 @@ export function creationTags(
   const own: Readonly<Record<string, string>> = {
     Name: wish.nameOnCloud,
     [CLUSTER_TAG]: wish.nameOnCloud,
-    "skypilot-cluster-name": wish.nameOnCloud,
+    [NAME_TAG]: wish.nameOnCloud,
     "skypilot-user": cleanUserName(wish.userName),
     ...wish.labels,
   };

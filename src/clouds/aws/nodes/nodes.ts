@@ -17,7 +17,7 @@ import { Limits } from "../limits/limits.ts";
 import { Quotas } from "../limits/quotas.ts";
 import { toCoreError } from "./failures.ts";
 import { chooseGroup, defaultGroupName, ownGroupName, rulesFor, type Machine } from "./group-choice.ts";
-import { findEndReasons, findInstances, findNodes } from "./inventory.ts";
+import { findLossReasons, findInstances, findNodes } from "./inventory.ts";
 import { findClusters } from "./all-clusters.ts";
 import { launch, type LaunchTools } from "./launch.ts";
 import type { SshConnections } from "../../../runners/ssh/connections.ts";
@@ -149,7 +149,7 @@ export function createAwsNodes(options: AwsNodesOptions): AwsNodes {
     explainLoss: async (cluster, context) => {
       const region = await open(cluster, context);
       return named(region, `looking why ${cluster.nameOnCloud} is gone`, async () =>
-        (await findEndReasons(region, cluster.nameOnCloud)).at(0),
+        (await findLossReasons(region, cluster.nameOnCloud)).at(0),
       );
     },
     openPorts: async (cluster, ports, context) => {
