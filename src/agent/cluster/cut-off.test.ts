@@ -13,7 +13,7 @@ function createWorld() {
   };
   const cutOff = new CutOff({ graceMs: 60_000, clock, onCutOff });
   const later = async (seconds: number, call: "heard" | "missed"): Promise<void> => {
-    await clock.advance(seconds * 1000);
+    clock.advance(seconds * 1000);
     if (call === "heard") cutOff.heard();
     else await cutOff.missed();
   };
