@@ -1,7 +1,7 @@
 /** How a figure is judged: against a bound, or against the original by a factor. */
 export type Target =
   | { readonly kind: "at-most" | "at-least"; readonly value: number }
-  | { readonly kind: "times-faster" | "times-more"; readonly factor: number };
+  | { readonly kind: "times-faster" | "times-fewer" | "times-more"; readonly factor: number };
 
 export interface Figure {
   readonly what: string;
@@ -26,7 +26,7 @@ export function median(values: readonly number[]): number {
 export function ratioOf(figure: Figure): number | undefined {
   const { ours, original, target } = figure;
   if (ours === undefined || original === undefined || ours === 0 || original === 0) return undefined;
-  const isLessBetter = target.kind === "at-most" || target.kind === "times-faster";
+  const isLessBetter = target.kind === "at-most" || target.kind === "times-faster" || target.kind === "times-fewer";
   return isLessBetter ? original / ours : ours / original;
 }
 
@@ -53,6 +53,8 @@ function formatTarget({ target, unit }: Figure): string {
       return `≥ ${formatNumber(target.value, unit)}`;
     case "times-faster":
       return `≥ ${target.factor}× faster`;
+    case "times-fewer":
+      return `≥ ${target.factor}× fewer`;
     case "times-more":
       return `≥ ${target.factor}×`;
   }

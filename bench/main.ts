@@ -121,7 +121,7 @@ const run: Run = {
   placement: await measurePlacement(effort),
   catalog: await measureCatalog(effort),
   sshPools: await measureSshPools(say),
-  awsNodes: await measureAwsNodes(say),
+  awsNodes: await measureAwsNodes(reference, say),
   empty: { ours: ours.empty, original: original?.empty },
   full: { ours: ours.full, original: original?.full },
   jobs: ours.jobs,

@@ -15,6 +15,12 @@ export interface CatalogsOptions {
   readonly snapshots: string;
 }
 
+/** An account's names for zones by the provider's ids, with what tells them from others. */
+interface NamesById {
+  readonly stamp: string;
+  readonly byId: ReadonlyMap<string, string>;
+}
+
 interface Loaded {
   readonly stamp: string;
   readonly table: CatalogTable;
@@ -49,13 +55,17 @@ export class Catalogs {
 
   /**
    * The cloud's catalog, undefined when nothing is known of it. Zones have the names of `account` (or of the newest mapping when none
-   * is given) where its mapping is known. @throws InvalidCatalogError for a file that cannot be read
+   * is given) where its mapping is known, or those of `zoneNames`, by id. @throws InvalidCatalogError for a file that cannot be read
    */
-  find(cloud: string, options: { readonly account?: string } = {}): Catalog | undefined {
+  find(
+    cloud: string,
+    options: { readonly account?: string; readonly zoneNames?: NamesById } = {},
+  ): Catalog | undefined {
     const loaded = this.#load(cloud);
     if (loaded === undefined) return undefined;
-    const zones = findZoneNames(join(this.#options.directory, cloud), options.account);
-    return this.#view(cloud, loaded, zones);
+    if (options.zoneNames !== undefined) return this.#view(cloud, loaded, options.zoneNames);
+    const file = findZoneNames(join(this.#options.directory, cloud), options.account);
+    return this.#view(cloud, loaded, file);
   }
 
   /** The cloud's catalog with the provider's own zone ids, all regions included. */
@@ -64,12 +74,13 @@ export class Catalogs {
     return loaded === undefined ? undefined : this.#view(cloud, loaded, undefined);
   }
 
-  #view(cloud: string, loaded: Loaded, zones: { path: string; stamp: string } | undefined): Catalog {
+  #view(cloud: string, loaded: Loaded, zones: { path: string; stamp: string } | NamesById | undefined): Catalog {
     const key = zones?.stamp ?? "";
     const ready = loaded.views.get(key);
     if (ready !== undefined) return ready;
     const { origin } = loaded;
-    const table = zones === undefined ? loaded.table : withZoneNames(loaded.table, readZoneNames(zones.path));
+    const names = zones === undefined || "byId" in zones ? zones?.byId : readZoneNames(zones.path);
+    const table = names === undefined ? loaded.table : withZoneNames(loaded.table, names);
     const view = new Catalog({ cloud, origin, table });
     // A few accounts at most are in use; an old mapping of the same file is of no use any more.
     if (loaded.views.size >= 4) loaded.views.clear();

@@ -7,6 +7,7 @@ import { renderIdentity } from "./auth/identity.ts";
 import { isObject } from "./auth/json.ts";
 import { isNetworkError, networkDetail } from "./auth/network.ts";
 import type { SourceKind } from "./auth/source.ts";
+import { listRegions, listZones, type ZoneName } from "./catalog/zones.ts";
 import { openClients, type AwsClients } from "./clients.ts";
 import { AwsAuthError, clockSkew, noNetwork, renderReason, type AuthFailure } from "./errors.ts";
 import { describeMounts } from "./lend.ts";
@@ -19,18 +20,31 @@ const USE_OTHER_CLOUDS =
 const USE_STATIC_FILE =
   " To ensure S3 mounting and other features work correctly on Kubernetes and other clouds, please use SkyPilot with static AWS credentials (e.g., ~/.aws/credentials) by unsetting the AWS_PROFILE environment variable.";
 
+interface AwsCheckOptions extends CheckOptions {
+  /** Told of what the check saw by the way: the zones of the session's region. */
+  readonly onZones?: (account: string, zones: readonly ZoneName[]) => void;
+}
+
 /** What `sky check` says of AWS: always asks AWS, never a cache, so that revoked keys show. */
-export async function checkAws(auth: AwsAuth, context: CloudContext, options: CheckOptions = {}): Promise<CheckResult> {
+export async function checkAws(
+  auth: AwsAuth,
+  context: CloudContext,
+  options: AwsCheckOptions = {},
+): Promise<CheckResult> {
   const wanted = wantedCapabilities(context);
   let clients: AwsClients | undefined;
   let session: AuthSession | undefined;
   try {
     session = auth.open(context);
-    const account = renderIdentity(await session.identity({ isFresh: true }));
+    // What the probes use takes its time to load; STS has it meanwhile.
+    const [identity] = await Promise.all([session.identity({ isFresh: true }), loadProbes()]);
+    const account = renderIdentity(identity);
     const summary = await session.summary();
     clients = openClients(session.session);
     const open = clients;
-    const probes = await Promise.all(wanted.map((capability) => probe(capability, account, open)));
+    const onZones = (zones: readonly ZoneName[]): void => options.onZones?.(identity.account, zones);
+    const act = { compute: () => probeCompute(open, context.signal, onZones), storage: () => probeStorage(open) };
+    const probes = await Promise.all(wanted.map((capability) => probe(capability, account, act[capability])));
     const enabled = probes.filter(({ reason }) => reason === undefined).map(({ capability }) => capability);
     const kind = kindHint(session);
     const permissions = options.isVerbose === true ? await describePermissions(auth, context) : [];
@@ -105,9 +119,9 @@ interface Probe {
   readonly hint?: string;
 }
 
-async function probe(capability: Capability, account: string, clients: AwsClients): Promise<Probe> {
+async function probe(capability: Capability, account: string, act: () => Promise<void>): Promise<Probe> {
   try {
-    await (capability === "compute" ? probeCompute(clients) : probeStorage(clients));
+    await act();
     return { capability };
   } catch (error) {
     if (capability === "storage" && isDenied(error)) {
@@ -139,10 +153,17 @@ function explainProbe(error: unknown, denied: string): string {
   return `AWS answers with an error: ${error instanceof Error ? `[${error.name}] ${error.message}` : String(error)}`;
 }
 
-async function probeCompute(clients: AwsClients): Promise<void> {
-  const { DescribeAvailabilityZonesCommand, DescribeRegionsCommand } = await import("@aws-sdk/client-ec2");
-  const ec2 = await clients.ec2();
-  await Promise.all([ec2.send(new DescribeRegionsCommand({})), ec2.send(new DescribeAvailabilityZonesCommand({}))]);
+async function loadProbes(): Promise<void> {
+  await Promise.all([import("@aws-sdk/client-ec2"), import("@aws-sdk/client-s3")]);
+}
+
+async function probeCompute(
+  clients: AwsClients,
+  signal: AbortSignal,
+  onZones: (zones: readonly ZoneName[]) => void,
+): Promise<void> {
+  const [, zones] = await Promise.all([listRegions(clients, signal), listZones(undefined, clients, signal)]);
+  onZones(zones);
 }
 
 async function probeStorage(clients: AwsClients): Promise<void> {

@@ -16,12 +16,13 @@ import { isObject } from "./auth/json.ts";
 import { openAgents, send } from "./auth/network.ts";
 import { DiskPrices } from "./catalog/disk-prices.ts";
 import { awsCatalogRefresher } from "./catalog/refresher.ts";
-import { ensureZoneNames } from "./catalog/zone-refresh.ts";
+import { ZoneNames } from "./catalog/zone-refresh.ts";
 import { checkAws } from "./check.ts";
 import { ecrRegistryOf, fetchEcrLogin } from "./ecr-login.ts";
 import { awsConfig, type OpenSession } from "./command-args.ts";
 import { AwsAuthError } from "./errors.ts";
 import { withExtras } from "./extras.ts";
+import type { AwsNodes } from "./nodes/nodes.ts";
 import { lazyNodes } from "./nodes/lazy.ts";
 import type { FetchText } from "./nodes/own-address.ts";
 import { lendCredentials } from "./lend.ts";
@@ -50,6 +51,7 @@ export function createAwsCloud(options: AwsCloudOptions): Cloud {
   const clock = options.clock ?? systemClock;
   const auth = new AwsAuth({ ...options, clock });
   const diskPrices = new DiskPrices(options.catalogs.directory);
+  const zoneNames = new ZoneNames(auth, options.catalogs);
   const { skyProgram = ["sky"] } = options;
   const { withPrepaid, ssmDoor, ...nodes } = lazyNodes({
     auth,
@@ -69,8 +71,11 @@ export function createAwsCloud(options: AwsCloudOptions): Cloud {
     checksOverNetwork: true,
     maxNameLength: 248,
     check: async (context, wish) => {
-      const result = await checkAws(auth, context, wish);
-      if (result.enabled.includes("compute")) await ensureZoneNames(auth, options.catalogs, context);
+      const result = await checkAws(auth, context, {
+        ...wish,
+        onZones: (account, zones) => zoneNames.remember(account, zones),
+      });
+      if (wish?.isFull === true && result.enabled.includes("compute")) await zoneNames.refresh(context);
       return result;
     },
     identity: async (context) => stableIdentity(await auth.open(context).identity()),
@@ -82,17 +87,7 @@ export function createAwsCloud(options: AwsCloudOptions): Cloud {
       const lend = (wish: LendWish): Promise<LentCredentials> => lendCredentials(opened, wish, context);
       return { ...serviceAccess(opened.session, service), lend };
     },
-    offers: async (request, context) => {
-      const account = knownAccount(auth, context);
-      const catalog = options.catalogs.find("aws", account === undefined ? {} : { account });
-      if (catalog === undefined) throw new Error("The catalog of AWS is missing.");
-      const set = inProxiedRegions(awsOffers(request, catalog), context);
-      const offers = await withPrepaid(set.offers, context);
-      return withExtras({ ...set, offers }, request, {
-        config: context.config,
-        diskPrice: (region) => diskPrices.find(region),
-      });
-    },
+    offers: offersFrom({ auth, catalogs: options.catalogs, zoneNames, diskPrices, withPrepaid }),
     registryLogin: (image, context) => registryLogin(auth, image, context),
     consistencyMs: CONSISTENCY_MS,
     whyNoStop,
@@ -101,6 +96,32 @@ export function createAwsCloud(options: AwsCloudOptions): Cloud {
       Promise.resolve(userProxyCommands({ cluster, context, instances }, { auth, skyProgram })),
     refreshCatalog: awsCatalogRefresher(auth, options.catalogs, diskPrices),
     commands: commandsOf(auth, ssmDoor),
+  };
+}
+
+interface OfferSources {
+  readonly auth: AwsAuth;
+  readonly catalogs: Catalogs;
+  readonly zoneNames: ZoneNames;
+  readonly diskPrices: DiskPrices;
+  readonly withPrepaid: AwsNodes["withPrepaid"];
+}
+
+function offersFrom({ auth, catalogs, zoneNames, diskPrices, withPrepaid }: OfferSources): Cloud["offers"] {
+  return async (request, context) => {
+    const account = knownAccount(auth, context);
+    const named = account === undefined ? undefined : await zoneNames.prepare(account, request, context);
+    const catalog = catalogs.find("aws", {
+      ...(account === undefined ? {} : { account }),
+      ...(named === undefined ? {} : { zoneNames: named }),
+    });
+    if (catalog === undefined) throw new Error("The catalog of AWS is missing.");
+    const set = inProxiedRegions(awsOffers(request, catalog), context);
+    const offers = await withPrepaid(set.offers, context);
+    return withExtras({ ...set, offers }, request, {
+      config: context.config,
+      diskPrice: (region) => diskPrices.find(region),
+    });
   };
 }
 

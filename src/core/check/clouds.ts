@@ -22,6 +22,7 @@ export interface WhichClouds {
   readonly withOffers?: boolean;
   /** For those that are asked. */
   readonly isVerbose?: boolean;
+  readonly isFull?: boolean;
 }
 
 /** Asks clouds side by side, and keeps the answers for launches and lists. */
@@ -29,7 +30,7 @@ export async function checkClouds(
   context: OperationContext,
   options: WhichClouds = {},
 ): Promise<readonly CheckedCloud[]> {
-  return askClouds(await allowedOnes(context, options), context, options);
+  return askClouds(await allowedOnes(context, options), context, { ...options, isFull: true });
 }
 
 /**
@@ -72,9 +73,9 @@ async function askClouds(
     isLocalClient: context.isLocalClient ?? false,
     signal: context.signal,
   };
-  const { isVerbose = false } = options;
+  const { isVerbose = false, isFull = false } = options;
   const checked = await Promise.all(
-    clouds.map(async (cloud) => ({ cloud, result: await cloud.check(cloudContext, { isVerbose }) })),
+    clouds.map(async (cloud) => ({ cloud, result: await cloud.check(cloudContext, { isVerbose, isFull }) })),
   );
   const kept = checked.filter(({ cloud }) => cloud.checksOverNetwork === true);
   if (kept.length > 0) {

@@ -24,6 +24,8 @@ export interface CloudContext {
 export interface CheckOptions {
   /** Also finds out what takes longer, for `check -v`: what the credentials may do. */
   readonly isVerbose?: boolean;
+  /** The user asked for the check itself: what later requests would have to ask for is asked for as well. */
+  readonly isFull?: boolean;
 }
 
 export interface CheckResult {

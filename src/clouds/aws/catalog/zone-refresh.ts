@@ -4,6 +4,7 @@ import type { Catalogs } from "../../../catalog/catalogs.ts";
 import { readZoneNames, zoneNamesFile } from "../../../catalog/zone-names.ts";
 import type { CloudContext } from "../../../core/ports/cloud.ts";
 import type { AwsAuth } from "../auth/auth-session.ts";
+import { orAborted } from "../../../shared/or-aborted.ts";
 import { openClients, type AwsClients } from "../clients.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
 import { listRegions, listZones, writeZoneNames, type ZoneName } from "./zones.ts";
@@ -13,13 +14,91 @@ const MAX_AGE_MS = 7 * 86_400_000;
 const TIMEOUT_MS = 10_000;
 /** One region's answer; one that hangs is asked once more within the time above. */
 const ANSWER_MS = 4_000;
+/** Launches do not ask again for what could not be found out just now. */
+const AGAIN_MS = 600_000;
+const NEVER = new AbortController().signal;
+
+/** How accounts call the zones; asked for as late, and for as few regions, as will do. */
+export class ZoneNames {
+  readonly #auth: AwsAuth;
+  readonly #catalogs: Catalogs;
+  /** Answers for single regions, by account and region. */
+  readonly #regions = new Map<string, Promise<ReadonlyMap<string, string> | undefined>>();
+  /** By account, until it is over and for a while when it was in vain. */
+  readonly #refreshes = new Map<string, { readonly atMs: number; readonly done: Promise<void> }>();
+
+  constructor(auth: AwsAuth, catalogs: Catalogs) {
+    this.#auth = auth;
+    this.#catalogs = catalogs;
+  }
+
+  /** Asks every region, unless that was done within a week. */
+  refresh(context: CloudContext): Promise<void> {
+    return ensureZoneNames(this.#auth, this.#catalogs, context);
+  }
+
+  /** Takes note of the zones of one region. */
+  remember(account: string, zones: readonly ZoneName[]): void {
+    const region = regionOfZone(zones[0]?.name ?? "");
+    if (region !== undefined) this.#regions.set(`${account} ${region}`, Promise.resolve(toNames(zones)));
+  }
+
+  /**
+   * What has to be known before a request is answered. One that names its region needs no other's zones: then they are returned, by
+   * their ids. All others rule regions out that are not enabled for the account, so all regions are asked; the answer is in a file
+   * then, and undefined is returned.
+   */
+  async prepare(
+    account: string,
+    { region, zone }: { readonly region?: string | undefined; readonly zone?: string | undefined },
+    context: CloudContext,
+  ): Promise<{ readonly stamp: string; readonly byId: ReadonlyMap<string, string> } | undefined> {
+    const wanted = (region ?? regionOfZone(zone ?? ""))?.toLowerCase();
+    if (wanted === undefined) {
+      await this.#refreshSoon(account, context);
+      return undefined;
+    }
+    if (statSync(this.#path(account), { throwIfNoEntry: false }) !== undefined) return undefined;
+    const key = `${account} ${wanted}`;
+    const answer = this.#regions.get(key) ?? this.#askRegion(wanted, context);
+    this.#regions.set(key, answer);
+    const byId = await orAborted(answer, context.signal).catch(() => context.signal.throwIfAborted());
+    if (byId === undefined) this.#regions.delete(key);
+    return byId === undefined ? undefined : { stamp: key, byId };
+  }
+
+  #path(account: string): string {
+    return join(this.#catalogs.directory, "aws", zoneNamesFile(account));
+  }
+
+  /** Candidates of one launch are looked for side by side, and one refresh does for all of them. */
+  async #refreshSoon(account: string, context: CloudContext): Promise<void> {
+    const nowMs = this.#auth.time.now();
+    const last = this.#refreshes.get(account);
+    const isRecent = last !== undefined && nowMs - last.atMs < AGAIN_MS;
+    const done = isRecent ? last.done : this.refresh({ ...context, signal: NEVER });
+    if (!isRecent) this.#refreshes.set(account, { atMs: nowMs, done });
+    // Without credentials that work there is nothing to ask; the launch says so itself.
+    await orAborted(done, context.signal).catch(() => context.signal.throwIfAborted());
+  }
+
+  async #askRegion(region: string, context: CloudContext): Promise<ReadonlyMap<string, string> | undefined> {
+    const clients = openClients({ ...this.#auth.open(context).session, maxAttempts: 2 });
+    try {
+      const zones = await askZones(region, clients, AbortSignal.timeout(TIMEOUT_MS));
+      return zones === undefined || zones.length === 0 ? undefined : toNames(zones);
+    } finally {
+      clients.close();
+    }
+  }
+}
 
 /**
  * Asks how the account of the request calls the zones, when that is not known or a week old. Regions that do not answer keep their
  * names of before, and are asked again by the next check. A mapping that lacks an enabled region would say that the account does
  * not have it, so none is kept then: zones go by their ids until all regions have answered.
  */
-export async function ensureZoneNames(auth: AwsAuth, catalogs: Catalogs, context: CloudContext): Promise<void> {
+async function ensureZoneNames(auth: AwsAuth, catalogs: Catalogs, context: CloudContext): Promise<void> {
   const opened = auth.open(context);
   const { account } = await opened.identity();
   const path = join(catalogs.directory, "aws", zoneNamesFile(account));
@@ -62,6 +141,15 @@ async function askZones(
   } catch (error) {
     return error instanceof AwsDeniedError ? [] : undefined;
   }
+}
+
+function toNames(zones: readonly ZoneName[]): ReadonlyMap<string, string> {
+  return new Map(zones.map(({ name, id }) => [id, name]));
+}
+
+/** The region of a zone that goes by an account's name for it. */
+function regionOfZone(name: string): string | undefined {
+  return /^(.+-\d+)[a-z]$/u.exec(name)?.[1];
 }
 
 /** What the mapping of before says of a region. */

@@ -16,15 +16,16 @@ export async function listRegions(clients: AwsClients, signal: AbortSignal): Pro
   return (answer.Regions ?? []).flatMap(({ RegionName }) => RegionName ?? []).sort();
 }
 
-/** The availability zones of a region; local and wavelength zones sell few types and are left out. */
+/** The availability zones of a region, by default the clients'. */
 export async function listZones(
-  region: string,
+  region: string | undefined,
   clients: AwsClients,
   signal: AbortSignal,
 ): Promise<readonly ZoneName[]> {
   const { DescribeAvailabilityZonesCommand } = await import("@aws-sdk/client-ec2");
   const client = await clients.ec2(region);
   const answer = await client.send(new DescribeAvailabilityZonesCommand({}), { abortSignal: signal });
+  // Local and wavelength zones sell few types and are left out.
   return (answer.AvailabilityZones ?? []).flatMap(({ ZoneName: name, ZoneId: id, ZoneType: type }) =>
     name === undefined || id === undefined || (type !== undefined && type !== "availability-zone")
       ? []
