@@ -149,7 +149,7 @@ describe("the arguments of run", () => {
     resources: { cpus: 1, memoryGib: 1, accelerators: {} },
     runOptions: ["--privileged"],
   };
-  const facts: MachineFacts = { shmBytes: 1000, sharesMounts: false, hasCdi: false, amdDevices: [] };
+  const facts: MachineFacts = { shmBytes: 1000, passesOn: () => false, hasCdi: false, amdDevices: [] };
   const gpus = (name: string) => ({ ...plan, resources: { ...plan.resources, accelerators: { [name]: 2 } } });
 
   test("mount the node's folders where the image's user has his", () => {
@@ -159,7 +159,7 @@ describe("the arguments of run", () => {
       "--volume /home/me/.sky/agent/tasks:/run/skypilot/tasks:ro --privileged --entrypoint bash app:1",
     );
     expect(args).toContain("--net=host");
-    expect(runArguments(plan, docker, { ...facts, sharesMounts: true }).join(" ")).toContain("sky_logs:rslave");
+    expect(runArguments(plan, docker, { ...facts, passesOn: () => true }).join(" ")).toContain("sky_logs:rslave");
   });
 
   test("pass GPUs on, or say what is missing for that", () => {

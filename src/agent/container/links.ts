@@ -8,6 +8,8 @@ export interface ContainerLink {
   readonly folder: string;
   /** Whether something that the image has at the place is left alone and refused, instead of added to. */
   readonly isStrict: boolean;
+  /** Whether it leads to a mounted bucket: nothing of that is ever copied, and only an empty folder of the image makes room. */
+  readonly isMount?: boolean;
 }
 
 /** Below `.sky/file_mounts`: what belongs to HOME inside. No absolute destination can be called so. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../platform/atomic-file.ts";
 import type { EnteredContainer } from "../ssh/sshd-files.ts";
@@ -11,8 +11,9 @@ import type { AgentPaths } from "../node/paths.ts";
 import { findEngine, lastLine, runCommand, type ContainerEngine, type EngineAnswer } from "./engine.ts";
 import type { ContainerLink } from "./links.ts";
 import { ensureImage, fullImageName } from "./pull.ts";
-import { INSIDE, runArguments, SHARED_FOLDERS } from "./run-arguments.ts";
-import { KILL_TREE, LINK, RUN_SCRIPT, WHO } from "./scripts.ts";
+import { INSIDE, runArguments } from "./run-arguments.ts";
+import { KILL_TREE, LINK, RUN_SCRIPT, SEE, WHO } from "./scripts.ts";
+import { makeSharedFolders, SHARED_FOLDERS } from "./shared-folders.ts";
 
 export interface NodeContainerOptions {
   readonly config: NodeConfig;
@@ -80,6 +81,7 @@ export class NodeContainer {
     if (state === undefined) {
       throw failed(`The container ${name} of the node is gone.`, "Launch again to have it made anew.");
     }
+    makeSharedFolders(this.#options.config.home);
     const started = await this.#call(engine, ["start", name]);
     if (started.code !== 0) throw failed(`The container of ${image} does not start: ${lastLine(started.stderr)}`);
   }
@@ -120,6 +122,25 @@ export class NodeContainer {
     this.#save({ ...stored, links: [...others, link] });
   }
 
+  /**
+   * Whether tasks see what is mounted at a place of the node, `~/…` in one of the shared folders. Throws MOUNT_FAILED with what to do when
+   * they do not, or may not look into it.
+   */
+  async requireSight(place: string): Promise<void> {
+    const { name, engine, user, home } = this.#require();
+    const as = user === undefined ? [] : ["--user", user];
+    const path = place.replace(/^~/u, home);
+    const answer = await this.#call(engine, ["exec", ...as, name, "bash", "-c", SEE, "sky-see", path]);
+    if (answer.code === 0) return;
+    throw answer.code === 4
+      ? new AgentPeerError("MOUNT_FAILED", "The container's user may not look into what the node has mounted.", {
+          hint: "Add the line user_allow_other to /etc/fuse.conf of the node.",
+        })
+      : new AgentPeerError("MOUNT_FAILED", "What is mounted on the node does not appear in its container.", {
+          hint: "Make the node pass mounts on (sudo mount --make-rshared /), take the cluster down and launch again. `mode: COPY` works without.",
+        });
+  }
+
   async stop(): Promise<void> {
     const stored = this.#stored;
     if (stored === undefined) return;
@@ -144,6 +165,7 @@ export class NodeContainer {
     const before = this.#stored;
     const isSame = before?.image === image && before.runOptions.join("\0") === spec.runOptions.join("\0");
     if (isSame && (await this.#state(before.name, before.engine)) !== undefined) {
+      makeSharedFolders(paths.home);
       const started = await this.#call(before.engine, ["start", before.name]);
       if (started.code === 0) return;
     }
@@ -161,7 +183,7 @@ export class NodeContainer {
     const { config, paths } = this.#options;
     const { engine, image, runOptions, links } = wanted;
     const { user, home } = await this.#whoRuns(image, engine);
-    for (const folder of SHARED_FOLDERS) mkdirSync(join(config.home, folder), { recursive: true });
+    makeSharedFolders(config.home);
     const name = containerName(config, paths.root);
     const plan = {
       name,
@@ -230,10 +252,11 @@ export class NodeContainer {
     throw failed(`The image ${image} does not run: ${reason || `exit code ${answer.code}`}`);
   }
 
-  async #makeLink({ name, engine, home }: Stored, { place, folder, isStrict }: ContainerLink): Promise<void> {
+  async #makeLink({ name, engine, home }: Stored, { place, folder, isStrict, isMount }: ContainerLink): Promise<void> {
     const at = place.startsWith("~/") ? join(home, place.slice(2)) : place;
     const target = `${home}/.sky/file_mounts/${folder}`;
-    const mode = isStrict ? "strict" : "merge";
+    const strictness = isStrict ? "strict" : "merge";
+    const mode = isMount === true ? "mount" : strictness;
     // As root, because a place outside of HOME is seldom the user's.
     const inside = ["bash", "-c", LINK, "sky-link", mode, at, target];
     const answer = await this.#call(engine, ["exec", "--user", "0", name, ...inside]);

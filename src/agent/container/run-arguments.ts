@@ -3,6 +3,7 @@ import type { NodeResources } from "../../shared/agent/protocol.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { ContainerEngine } from "./engine.ts";
 import { IDLE } from "./scripts.ts";
+import { isShared, SHARED_FOLDERS } from "./shared-folders.ts";
 
 /** Where the agent's own files are seen inside. */
 export const INSIDE = "/run/skypilot";
@@ -22,17 +23,16 @@ export interface ContainerPlan {
   readonly runOptions: readonly string[];
 }
 
-/** Folders of the node's HOME that a container shares. */
-export const SHARED_FOLDERS = ["sky_workdir", "sky_logs", ".sky/file_mounts"] as const;
-
 const MAX_SHM_BYTES = 200e9;
 const OPEN_FILES = 1_048_576;
 const CDI_FILES = ["/etc/cdi/nvidia.yaml", "/etc/cdi/nvidia.json", "/var/run/cdi/nvidia.yaml"];
 
 /** What `run` is given. Throws CONTAINER_FAILED when the node's GPUs cannot be passed on. */
 export function runArguments(plan: ContainerPlan, engine: ContainerEngine, facts = readMachineFacts()): string[] {
-  const propagation = facts.sharesMounts ? ":rslave" : "";
-  const mounts = SHARED_FOLDERS.map((folder) => `${plan.nodeHome}/${folder}:${plan.home}/${folder}${propagation}`);
+  const mounts = SHARED_FOLDERS.map((folder) => {
+    const source = `${plan.nodeHome}/${folder}`;
+    return `${source}:${plan.home}/${folder}${facts.passesOn(source) ? ":rslave" : ""}`;
+  });
   return [
     "run",
     "--detach",
@@ -66,8 +66,8 @@ export function runArguments(plan: ContainerPlan, engine: ContainerEngine, facts
 export interface MachineFacts {
   /** A third of the free memory for /dev/shm, as data loaders of training jobs need. */
   readonly shmBytes: number | undefined;
-  /** Whether what is mounted later on the machine can appear in a container. */
-  readonly sharesMounts: boolean;
+  /** Whether what is mounted later in a folder of the machine can appear in a container. */
+  readonly passesOn: (folder: string) => boolean;
   /** Whether podman knows the machine's NVIDIA GPUs. */
   readonly hasCdi: boolean;
   /** Device files of AMD GPUs. */
@@ -97,12 +97,9 @@ function deviceArguments(resources: NodeResources, engine: ContainerEngine, fact
 
 function readMachineFacts(): MachineFacts {
   const available = Number(/^MemAvailable:\s+(\d+) kB/m.exec(readText("/proc/meminfo"))?.[1] ?? Number.NaN);
-  const root = readText("/proc/self/mountinfo")
-    .split("\n")
-    .find((line) => line.split(" ")[4] === "/");
   return {
     shmBytes: Number.isNaN(available) ? undefined : Math.floor(Math.min(available * 1024 * 0.3, MAX_SHM_BYTES)),
-    sharesMounts: root?.includes(" shared:") === true,
+    passesOn: isShared,
     hasCdi: CDI_FILES.some((path) => existsSync(path)),
     amdDevices: ["/dev/kfd", "/dev/dri"].filter((path) => existsSync(path)),
   };

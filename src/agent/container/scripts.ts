@@ -73,14 +73,16 @@ while :; do
 done`;
 
 /**
- * Makes files that lie in a mounted folder appear where the task file wants them. Arguments: pairs of place and target. Says which place
- * is taken with exit code 3.
+ * Makes files that lie in a mounted folder appear where the task file wants them. Arguments: `strict`, `merge` (files of the image stay
+ * beside them) or `mount` (an empty folder of the image makes room), then pairs of place and target. Says which place is taken with exit
+ * code 3.
  */
 export const LINK = `mode=$1; shift
 while (($#)); do
   place=$1 target=$2; shift 2
   parent=\${place%/*}
   [[ -d \${parent:-/} ]] || mkdir -p "$parent" || exit 1
+  [[ $mode != mount || -L $place || ! -d $place ]] || rmdir "$place" 2>/dev/null
   if [[ -L $place || ! -e $place ]]; then
     ln -sfn "$target" "$place" || exit 1
   elif [[ $mode != merge ]]; then
@@ -91,3 +93,11 @@ while (($#)); do
     cp -a "$target" "$place" || exit 1
   fi
 done`;
+
+/** Looks whether a bucket is mounted at $1, and may be looked into: exit code 3 and 4 when not. */
+export const SEE = `found=3
+while read -r _ _ _ _ place _; do
+  [[ $(printf '%b' "$place") = "$1" ]] && found=0
+done </proc/self/mountinfo
+((found == 0)) || exit 3
+cd "$1" 2>/dev/null || exit 4`;

@@ -59,7 +59,7 @@ export class BucketMount {
   constructor(spec: MountSpec, tools: MountTools) {
     this.spec = spec;
     this.#tools = tools;
-    this.#place = resolveDestination(spec.dest, tools.home);
+    this.#place = resolveDestination(spec.place ?? spec.dest, tools.home);
     this.#id = createHash("sha256").update(spec.dest).digest("hex").slice(0, 12);
   }
 

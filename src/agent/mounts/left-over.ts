@@ -6,10 +6,10 @@ import { readStoredMounts } from "./stored-mounts.ts";
 
 /** Takes down what an agent that is gone has left mounted. Throws OperationFailedError when something stays. */
 export async function removeLeftMounts(root: string, home: string): Promise<void> {
-  for (const { dest } of readStoredMounts(join(root, "mounts.json"))?.mounts ?? []) {
-    const place = resolveDestination(dest, home);
-    await unmountBelow(place.path);
-    removePlace(place);
+  for (const { dest, place = dest } of readStoredMounts(join(root, "mounts.json"))?.mounts ?? []) {
+    const destination = resolveDestination(place, home);
+    await unmountBelow(destination.path);
+    removePlace(destination);
   }
 }
 

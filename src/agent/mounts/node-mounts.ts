@@ -98,6 +98,13 @@ export class NodeMounts {
     return [...this.#mounts.values()].map((mount) => mount.state);
   }
 
+  /** Takes one mount down for good. */
+  async forget(dest: string): Promise<void> {
+    await this.#mounts.get(dest)?.end({ forget: true });
+    this.#mounts.delete(dest);
+    this.#save();
+  }
+
   /** Waits for mounts that are being put up again. Throws MOUNT_FAILED. */
   async ensureReady(): Promise<void> {
     const { clock } = this.#options;

@@ -5,6 +5,7 @@ import type { ContainerSpec, FetchFile, FetchResult, LogFile } from "../../share
 import type { Clock } from "../../shared/clock.ts";
 import { readChunk, tailFile } from "../logs/tail-file.ts";
 import { containerDestination } from "../container/links.ts";
+import { mountInside } from "../container/mount-inside.ts";
 import type { NodeContainer } from "../container/node-container.ts";
 import { fetchFiles } from "../sync/fetch-files.ts";
 import type { NodeMounts } from "../mounts/node-mounts.ts";
@@ -126,12 +127,8 @@ export class LocalNode implements ClusterNode {
 
   async mount(params: NodeMountParams): Promise<void> {
     const { container, mounts } = this.#options;
-    if (container.isUsed) {
-      throw new AgentPeerError("MOUNT_FAILED", "Buckets cannot be mounted into containers in this version.", {
-        hint: "Use `mode: COPY`, or leave out the image.",
-      });
-    }
-    await mounts.mount(params);
+    if (container.isUsed) await mountInside(params, { container, mounts });
+    else await mounts.mount(params);
   }
 
   async lendKeys(params: LendKeysParams): Promise<void> {

@@ -14,6 +14,8 @@ export interface MountCache {
 export interface MountSpec {
   /** Absolute or `~/…`, as in `sync`. Names the mount: a second one at the same place replaces the first. */
   readonly dest: string;
+  /** Where it lies on the machine when tasks, which run in a container, see it elsewhere. Set by agents alone. */
+  readonly place?: string;
   readonly bucket: string;
   /** Without slash at either end; "" = the whole bucket. */
   readonly prefix: string;

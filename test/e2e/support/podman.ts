@@ -22,6 +22,8 @@ export class SandboxPodman {
   readonly #sandbox: Sandbox;
   readonly #bin: string;
   readonly #calls: string;
+  /** Further variables of the server and its clients. */
+  extraEnv: Readonly<Record<string, string>> = {};
 
   constructor(sandbox: Sandbox) {
     this.#sandbox = sandbox;
@@ -49,6 +51,7 @@ export class SandboxPodman {
       CONTAINERS_CONF: join(this.#sandbox.root, "containers.conf"),
       CONTAINERS_STORAGE_CONF: join(this.#sandbox.root, "storage.conf"),
       CONTAINERS_REGISTRIES_CONF: join(this.#sandbox.root, "registries.conf"),
+      ...this.extraEnv,
     });
     return { ...env, PATH: `${this.#bin}:${env["PATH"]}` };
   }

@@ -2,7 +2,22 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-const PROGRAMS = ["bash", "cat", "chown", "cp", "env", "id", "ln", "ls", "mkdir", "setsid", "sleep", "stat", "touch"];
+const PROGRAMS = [
+  "bash",
+  "cat",
+  "chown",
+  "cp",
+  "env",
+  "id",
+  "ln",
+  "ls",
+  "mkdir",
+  "rmdir",
+  "setsid",
+  "sleep",
+  "stat",
+  "touch",
+];
 
 /** Writes the root of a small Linux, made of this machine's own programs, as a tar file that `podman import` takes. */
 export function makeRootTar(directory: string, options: { readonly withBash: boolean }): string {
@@ -16,6 +31,7 @@ export function makeRootTar(directory: string, options: { readonly withBash: boo
   writeFileSync(join(root, "etc/passwd"), users);
   writeFileSync(join(root, "etc/group"), "root:x:0:\napp:x:1234:\n");
   writeFileSync(join(root, "etc/os-release"), 'NAME="A little Linux"\n');
+  mkdirSync(join(root, "opt/empty"), { recursive: true });
   mkdirSync(join(root, "root/in-image"));
   writeFileSync(join(root, "root/in-image/old"), "of the image");
   const tar = `${root}.tar`;
