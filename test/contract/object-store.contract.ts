@@ -70,11 +70,11 @@ export function objectStoreContract(start: () => S3Server): void {
   }
 
   test("a bucket is made where the server is, and making it again changes nothing", async () => {
-    expect(await store.findBucket("plain", context)).toEqual({ kind: "missing" });
+    expect(await store.findBucket({ bucket: "plain", prefix: "" }, context)).toEqual({ kind: "missing" });
     const region = await store.regionFor({ cloud: "ssh", region: "pool" }, context);
     await store.createBucket("plain", { region, labels: { team: "ml" } }, context);
     await store.createBucket("plain", { region, labels: { team: "ml" } }, context);
-    expect(await store.findBucket("plain", context)).toEqual({ kind: "exists", region });
+    expect(await store.findBucket({ bucket: "plain", prefix: "" }, context)).toEqual({ kind: "exists", region });
     expect(await store.deleteBucket("plain", context)).toBe("deleted");
     expect(await store.deleteBucket("plain", context)).toBe("gone");
   });
@@ -126,6 +126,6 @@ export function objectStoreContract(start: () => S3Server): void {
       );
     }
     expect(await store.deleteBucket("versions", context)).toBe("deleted");
-    expect(await store.findBucket("versions", context)).toEqual({ kind: "missing" });
+    expect(await store.findBucket({ bucket: "versions", prefix: "" }, context)).toEqual({ kind: "missing" });
   });
 }

@@ -4,11 +4,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GetBucketTaggingCommand, GetPublicAccessBlockCommand, S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { UploadFile } from "../../src/core/ports/object-store.ts";
+import type { ObjectPlace, UploadFile } from "../../src/core/ports/object-store.ts";
+import { parseBuckets } from "../../src/clouds/aws/policy/bucket-scope.ts";
+import { buildPolicy } from "../../src/clouds/aws/policy/document.ts";
+import { PermissionDeniedError } from "../../src/shared/errors.ts";
 import { findMoto, Moto, type Keys } from "../support/aws/moto.ts";
 import { findGateway, S3Gateway } from "../support/s3/gateway.ts";
-import { context, objectStoreContract, storeOf, type S3Server } from "./object-store.contract.ts";
+import { context, keysOf, objectStoreContract, storeOf, type S3Server } from "./object-store.contract.ts";
 
+const IN_MOTO: Readonly<Record<string, readonly string[]>> = {
+  "s3:ListBucket": ["s3:HeadBucket"],
+  "s3:PutBucketPublicAccessBlock": ["s3:PutPublicAccessBlock"],
+};
 const HOME = { region: "us-east-1", labels: {} };
 
 function hmac(key: string | Buffer, text: string): Buffer {
@@ -70,7 +77,10 @@ describe.skipIf(findMoto() === undefined)("S3 on moto (SKYPILOT_MOTO_SERVER)", (
     const wish = { region: "eu-south-1", labels: { team: "ml" } };
     await store.createBucket("made", wish, context);
     await store.createBucket("made", wish, context);
-    expect(await store.findBucket("made", context)).toEqual({ kind: "exists", region: "eu-south-1" });
+    expect(await store.findBucket({ bucket: "made", prefix: "" }, context)).toEqual({
+      kind: "exists",
+      region: "eu-south-1",
+    });
     const tags = await direct.send(new GetBucketTaggingCommand({ Bucket: "made" }));
     expect(tags.TagSet).toEqual([{ Key: "team", Value: "ml" }]);
     const closed = await direct.send(new GetPublicAccessBlockCommand({ Bucket: "made" }));
@@ -105,11 +115,51 @@ describe.skipIf(findMoto() === undefined)("S3 on moto (SKYPILOT_MOTO_SERVER)", (
     const stranger = await moto.createUser("stranger", { Version: "2012-10-17", Statement: [allow(["sts:*"])] });
     await moto.setEnforced(true);
     try {
-      expect(await storeOf(server, stranger).findBucket("closed", context)).toEqual({ kind: "forbidden" });
+      expect(await storeOf(server, stranger).findBucket({ bucket: "closed", prefix: "" }, context)).toEqual({
+        kind: "forbidden",
+      });
       const place = { bucket: "closed", region: "us-east-1", prefix: "" };
       await expect(storeOf(server, keys).upload(place, [file("x", "x")], { context })).rejects.toThrow(
         /s3:PutObject.*closed/su,
       );
+    } finally {
+      await moto.setEnforced(false);
+    }
+  });
+
+  test("what `sky aws policy --bucket` prints suffices for the bucket, and for no other", async () => {
+    const { Version, Statement } = buildPolicy({
+      tier: "user",
+      features: ["s3", "bucket-care"],
+      account: "123456789012",
+      regions: [],
+      isTagScoped: false,
+      buckets: parseBuckets(["mine-*"]),
+    });
+    // moto has other names for some actions, and asks for the deletion of several objects on their bucket.
+    const reword = (action: string): string[] => [action, ...(IN_MOTO[action] ?? [])];
+    const widen = (arn: string): string[] => [arn, arn.replace(/\/\*$/u, "")];
+    const policy = Statement.map((each) => ({
+      ...each,
+      Action: [each.Action].flat().flatMap(reword),
+      Resource: [each.Resource].flat().flatMap(widen),
+    }));
+    const store = storeOf(server, await moto.createUser("scoped", { Version, Statement: policy }));
+    await storeOf(server).createBucket("elsewhere", HOME, context);
+    const place = (bucket: string): ObjectPlace => ({ bucket, region: "us-east-1", prefix: "" });
+    await moto.setEnforced(true);
+    try {
+      expect(await store.findBucket(place("mine-1"), context)).toEqual({ kind: "missing" });
+      await store.createBucket("mine-1", { region: "us-east-1", labels: { team: "ml" } }, context);
+      const big = file("big.bin", "x".repeat(9 * 1024 * 1024));
+      await store.upload(place("mine-1"), [file("one", "1"), big], { context });
+      expect(await keysOf(store, place("mine-1"))).toEqual(["big.bin", "one"]);
+      expect(await store.deleteBucket("mine-1", context)).toBe("deleted");
+      expect(await store.findBucket(place("elsewhere"), context)).toEqual({ kind: "forbidden" });
+      await expect(keysOf(store, place("elsewhere"))).rejects.toThrow(/s3:ListBucket.*elsewhere/su);
+      await expect(store.upload(place("elsewhere"), [file("one", "1")], { context })).rejects.toThrow("s3:ListBucket");
+      await expect(store.createBucket("new", HOME, context)).rejects.toThrow(/s3:CreateBucket.*new/su);
+      await expect(store.deleteBucket("elsewhere", context)).rejects.toThrow(PermissionDeniedError);
     } finally {
       await moto.setEnforced(false);
     }
@@ -141,7 +191,7 @@ describe.skipIf(findGateway() === undefined)("S3 on versitygw (SKY_S3_GATEWAY)",
     await store.upload(place, [file("one", "1"), file("two", "2")], { context });
     const forged = storeOf(server, { ...server.keys, secretAccessKey: "not the secret" });
     await expect(forged.upload(place, [file("three", "3")], { context })).rejects.toThrow(/signature/u);
-    expect(await forged.findBucket("signed", context)).toEqual({ kind: "forbidden" });
+    expect(await forged.findBucket({ bucket: "signed", prefix: "" }, context)).toEqual({ kind: "forbidden" });
     const [url = ""] = await store.signReads(place, ["one"], { expiresSeconds: 1, context });
     const [forgedUrl = ""] = await forged.signReads(place, ["one"], { expiresSeconds: 60, context });
     const statuses = [url, url.replace("/one?", "/two?"), forgedUrl].map(async (each) => (await fetch(each)).status);

@@ -3,7 +3,7 @@ import { configOption, outputOption, yesOption } from "./shared-options.ts";
 
 const features = texts(
   "--features",
-  "What it has to allow, separated by commas: launch (always), spot, ports, role, efa, clone-disk, ssm, s3, buckets, kms, explain, all.",
+  "What it has to allow, separated by commas: launch (always), spot, ports, role, efa, clone-disk, ssm, s3, mounts, buckets, bucket-care, kms, explain, all.",
 );
 const region = texts("--region", "Region to limit EC2 to; may be repeated. All regions by default.");
 const tagScoped = flag("--tag-scoped", "Limit it to instances and security groups that SkyPilot tagged.");
@@ -26,6 +26,10 @@ export const awsPolicySpec = commandSpec({
     account: text("--account", "Id of the account; by default that of your credentials."),
     region,
     tagScoped,
+    bucket: texts(
+      "--bucket",
+      "Bucket, or a part of it (name/prefix), to limit S3 to; wildcards and repetition allowed. All buckets by default.",
+    ),
     diff: flag("--diff", "Print only what your credentials lack of it."),
     outputFormat: outputOption,
   },

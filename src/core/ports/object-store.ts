@@ -64,7 +64,8 @@ export interface ObjectStore {
   readonly defaultRegion: string;
   /** Where a bucket for nodes at a place is made. */
   regionFor(nodes: { readonly cloud: string; readonly region: string }, context: CloudContext): Promise<string>;
-  findBucket(bucket: string, context: CloudContext): Promise<BucketState>;
+  /** Whoever may only list what is below `prefix` finds it by that. */
+  findBucket(place: Pick<ObjectPlace, "bucket" | "prefix">, context: CloudContext): Promise<BucketState>;
   /** Closed to the public, with `labels` as tags. A bucket of that name that the account has already is left as it is. */
   createBucket(
     bucket: string,

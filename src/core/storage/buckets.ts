@@ -69,7 +69,7 @@ async function lookUp(mount: BucketMount, open: OpenStore, context: OperationCon
   const { bucket, name } = mount;
   const row = name === undefined ? undefined : await findStorage(context.db, name);
   if (row !== undefined && row.store !== mount.store) throw otherStore(mount, row.store);
-  const state = await open.store.findBucket(bucket, open.as);
+  const state = await open.store.findBucket(mount, open.as);
   if (state.kind === "forbidden") throw forbidden(bucket);
   if (state.kind === "missing") {
     if (name === undefined) {

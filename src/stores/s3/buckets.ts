@@ -1,5 +1,5 @@
 import type { BucketLocationConstraint, S3Client, _Error as S3Failure } from "@aws-sdk/client-s3";
-import type { BucketState } from "../../core/ports/object-store.ts";
+import type { BucketState, ObjectPlace } from "../../core/ports/object-store.ts";
 import { PermissionDeniedError } from "../../shared/errors.ts";
 import { headerOf, isNotImplemented, nameOf, statusOf } from "./errors.ts";
 
@@ -7,7 +7,7 @@ import { headerOf, isNotImplemented, nameOf, statusOf } from "./errors.ts";
 const HOME_REGION = "us-east-1";
 
 /** Looks a bucket up by HeadBucket, whose answer names the region; where it does not, it is the client's. */
-export async function findBucket(client: S3Client, bucket: string): Promise<BucketState> {
+async function findBucket(client: S3Client, bucket: string): Promise<BucketState> {
   const { HeadBucketCommand } = await import("@aws-sdk/client-s3");
   try {
     const answer = await client.send(new HeadBucketCommand({ Bucket: bucket }));
@@ -15,6 +15,20 @@ export async function findBucket(client: S3Client, bucket: string): Promise<Buck
   } catch (error) {
     if (statusOf(error) === 404) return { kind: "missing" };
     if (error instanceof PermissionDeniedError || statusOf(error) === 403) return { kind: "forbidden" };
+    throw error;
+  }
+}
+
+/** The same for a part of a bucket: who may list only that is refused the bucket itself. */
+export async function findPlace(client: S3Client, place: Pick<ObjectPlace, "bucket" | "prefix">): Promise<BucketState> {
+  const state = await findBucket(client, place.bucket);
+  if (state.kind !== "forbidden" || place.prefix === "") return state;
+  const { ListObjectsV2Command } = await import("@aws-sdk/client-s3");
+  try {
+    await client.send(new ListObjectsV2Command({ Bucket: place.bucket, Prefix: place.prefix, MaxKeys: 1 }));
+    return { kind: "exists", region: await regionOf(client, place.bucket) };
+  } catch (error) {
+    if (error instanceof PermissionDeniedError) return state;
     throw error;
   }
 }

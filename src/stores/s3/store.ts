@@ -1,7 +1,7 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { CloudContext, ServiceAccess } from "../../core/ports/cloud.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
-import { createBucket, deleteBucket, findBucket, findPublicBucket } from "./buckets.ts";
+import { createBucket, deleteBucket, findPlace, findPublicBucket } from "./buckets.ts";
 import { openS3 } from "./client.ts";
 import { lendKeys } from "./lend.ts";
 import { listObjects, listPublic } from "./list.ts";
@@ -40,7 +40,7 @@ export function createS3Store(access: Access): ObjectStore {
       return withClient(context, wish.region, (client) => createBucket(client, bucket, { ...wish, isOnlyRegion }));
     },
     deleteBucket: async (bucket, context) => {
-      const state = await reads.findBucket(bucket, context);
+      const state = await reads.findBucket({ bucket, prefix: "" }, context);
       if (state.kind === "missing") return "gone";
       const region = state.kind === "exists" ? state.region : homeOf(await access(context));
       return withClient(context, region, (client) => deleteBucket(client, bucket));
@@ -57,9 +57,9 @@ export function createS3Store(access: Access): ObjectStore {
 /** What works without credentials, too, where it is public. */
 function readsOf(access: Access, withClient: WithClient): Pick<ObjectStore, "findBucket" | "list" | "signReads"> {
   return {
-    findBucket: async (bucket, context) =>
+    findBucket: async (place, context) =>
       withClient(context, homeOf(await access(context)), (client) =>
-        context.isAnonymous === true ? findPublicBucket(client, bucket) : findBucket(client, bucket),
+        context.isAnonymous === true ? findPublicBucket(client, place.bucket) : findPlace(client, place),
       ),
     async *list(place, context) {
       const client = await openS3(await access(context), place.region);

@@ -8,6 +8,8 @@ export interface AwsRequest {
   readonly params: URLSearchParams;
   /** Path of an S3 request, without the leading slash. */
   readonly path: string;
+  /** What of the bucket an S3 request is about that names several objects. */
+  readonly keys?: readonly string[];
 }
 
 const ACCOUNT = "123456789012";
@@ -24,12 +26,21 @@ export function questionsOf(request: AwsRequest, tagsOf: (id: string) => Tags): 
     case "ssm":
       return ssmQuestions(request, tagsOf);
     case "s3":
-      return [
-        { action: request.action, resource: `arn:aws:s3:::${request.path === "" ? "*" : request.path}`, context: {} },
-      ];
+      return (request.keys?.map((key) => `${request.path}/${key}`) ?? [request.path]).map((path) =>
+        s3Question({ ...request, path }),
+      );
     default:
       return [{ action: request.action, resource: "*", context: {} }];
   }
+}
+
+function s3Question({ action, path, params }: AwsRequest): AccessQuestion {
+  const prefix = params.get("prefix");
+  return {
+    action,
+    resource: `arn:aws:s3:::${path === "" ? "*" : decodeURIComponent(path)}`,
+    context: prefix === null ? {} : { "s3:prefix": prefix },
+  };
 }
 
 function ec2Questions(request: AwsRequest, tagsOf: (id: string) => Tags): readonly AccessQuestion[] {

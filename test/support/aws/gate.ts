@@ -69,7 +69,9 @@ export class Gate {
     const chunks: Buffer[] = [];
     for await (const chunk of message) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
-    const scope = /Credential=([^/]+)\/[^/]+\/([^/]+)\/([^/]+)\//u.exec(message.headers.authorization ?? "");
+    // Of signed URLs it is in the query.
+    const signed = message.headers.authorization ?? decodeURIComponent(message.url ?? "");
+    const scope = /Credential=([^/]+)\/[^/]+\/([^/]+)\/([^/]+)\//u.exec(signed);
     const [, key = "", region = "", service = ""] = scope ?? [];
     const user = this.#users.get(key) ?? this.fallback;
     if (user === undefined) throw new Error(`Nobody has the key ${key}.`);
@@ -153,7 +155,8 @@ export class Gate {
       headers,
       ...(body.length === 0 ? {} : { body: new Uint8Array(body) }),
     });
-    response.writeHead(answer.status, { "content-type": answer.headers.get("content-type") ?? "text/xml" });
+    const kept = [...answer.headers].filter(([name]) => /^(?:content-type|etag|last-modified|x-amz-)/u.test(name));
+    response.writeHead(answer.status, { "content-type": "text/xml", ...Object.fromEntries(kept) });
     response.end(Buffer.from(await answer.arrayBuffer()));
   }
 }
@@ -169,14 +172,21 @@ function readRequest(
   place: { readonly region: string; readonly service: string },
 ): AwsRequest {
   const url = new URL(message.url ?? "/", "http://gate");
-  if (place.service === "s3") return { ...place, ...readS3(message.method ?? "GET", url), params: url.searchParams };
+  if (place.service === "s3") {
+    const keys = [...body.toString("latin1").matchAll(/<Key>([^<]*)<\/Key>/gu)].map(([, key = ""]) => key);
+    return { ...place, ...readS3(message.method ?? "GET", url, keys), params: url.searchParams };
+  }
   const target = message.headers["x-amz-target"];
   const params = new URLSearchParams(target === undefined ? body.toString("utf8") : "");
   const operation = typeof target === "string" ? (target.split(".").at(-1) ?? "") : (params.get("Action") ?? "");
   return { ...place, action: `${place.service}:${operation}`, params, path: "" };
 }
 
-function readS3(method: string, url: URL): { readonly action: string; readonly path: string } {
+function readS3(
+  method: string,
+  url: URL,
+  keys: readonly string[],
+): { readonly action: string; readonly path: string; readonly keys?: readonly string[] } {
   const path = url.pathname.slice(1).replace(/\/$/u, "");
   const isObject = path.includes("/");
   const query = url.searchParams;
@@ -186,13 +196,15 @@ function readS3(method: string, url: URL): { readonly action: string; readonly p
     if (query.has("tagging")) return "PutBucketTagging";
     if (query.has("publicAccessBlock")) return "PutPublicAccessBlock";
     if (query.has("versions")) return "ListObjectVersions";
+    if (method === "POST") return isObject ? "PutObject" : "DeleteObject";
     if (query.has("uploads")) return "ListMultipartUploads";
     if (method === "DELETE" && !isObject) return "DeleteBucket";
     if (method === "DELETE") return deletionOf(query);
     if (method === "PUT") return isObject ? "PutObject" : "CreateBucket";
     return isObject ? "GetObject" : "ListObjectsV2";
   })();
-  return { action: actionOf({ service: "s3", operation }), path };
+  const action = actionOf({ service: "s3", operation });
+  return method === "POST" && !isObject ? { action, path, keys } : { action, path };
 }
 
 function deletionOf(query: URLSearchParams): string {

@@ -16,6 +16,7 @@ export async function runAwsPolicy({ options }: Input<typeof awsPolicySpec>, ctx
       tier: options.tier,
       regions: options.region,
       tag_scoped: options.tagScoped,
+      buckets: options.bucket,
       diff: options.diff,
       ...(task === undefined ? {} : { task }),
       ...(options.account === undefined ? {} : { account: options.account }),

@@ -7,6 +7,7 @@ import { AwsAuthError } from "../errors.ts";
 import { checkPermissions } from "../preflight/command.ts";
 import { missingStatements, type PermissionReport } from "../preflight/report.ts";
 import { withServiceErrors } from "../service-errors.ts";
+import { parseBuckets } from "./bucket-scope.ts";
 import {
   buildPolicy,
   parseFeatures,
@@ -32,7 +33,7 @@ export interface PolicyAnswer {
 }
 
 /**
- * `sky aws policy`. Arguments: `features` (list of names), `task`, `tier`, `account`, `regions`, `tag_scoped`, `diff`. Needs no
+ * `sky aws policy`. Arguments: `features` (list of names), `task`, `tier`, `account`, `regions`, `tag_scoped`, `buckets`, `diff`. Needs no
  * credentials when the account is given and no difference is asked for.
  */
 export function policyCommand(open: OpenSession): CloudCommand {
@@ -42,6 +43,11 @@ export function policyCommand(open: OpenSession): CloudCommand {
       const policy = buildPolicy(wish);
       if (args["diff"] !== true) return { policy, text: renderPolicy(policy) };
       if (wish.tier !== "user") throw new InvalidValueError("A difference can only be told for the tier user.");
+      if ((wish.buckets ?? []).length > 0) {
+        throw new InvalidValueError("A difference cannot be told for single buckets.", {
+          hint: "Leave --diff or --bucket out.",
+        });
+      }
       const report = await withServiceErrors(() =>
         checkPermissions(open, { ...args, region: wish.regions[0] }, context),
       );
@@ -62,6 +68,7 @@ export async function readPolicyWish(open: OpenSession, args: JsonObject, contex
     ...(account === undefined ? await accountInUse(open, context) : { account }),
     regions: textsField(args, "regions").flatMap((list) => list.split(",")),
     isTagScoped: args["tag_scoped"] === true,
+    buckets: parseBuckets(textsField(args, "buckets")),
   };
 }
 

@@ -1,6 +1,7 @@
 import { assert, boolean, constantFrom, property, record, subarray } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ACTIONS, FEATURES, STATEMENTS, type Feature, type Sid, type StatementTemplate } from "../actions.ts";
+import { parseBuckets } from "./bucket-scope.ts";
 import { buildPolicy, parseFeatures, partitionOf, printedActions, renderPolicy, type PolicyWish } from "./document.ts";
 
 const allFeatures = Object.keys(FEATURES) as Feature[];
@@ -8,6 +9,54 @@ const allFeatures = Object.keys(FEATURES) as Feature[];
 function wish(part: Partial<PolicyWish> = {}): PolicyWish {
   return { tier: "user", features: [], account: "123456789012", regions: [], isTagScoped: false, ...part };
 }
+
+describe("for some buckets", () => {
+  const s3Of = (part: Partial<PolicyWish>): unknown[] =>
+    buildPolicy(wish(part))
+      .Statement.filter(({ Sid }) => Sid.startsWith("S3"))
+      .map(({ Sid, Action, Resource, Condition }) => [Sid, Action, Resource, ...(Condition ? [Condition] : [])]);
+  const objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"];
+
+  it("names whole buckets, and not the list of all", () => {
+    const buckets = parseBuckets(["one,s3://team-*/"]);
+    expect(s3Of({ features: ["buckets"], buckets })).toEqual([
+      ["S3Objects", objects, ["arn:aws:s3:::one/*", "arn:aws:s3:::team-*/*"]],
+      ["S3Buckets", ["s3:ListBucket", "s3:GetBucketLocation"], ["arn:aws:s3:::one", "arn:aws:s3:::team-*"]],
+      [
+        "S3Manage",
+        ["s3:CreateBucket", "s3:DeleteBucket", "s3:PutBucketTagging"],
+        ["arn:aws:s3:::one", "arn:aws:s3:::team-*"],
+      ],
+    ]);
+  });
+
+  it("lets a part of a bucket be listed by its prefix alone", () => {
+    const policy = s3Of({ tier: "node", buckets: parseBuckets(["one", "two/models/a/"]) });
+    expect(policy).toEqual([
+      ["S3Objects", objects, ["arn:aws:s3:::one/*", "arn:aws:s3:::two/models/a", "arn:aws:s3:::two/models/a/*"]],
+      ["S3Buckets", ["s3:ListBucket", "s3:GetBucketLocation"], "arn:aws:s3:::one"],
+      ["S3BucketsPlace", "s3:GetBucketLocation", "arn:aws:s3:::two"],
+      [
+        "S3BucketsPart1",
+        "s3:ListBucket",
+        "arn:aws:s3:::two",
+        { StringLike: { "s3:prefix": ["models/a", "models/a/*"] } },
+      ],
+    ]);
+  });
+
+  it.each([
+    [["A_b"], "'A_b' names no bucket."],
+    [["b/$x"], "a policy cannot hold '$' in a prefix"],
+  ])("refuses %j", (given, message) => {
+    expect(() => parseBuckets(given)).toThrow(message);
+  });
+
+  it("refuses to make or delete a part of a bucket", () => {
+    const buckets = parseBuckets(["b/part"]);
+    expect(() => buildPolicy(wish({ features: ["bucket-care"], buckets }))).toThrow("'b/part' is a part of a bucket");
+  });
+});
 
 /** The documented policy, `ACCOUNT` in place of the account id. */
 const MINIMAL = `{"Version":"2012-10-17","Statement":[

@@ -9,6 +9,7 @@ import {
   type TagScope,
   type Tier,
 } from "../actions.ts";
+import { checkScopes, scopeStatement, type BucketScope } from "./bucket-scope.ts";
 
 /** A statement as IAM has it; a list of one is written as the one. */
 export interface PolicyStatement {
@@ -16,7 +17,7 @@ export interface PolicyStatement {
   readonly Effect: "Allow";
   readonly Action: string | readonly string[];
   readonly Resource: string | readonly string[];
-  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, string | readonly string[]>>>>;
 }
 
 export interface PolicyDocument {
@@ -35,6 +36,8 @@ export interface PolicyWish {
   /** Regions to limit EC2 to; none = all. */
   readonly regions: readonly string[];
   readonly isTagScoped: boolean;
+  /** Buckets to limit S3 to; none = all. They ask for `s3`. */
+  readonly buckets?: readonly BucketScope[];
   /** Where no region says it; `aws` when absent. */
   readonly partition?: Partition;
 }
@@ -90,10 +93,13 @@ export function buildPolicy(wish: PolicyWish): PolicyDocument {
 }
 
 /** The statements of the table that a tier and features come to. */
-export function wishedSids(wish: Pick<PolicyWish, "tier" | "features">): readonly Sid[] {
+export function wishedSids(wish: Pick<PolicyWish, "tier" | "features" | "buckets">): readonly Sid[] {
   const features = featuresOf(wish);
+  const isScoped = (wish.buckets ?? []).length > 0;
   return (Object.keys(STATEMENTS) as Sid[]).filter((sid) => {
     const template: StatementTemplate = STATEMENTS[sid];
+    // The names of all buckets are more than who is limited to some needs.
+    if (isScoped && sid === "S3List") return false;
     return template.tiers.includes(wish.tier) && features.has(template.feature);
   });
 }
@@ -116,23 +122,34 @@ function checkWish(wish: PolicyWish): void {
   for (const region of wish.regions) {
     if (!/^[a-z]{2}(?:-[a-z]+)+-\d$/u.test(region)) throw new InvalidValueError(`'${region}' is not an AWS region.`);
   }
+  checkScopes(wish.buckets ?? [], featuresOf(wish));
   if (new Set(wish.regions.map(partitionOf)).size > 1) {
     throw new InvalidValueError("One policy holds for one partition: aws, aws-cn or aws-us-gov.");
   }
 }
 
-function featuresOf(wish: Pick<PolicyWish, "tier" | "features">): ReadonlySet<Feature> {
+function featuresOf(wish: Pick<PolicyWish, "tier" | "features" | "buckets">): ReadonlySet<Feature> {
   const features = new Set<Feature>(["launch", ...wish.features]);
   if (wish.tier === "node") for (const feature of NODE_FEATURES) features.add(feature);
   if (features.has("clone-care")) features.add("clone-disk");
   if (features.has("bucket-care")) features.add("buckets");
-  if (features.has("buckets") || features.has("mounts")) features.add("s3");
+  if (features.has("buckets") || features.has("mounts") || (wish.buckets ?? []).length > 0) features.add("s3");
   return features;
 }
 
 function statementsOf(sid: Sid, wish: PolicyWish): readonly PolicyStatement[] {
   const template: StatementTemplate = STATEMENTS[sid];
   const actions = printedActions(sid);
+  const { buckets = [] } = wish;
+  const scoped = buckets.length === 0 ? undefined : scopeStatement(template, buckets);
+  if (scoped !== undefined) {
+    return scoped.map(({ suffix, resources, only, ...rest }) =>
+      statement(
+        { sid: `${sid}${suffix}`, actions: only === undefined ? actions : [only], resources, template: rest },
+        wish,
+      ),
+    );
+  }
   if (!wish.isTagScoped || template.tagScope === undefined) {
     return [statement({ sid, actions, resources: template.resources, template }, wish)];
   }
@@ -146,11 +163,15 @@ export function printedActions(sid: Sid): readonly string[] {
   return [...new Set(ACTIONS.filter((row) => row.sid === sid).map((row) => row.printed ?? row.action))];
 }
 
+interface PolicyStatementForm {
+  readonly condition?: NonNullable<PolicyStatement["Condition"]>;
+}
+
 interface StatementParts {
   readonly sid: string;
   readonly actions: readonly string[];
   readonly resources: readonly string[];
-  readonly template: Pick<StatementTemplate, "condition">;
+  readonly template: Pick<PolicyStatementForm, "condition">;
 }
 
 function statement(parts: StatementParts, place: Place): PolicyStatement {
