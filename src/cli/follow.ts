@@ -28,6 +28,16 @@ export async function waitFor<T>(ctx: Context, request: Request<T>): Promise<T> 
   return await detachable(ctx, request, () => request.result());
 }
 
+/** Waits for a request; its log goes to stderr, so that stdout has the result alone. */
+export async function waitAloud<T>(ctx: Context, request: Request<T>): Promise<T> {
+  return await detachable(ctx, request, async () => {
+    for await (const event of request.events()) {
+      if (event.kind === "text") ctx.err.write(Buffer.from(event.bytes).toString());
+    }
+    return await request.result();
+  });
+}
+
 async function detachable<T>(ctx: Context, request: Request<T>, wait: () => Promise<T>): Promise<T> {
   let id: string | undefined;
   try {

@@ -1,7 +1,7 @@
 import type { OrphanRecord } from "../../shared/wire/orphans.ts";
 import { UsageError } from "../../shared/errors.ts";
 import type { Context } from "../context.ts";
-import { waitFor } from "../follow.ts";
+import { waitAloud } from "../follow.ts";
 import type { Input } from "../parser/spec.ts";
 import { printJson } from "../render/json.ts";
 import { renderTable } from "../render/table.ts";
@@ -13,7 +13,7 @@ export async function runOrphans({ args, options }: Input<typeof orphansSpec>, c
   if (options.down && options.adopt) throw new UsageError("--down and --adopt exclude each other.");
   const client = await ctx.openClient({ config: options.config });
   const wish = { clusters: args.clusters, allUsers: options.allUsers, signal: ctx.signal };
-  const found = await waitFor(ctx, client.orphans({ ...wish, action: "list" }));
+  const found = await waitAloud(ctx, client.orphans({ ...wish, action: "list" }));
   const action = options.down ? "down" : options.adopt ? "adopt" : undefined;
   if (action === undefined || found.length === 0) return show(found, options.outputFormat, ctx);
   const names = found.map((one) => one.name_on_cloud);
@@ -21,7 +21,7 @@ export async function runOrphans({ args, options }: Input<typeof orphansSpec>, c
   const question = `${action === "down" ? "Removing" : "Adopting"} ${names.length} orphan(s): ${names.join(", ")}. Proceed?`;
   if (!options.yes) await ctx.confirm(question);
   // Exactly those that were shown.
-  const done = await waitFor(ctx, client.orphans({ ...wish, clusters: names, action }));
+  const done = await waitAloud(ctx, client.orphans({ ...wish, clusters: names, action }));
   if (options.outputFormat === "json") printJson(ctx.out, done);
   else for (const one of done) ctx.out.write(`${one.name_on_cloud}: ${one.problem ?? one.outcome ?? ""}\n`);
   return done.some((one) => one.outcome === "failed") ? 1 : 0;

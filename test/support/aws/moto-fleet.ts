@@ -200,7 +200,11 @@ export class MotoFleet {
     const answer = await ec2.send(new DescribeInstancesCommand({ InstanceIds: [machine.id] }));
     const instance = answer.Reservations?.[0]?.Instances?.[0];
     const { host } = machine;
-    const wanted = [instance?.PrivateIpAddress, instance?.PublicIpAddress].filter((each) => each !== undefined);
+    const others = [...this.#machines.values()].filter((each) => each !== machine);
+    // Private networks of two regions overlap; a fleet is one network.
+    const isFree = (address: string): boolean => !others.some((each) => each.addresses.includes(address));
+    const both = [instance?.PrivateIpAddress, instance?.PublicIpAddress].filter((each) => each !== undefined);
+    const wanted = both.filter(isFree);
     for (const address of machine.addresses) if (!wanted.includes(address)) await host?.removeAddress(address);
     for (const address of wanted) if (!machine.addresses.includes(address)) await host?.addAddress(address);
     machine.addresses = wanted;

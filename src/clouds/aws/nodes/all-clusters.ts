@@ -1,5 +1,6 @@
 import { DescribeRegionsCommand, type Instance as Ec2Instance, type SecurityGroup } from "@aws-sdk/client-ec2";
 import type { FoundCluster } from "../../../core/ports/cloud.ts";
+import { AwsDeniedError } from "../policy/denied-error.ts";
 import { openPortsOf } from "./group-rules.ts";
 import { ownGroupName } from "./group-choice.ts";
 import { findAllInstances, toNodes } from "./inventory.ts";
@@ -11,15 +12,30 @@ import { findOwnGroups } from "./security-groups.ts";
 /** A cluster's own group ends in the hash of its owner. */
 const OWN_GROUP = /^sky-sg-(.+-[0-9a-f]{8})$/u;
 
-/** Every cluster of every region that is enabled for the account. */
+/**
+ * Every cluster of every region that is enabled for the account. A region that refuses, or does not answer, is named to the user and
+ * hides no other; throws when no region answers.
+ */
 export async function findClusters(
   home: Region,
   open: (region: string) => Promise<Region>,
 ): Promise<readonly FoundCluster[]> {
   const answer = await withEc2(home, (ec2, http) => ec2.send(new DescribeRegionsCommand({}), http));
   const names = (answer.Regions ?? []).flatMap(({ RegionName }) => RegionName ?? []);
-  const found = await Promise.all(names.map(async (name) => findInRegion(await open(name))));
-  return found.flat();
+  const looks = await Promise.allSettled(names.map(async (name) => findInRegion(await open(name))));
+  home.signal.throwIfAborted();
+  const failures = looks.flatMap((look, index) =>
+    look.status === "rejected" ? [{ region: names[index] ?? "", reason: look.reason as unknown }] : [],
+  );
+  const [first] = failures;
+  if (first !== undefined && failures.length === looks.length) throw first.reason;
+  if (first !== undefined) home.say(`Not looked at: ${failures.map(renderFailure).join("; ")}.`);
+  return looks.flatMap((look) => (look.status === "fulfilled" ? look.value : []));
+}
+
+function renderFailure({ region, reason }: { readonly region: string; readonly reason: unknown }): string {
+  if (reason instanceof AwsDeniedError) return `${region} (${reason.denial.action} is not allowed there)`;
+  return `${region} (${reason instanceof Error ? reason.message : String(reason)})`;
 }
 
 async function findInRegion(region: Region): Promise<readonly FoundCluster[]> {
