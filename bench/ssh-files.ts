@@ -18,6 +18,8 @@ export interface FileTimes {
   readonly oursMs: number;
   /** `rsync -a` of the same files to one of the hosts. */
   readonly rsyncMs: number;
+  /** The same to all hosts, side by side: what copying to several costs where they share the processor with the sender. */
+  readonly rsyncToAllMs: number;
   /** `sky exec` when all nodes have the files, less the same with an empty workdir. */
   readonly againMs: number;
 }
@@ -55,6 +57,17 @@ export async function measureFiles({ sandbox, fleet, hosts }: SshPool): Promise<
   const withWorkdir = async (name: string): Promise<number> =>
     (await sky("exec", "c", ...nodes, "--workdir", name, "true")).elapsedMs;
   const many = join(sandbox.work, "many");
+  const rsyncTo = async (targets: SshPool["hosts"], directory: string): Promise<number> => {
+    const started = performance.now();
+    await Promise.all(
+      targets.map(async ({ name }) => {
+        const argv = ["rsync", "-a", `${many}/`, `${name}:${directory}/`];
+        const { exitCode, stderr } = await fleet.run(argv, { env: sandbox.env(), timeoutMs: TIMEOUT_MS });
+        if (exitCode !== 0) throw new Error(stderr);
+      }),
+    );
+    return performance.now() - started;
+  };
   writeFiles(many);
   mkdirSync(join(sandbox.work, "none"));
   await sky("ssh", "up");
@@ -64,19 +77,19 @@ export async function measureFiles({ sandbox, fleet, hosts }: SshPool): Promise<
   for (let run = 0; run < RUNS; run += 1) {
     const none = await withWorkdir("none");
     const ours = await withWorkdir("many");
-    const argv = ["rsync", "-a", `${many}/`, `n0:copy${run}/`];
-    const rsync = await fleet.run(argv, { env: sandbox.env(), timeoutMs: TIMEOUT_MS });
-    if (rsync.exitCode !== 0) throw new Error(rsync.stderr);
+    const rsyncMs = await rsyncTo(hosts.slice(0, 1), `copy${run}`);
+    const rsyncToAllMs = await rsyncTo(hosts, `all${run}`);
     const again = await withWorkdir("many");
-    times.push({ oursMs: ours - none, rsyncMs: rsync.elapsedMs, againMs: again - none });
-    await sky("exec", "c", ...nodes, "rm -rf ~/sky_workdir/*");
-    const { oursMs, rsyncMs } = times.at(-1) ?? { oursMs: 0, rsyncMs: 0 };
-    const load = loadavg()[0]?.toFixed(1) ?? "";
-    process.stderr.write(`  ${oursMs.toFixed(0)} ms, rsync ${rsyncMs.toFixed(0)} ms, load average ${load}\n`);
+    const oursMs = ours - none;
+    times.push({ oursMs, rsyncMs, rsyncToAllMs, againMs: again - none });
+    await sky("exec", "c", ...nodes, "rm -rf ~/sky_workdir/* ~/copy* ~/all*");
+    const shown = [`${oursMs.toFixed(0)} ms`, `rsync ${rsyncMs.toFixed(0)} ms`, `to all ${rsyncToAllMs.toFixed(0)} ms`];
+    process.stderr.write(`  ${shown.join(", ")}, load average ${loadavg()[0]?.toFixed(1) ?? ""}\n`);
   }
   return {
     oursMs: median(times.map(({ oursMs }) => oursMs)),
     rsyncMs: median(times.map(({ rsyncMs }) => rsyncMs)),
+    rsyncToAllMs: median(times.map((time) => time.rsyncToAllMs)),
     againMs: median(times.map(({ againMs }) => againMs)),
   };
 }
@@ -86,6 +99,7 @@ export function fileFigures(times: FileTimes | undefined): Figure[] {
   const rsyncMs = times?.rsyncMs ?? 0;
   return [
     atMost("10,000 files (100 MB) to 4 SSH hosts, against `rsync` to one × 1.5", "ms", rsyncMs * 1.5, times?.oursMs),
+    atMost("the same, against four `rsync` side by side", "ms", times?.rsyncToAllMs ?? 0, times?.oursMs),
     atMost("the same when the hosts have them, against that `rsync`", "ms", rsyncMs, times?.againMs),
   ];
 }
