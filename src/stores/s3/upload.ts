@@ -1,21 +1,17 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
-import type { CompletedPart, S3Client } from "@aws-sdk/client-s3";
+import type { S3Client } from "@aws-sdk/client-s3";
 import type { ObjectPlace, StoredObject, UploadFile, UploadProgress } from "../../core/ports/object-store.ts";
-import { OperationFailedError } from "../../shared/errors.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
+import { readRange } from "./file-range.ts";
 import { listObjects } from "./list.ts";
+import { openRawPuts, tryRawPut } from "./raw-put.ts";
+import { PARALLEL_LARGE, partBytesOf, putInParts, SINGLE_BYTES, type PutJob } from "./upload-parts.ts";
 
 const MIB = 1024 * 1024;
 /** Files up to this size are small: many of them are under way at a time. */
 const SMALL_BYTES = MIB;
 const PARALLEL_SMALL = 32;
-/** Files up to this size go in one call, larger ones in parts of it, so that what is under way holds 64 MiB at most. */
-const SINGLE_BYTES = 8 * MIB;
-const PARALLEL_LARGE = 8;
-/** S3 takes at most this many parts of an object. */
-const MAX_PARTS = 10_000;
 /** A machine whose clock is off by more is refused by S3. */
 const MAX_SKEW_MS = 15 * 60_000;
 
@@ -52,10 +48,12 @@ export async function uploadFiles(job: UploadJob): Promise<UploadProgress> {
   };
   const sized = (from: number, to: number): readonly UploadFile[] =>
     job.files.filter(({ size }) => size > from && size <= to);
-  const whole = (file: UploadFile): Promise<void> => send(file, (one, key) => putWhole(job, one, key));
+  const raw = await openRawPuts(job.client, job.place.bucket);
+  const whole = (file: UploadFile): Promise<void> => send(file, (one, key) => putWhole({ ...job, raw }, one, key));
   await forEachParallel(sized(-1, SMALL_BYTES), PARALLEL_SMALL, whole);
   await forEachParallel(sized(SMALL_BYTES, SINGLE_BYTES), PARALLEL_LARGE, whole);
-  for (const file of sized(SINGLE_BYTES, Infinity)) await send(file, (one, key) => putInParts(job, one, key));
+  for (const file of sized(SINGLE_BYTES, Infinity))
+    await send(file, (one, key) => putInParts({ ...job, raw }, one, key));
   return progress;
 }
 
@@ -96,86 +94,10 @@ async function md5Of(path: string, from: number, bytes: number): Promise<Buffer>
   return hash.digest();
 }
 
-function partBytesOf(size: number): number {
-  return Math.max(SINGLE_BYTES, Math.ceil(size / MAX_PARTS));
-}
-
-async function putWhole({ client, place, signal }: UploadJob, file: UploadFile, key: string): Promise<void> {
+async function putWhole(job: PutJob, file: UploadFile, key: string): Promise<void> {
   const { PutObjectCommand } = await import("@aws-sdk/client-s3");
-  const handle = await open(file.path);
-  try {
-    const Body = await readExactly(handle, file, { from: 0, size: file.size });
-    await client.send(new PutObjectCommand({ Bucket: place.bucket, Key: key, Body }), { abortSignal: signal });
-  } finally {
-    await handle.close();
-  }
-}
-
-/** An upload that fails is taken back, so that no parts stay behind that cost money. */
-async function putInParts(job: UploadJob, file: UploadFile, key: string): Promise<void> {
-  const { AbortMultipartUploadCommand, CreateMultipartUploadCommand } = await import("@aws-sdk/client-s3");
-  const { client, place, signal } = job;
-  const target = { Bucket: place.bucket, Key: key };
-  const create = new CreateMultipartUploadCommand({ ...target, ChecksumAlgorithm: "CRC32" });
-  const { UploadId, ChecksumAlgorithm } = await client.send(create, { abortSignal: signal });
-  try {
-    await putParts(job, file, { ...target, UploadId, hasChecksums: ChecksumAlgorithm === "CRC32" });
-  } catch (error) {
-    // The reason of the failure is what counts; parts that stay are removed with the bucket, or by its own rules.
-    await client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => undefined);
-    throw error;
-  }
-}
-
-interface PartsTarget {
-  readonly Bucket: string;
-  readonly Key: string;
-  readonly UploadId: string | undefined;
-  /** Whether the server keeps checksums of this upload: one that does not refuses to be told them. */
-  readonly hasChecksums: boolean;
-}
-
-async function putParts(
-  { client, signal }: UploadJob,
-  file: UploadFile,
-  { hasChecksums, ...target }: PartsTarget,
-): Promise<void> {
-  const { CompleteMultipartUploadCommand, UploadPartCommand } = await import("@aws-sdk/client-s3");
-  const partBytes = partBytesOf(file.size);
-  const numbers = Array.from({ length: Math.ceil(file.size / partBytes) }, (_, index) => index + 1);
-  const parts: CompletedPart[] = [];
-  const handle = await open(file.path);
-  try {
-    await forEachParallel(numbers, PARALLEL_LARGE, async (PartNumber) => {
-      const from = (PartNumber - 1) * partBytes;
-      const Body = await readExactly(handle, file, { from, size: Math.min(partBytes, file.size - from) });
-      const answer = await client.send(new UploadPartCommand({ ...target, PartNumber, Body }), { abortSignal: signal });
-      const { ETag, ChecksumCRC32 } = answer;
-      const checksum = hasChecksums && ChecksumCRC32 !== undefined ? { ChecksumCRC32 } : {};
-      parts.push({ PartNumber, ETag, ...checksum });
-    });
-  } finally {
-    await handle.close();
-  }
-  const Parts = parts.sort((a, b) => (a.PartNumber ?? 0) - (b.PartNumber ?? 0));
-  await client.send(new CompleteMultipartUploadCommand({ ...target, MultipartUpload: { Parts } }));
-}
-
-async function readExactly(
-  handle: FileHandle,
-  file: UploadFile,
-  range: { readonly from: number; readonly size: number },
-): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(range.size);
-  let filled = 0;
-  while (filled < range.size) {
-    const { bytesRead } = await handle.read(buffer, filled, range.size - filled, range.from + filled);
-    if (bytesRead === 0) {
-      throw new OperationFailedError(`${file.path} became shorter while it was uploaded.`, {
-        hint: "Repeat the command when nothing writes to it.",
-      });
-    }
-    filled += bytesRead;
-  }
-  return buffer;
+  const { client, place, raw, signal } = job;
+  const body = await readRange(file, { from: 0, buffer: Buffer.allocUnsafe(file.size) });
+  if ((await tryRawPut(raw, { key, body }, signal)) !== undefined) return;
+  await client.send(new PutObjectCommand({ Bucket: place.bucket, Key: key, Body: body }), { abortSignal: signal });
 }

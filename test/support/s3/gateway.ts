@@ -1,18 +1,25 @@
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { S3Client } from "@aws-sdk/client-s3";
+import { startProgram, type RunningProgram, type RunOptions } from "../../e2e/support/run-program.ts";
 import { waitFor } from "../../e2e/support/wait-for.ts";
+import type { Fleet } from "../../fleet/fleet.ts";
+import { GATEWAY } from "../../fleet/world.ts";
 import { freePort } from "../free-port.ts";
 
 const REGION = "us-east-1";
+const FLEET_PORT = 7070;
+const LIFETIME_MS = 3_600_000;
 
-export interface GatewayOptions {
-  /** Host and port; a free port of this machine when absent. */
-  readonly address?: string;
-  /** Where it keeps what it is sent; made, and removed at the end, when absent. */
-  readonly directory?: string;
+type Start = (argv: readonly string[], options: RunOptions) => RunningProgram;
+
+interface Place {
+  /** Host and port. */
+  readonly address: string;
+  readonly directory: string;
+  readonly start: Start;
 }
 
 /** Where versitygw is, from SKY_S3_GATEWAY or PATH; undefined = nowhere. Throws when SKY_REQUIRE_E2E wants it. */
@@ -28,30 +35,33 @@ export class S3Gateway {
   readonly url: string;
   /** Of its owner. */
   readonly keys = { accessKeyId: "AKIAGATEWAYOWNER", secretAccessKey: "canary-gateway-owner-6b1f" };
-  readonly #process: ChildProcess;
-  readonly #directory: string;
-  readonly #isOwnDirectory: boolean;
+  /** A folder for each bucket; files that are put there are objects. */
+  readonly buckets: string;
+  readonly #place: Place;
+  #program: RunningProgram;
 
-  private constructor(address: string, options: GatewayOptions) {
-    this.url = `http://${address}`;
-    this.#isOwnDirectory = options.directory === undefined;
-    this.#directory = options.directory ?? mkdtempSync(join(tmpdir(), "s3-gateway-"));
-    for (const name of ["buckets", "versions", "accounts"]) mkdirSync(join(this.#directory, name), { recursive: true });
-    const place = (name: string): string => join(this.#directory, name);
-    const argv = ["--port", address, "--region", REGION, "--iam-dir", place("accounts"), "--quiet", "--keep-alive"];
-    this.#process = spawn(
-      findGateway() ?? "versitygw",
-      [...argv, "posix", "--versioning-dir", place("versions"), place("buckets")],
-      {
-        stdio: "ignore",
-        env: { ROOT_ACCESS_KEY: this.keys.accessKeyId, ROOT_SECRET_KEY: this.keys.secretAccessKey },
-      },
-    );
+  private constructor(place: Place) {
+    this.#place = place;
+    this.url = `http://${place.address}`;
+    this.buckets = join(place.directory, "buckets");
+    for (const name of ["buckets", "versions", "accounts"]) mkdirSync(join(place.directory, name), { recursive: true });
+    this.#program = this.#launch();
   }
 
-  /** Starts it and waits until it answers. */
-  static async start(options: GatewayOptions = {}): Promise<S3Gateway> {
-    const gateway = new S3Gateway(options.address ?? `127.0.0.1:${await freePort()}`, options);
+  /** Starts it on a free port of this machine. */
+  static async start(): Promise<S3Gateway> {
+    const directory = mkdtempSync(join(tmpdir(), "s3-gateway-"));
+    return S3Gateway.#open({ address: `127.0.0.1:${await freePort()}`, directory, start: startProgram });
+  }
+
+  /** Starts it in a fleet's network; it ends with the fleet at the latest. */
+  static startIn(fleet: Fleet): Promise<S3Gateway> {
+    const start: Start = (argv, options) => fleet.start(argv, options);
+    return S3Gateway.#open({ address: `${GATEWAY}:${FLEET_PORT}`, directory: join(fleet.root, "s3"), start });
+  }
+
+  static async #open(place: Place): Promise<S3Gateway> {
+    const gateway = new S3Gateway(place);
     await gateway.#untilItAnswers();
     return gateway;
   }
@@ -60,33 +70,56 @@ export class S3Gateway {
   get env(): Record<string, string> {
     return {
       AWS_ENDPOINT_URL_S3: this.url,
+      AWS_ENDPOINT_URL_STS: this.url,
       AWS_ACCESS_KEY_ID: this.keys.accessKeyId,
       AWS_SECRET_ACCESS_KEY: this.keys.secretAccessKey,
       AWS_EC2_METADATA_DISABLED: "true",
     };
   }
 
-  /** A client with its owner's rights. */
+  /** A client with its owner's rights, for the one on this machine. */
   client(): S3Client {
     return new S3Client({ region: REGION, endpoint: this.url, credentials: this.keys, forcePathStyle: true });
   }
 
-  /** Ends the server; a folder that it made itself goes with it. */
+  /** Ends it without warning, and waits until it is gone. What it holds stays. */
+  async kill(): Promise<void> {
+    this.#program.kill("SIGKILL");
+    await this.#program.result;
+  }
+
+  /** Starts it again after `kill`. */
+  async restart(): Promise<void> {
+    this.#program = this.#launch();
+    await this.#untilItAnswers();
+  }
+
+  /** Ends it, with everything that it holds. */
   stop(): void {
-    this.#process.kill("SIGKILL");
-    if (this.#isOwnDirectory) rmSync(this.#directory, { recursive: true, force: true });
+    this.#program.kill("SIGKILL");
+    rmSync(this.#place.directory, { recursive: true, force: true });
+  }
+
+  #launch(): RunningProgram {
+    const { address, directory, start } = this.#place;
+    const accounts = join(directory, "accounts");
+    const argv = ["--port", address, "--region", REGION, "--iam-dir", accounts, "--quiet", "--keep-alive"];
+    return start(
+      [findGateway() ?? "versitygw", ...argv, "posix", "--versioning-dir", join(directory, "versions"), this.buckets],
+      {
+        cwd: directory,
+        env: { ROOT_ACCESS_KEY: this.keys.accessKeyId, ROOT_SECRET_KEY: this.keys.secretAccessKey },
+        timeoutMs: LIFETIME_MS,
+      },
+    );
   }
 
   async #untilItAnswers(): Promise<void> {
-    let failure: Error | undefined;
-    this.#process.once("error", (error) => (failure = error));
+    const { start, directory } = this.#place;
+    const env = { PATH: process.env["PATH"] ?? "" };
     await waitFor("versitygw to answer", async () => {
-      if (failure !== undefined) throw failure;
-      if (this.#process.exitCode !== null) throw new Error(`versitygw ended with ${this.#process.exitCode}.`);
-      return fetch(this.url).then(
-        () => true,
-        () => false,
-      );
+      const { exitCode } = await start(["curl", "-so", "/dev/null", this.url], { cwd: directory, env }).result;
+      return exitCode === 0;
     });
   }
 }

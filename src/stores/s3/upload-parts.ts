@@ -1,0 +1,87 @@
+import type { CompletedPart, S3Client } from "@aws-sdk/client-s3";
+import type { ObjectPlace, UploadFile } from "../../core/ports/object-store.ts";
+import { forEachParallel } from "../../shared/parallel.ts";
+import { readRange } from "./file-range.ts";
+import { tryRawPut, type RawPut } from "./raw-put.ts";
+
+/** Files up to this size go in one call, larger ones in parts of it, so that what is under way holds 64 MiB at most. */
+export const SINGLE_BYTES = 8 * 1024 * 1024;
+export const PARALLEL_LARGE = 8;
+/** S3 takes at most this many parts of an object. */
+const MAX_PARTS = 10_000;
+
+export interface PutJob {
+  readonly client: S3Client;
+  readonly place: ObjectPlace;
+  readonly raw: RawPut;
+  readonly signal: AbortSignal;
+}
+
+/** How long the parts of a file of this size are. */
+export function partBytesOf(size: number): number {
+  return Math.max(SINGLE_BYTES, Math.ceil(size / MAX_PARTS));
+}
+
+/** An upload that fails is taken back, so that no parts stay behind that cost money. */
+export async function putInParts(job: PutJob, file: UploadFile, key: string): Promise<void> {
+  const { AbortMultipartUploadCommand, CreateMultipartUploadCommand } = await import("@aws-sdk/client-s3");
+  const { client, place, signal } = job;
+  const target = { Bucket: place.bucket, Key: key };
+  const create = new CreateMultipartUploadCommand({ ...target, ChecksumAlgorithm: "CRC32" });
+  const { UploadId, ChecksumAlgorithm } = await client.send(create, { abortSignal: signal });
+  try {
+    await putParts(job, file, { ...target, UploadId: UploadId ?? "", hasChecksums: ChecksumAlgorithm === "CRC32" });
+  } catch (error) {
+    // The reason of the failure is what counts; parts that stay are removed with the bucket, or by its own rules.
+    await client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => undefined);
+    throw error;
+  }
+}
+
+interface PartsTarget {
+  readonly Bucket: string;
+  readonly Key: string;
+  readonly UploadId: string;
+  /** Whether the server keeps checksums of this upload: one that does not refuses to be told them. */
+  readonly hasChecksums: boolean;
+}
+
+async function putParts(job: PutJob, file: UploadFile, { hasChecksums, ...target }: PartsTarget): Promise<void> {
+  const { CompleteMultipartUploadCommand } = await import("@aws-sdk/client-s3");
+  const partBytes = partBytesOf(file.size);
+  const numbers = Array.from({ length: Math.ceil(file.size / partBytes) }, (_, index) => index + 1);
+  const parts: CompletedPart[] = [];
+  // Taken anew for each part they would wait for the collector, which comes by seldom for what is not on its heap.
+  const buffers = Array.from({ length: Math.min(PARALLEL_LARGE, numbers.length) }, () => Buffer.allocUnsafe(partBytes));
+  await forEachParallel(numbers, PARALLEL_LARGE, async (PartNumber) => {
+    const whole = buffers.pop() ?? Buffer.allocUnsafe(partBytes);
+    const from = (PartNumber - 1) * partBytes;
+    const buffer = whole.subarray(0, Math.min(partBytes, file.size - from));
+    const { ETag, ChecksumCRC32 } = await putPart(job, {
+      ...target,
+      PartNumber,
+      Body: await readRange(file, { from, buffer }),
+    });
+    const checksum = hasChecksums && ChecksumCRC32 !== undefined ? { ChecksumCRC32 } : {};
+    parts.push({ PartNumber, ETag, ...checksum });
+    buffers.push(whole);
+  });
+  const Parts = parts.sort((a, b) => (a.PartNumber ?? 0) - (b.PartNumber ?? 0));
+  await job.client.send(new CompleteMultipartUploadCommand({ ...target, MultipartUpload: { Parts } }));
+}
+
+async function putPart(
+  { client, raw, signal }: PutJob,
+  part: {
+    readonly Bucket: string;
+    readonly Key: string;
+    readonly UploadId: string;
+    readonly PartNumber: number;
+    readonly Body: Buffer<ArrayBuffer>;
+  },
+): Promise<Pick<CompletedPart, "ETag" | "ChecksumCRC32">> {
+  const { UploadPartCommand } = await import("@aws-sdk/client-s3");
+  const query = { partNumber: String(part.PartNumber), uploadId: part.UploadId };
+  const stored = await tryRawPut(raw, { key: part.Key, body: part.Body, query }, signal);
+  return stored ?? client.send(new UploadPartCommand(part), { abortSignal: signal });
+}

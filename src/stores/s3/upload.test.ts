@@ -1,0 +1,92 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { openS3 } from "./client.ts";
+import { uploadFiles } from "./upload.ts";
+
+const EMPTY = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+
+let directory: string;
+let server: Server;
+/** What the server does with a PUT before it takes it. */
+let faults: ((response: ServerResponse) => void)[];
+let puts: string[];
+let taken: Map<string, { readonly body: string; readonly headers: IncomingMessage["headers"] }>;
+
+beforeEach(async () => {
+  directory = mkdtempSync(join(tmpdir(), "s3-upload-"));
+  [faults, puts, taken] = [[], [], new Map()];
+  server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request
+      .on("data", (chunk: Buffer) => chunks.push(chunk))
+      .on("end", () => {
+        if (request.method !== "PUT") return response.end(EMPTY);
+        const path = (request.url ?? "").replace(/\?.*/u, "");
+        puts.push(path);
+        const fault = faults.shift();
+        if (fault !== undefined) return fault(response);
+        taken.set(path, { body: Buffer.concat(chunks).toString(), headers: request.headers });
+        return response.setHeader("etag", '"x"').end();
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+});
+
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+async function upload(names: readonly string[]): Promise<void> {
+  const files = names.map((key) => {
+    const path = join(directory, "content");
+    writeFileSync(path, "content");
+    return { path, key, size: 7, mtimeMs: statSync(path).mtimeMs };
+  });
+  const access = {
+    region: "us-east-1",
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    credentials: () => Promise.resolve({ accessKeyId: "a", secretAccessKey: "s", sessionToken: "t" }),
+    explainRefusals: () => undefined,
+  };
+  const client = await openS3(access, "us-east-1");
+  const place = { bucket: "b", region: "us-east-1", prefix: "" };
+  await uploadFiles({ client, place, files, signal: new AbortController().signal }).finally(() => client.destroy());
+}
+
+test("content goes signed, with its checksum and its hash, in one request", async () => {
+  await upload(["a b+ü/c"]);
+  expect(puts).toEqual(["/b/a%20b%2B%C3%BC/c"]);
+  const { body, headers } = taken.get(puts[0] ?? "") ?? { body: "", headers: {} };
+  expect(body).toBe("content");
+  expect(headers["authorization"]).toMatch(
+    /^AWS4-HMAC-SHA256 Credential=a\/.*x-amz-checksum-crc32.*x-amz-security-token/u,
+  );
+  expect(headers["x-amz-security-token"]).toBe("t");
+  expect(headers["x-amz-checksum-crc32"]).toBe("/sUwqQ==");
+  expect(headers["x-amz-content-sha256"]).toMatch(/^ed7002b439e9ac845f22357d822bac14/u);
+});
+
+test.each([
+  ["a busy server", (response: ServerResponse) => response.writeHead(503).end()],
+  ["a connection that breaks", (response: ServerResponse) => response.destroy()],
+])("%s is asked again", async (_title, fault) => {
+  faults = [fault, fault];
+  await upload(["one"]);
+  expect(puts).toEqual(["/b/one", "/b/one", "/b/one"]);
+  expect(taken.get("/b/one")?.body).toBe("content");
+});
+
+test("a refusal stops the upload, in the server's words", async () => {
+  const refuse = (response: ServerResponse): void => {
+    response.writeHead(403).end("<Error><Code>QuotaExceeded</Code><Message>The bucket is full.</Message></Error>");
+  };
+  faults = [refuse, refuse, refuse, refuse];
+  await expect(upload(["one"])).rejects.toThrow("The bucket is full.");
+  expect(taken.size).toBe(0);
+});
