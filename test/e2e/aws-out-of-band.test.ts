@@ -3,6 +3,7 @@ import {
   DeleteTagsCommand,
   DescribeInstancesCommand,
   EC2Client,
+  RunInstancesCommand,
   StartInstancesCommand,
   StopInstancesCommand,
   TerminateInstancesCommand,
@@ -124,6 +125,36 @@ describeWithFleet("instances that somebody else", () => {
       "echo again $SKYPILOT_NODE_RANK; echo $SKYPILOT_NODE_RANK >~/kept",
     );
     expect(said).toContain("again 1");
+    await expectWhole();
+  }, 240_000);
+
+  it("launched more like them, tags and all, are not taken for nodes, and go when the cluster is repaired", async () => {
+    const [head, worker] = await nodes();
+    for (const like of [worker, head]) {
+      const Tags = (like.Tags ?? []).filter(({ Key }) => Key?.startsWith("aws:") !== true);
+      const made = await console.send(
+        new RunInstancesCommand({
+          ImageId: like.ImageId,
+          InstanceType: like.InstanceType,
+          SubnetId: like.SubnetId,
+          MinCount: 1,
+          MaxCount: 1,
+          UserData: Buffer.from('#cloud-config\n{"users":[],"write_files":[],"bootcmd":[]}').toString("base64"),
+          TagSpecifications: [{ ResourceType: "instance", Tags }],
+        }),
+      );
+      await aws.settle();
+      // Also when the copy runs and the node does not: the disk is the node's.
+      if (like === head) await console.send(new StopInstancesCommand({ InstanceIds: [idOf(head)] }));
+      await aws.settle();
+      expect(await status()).toMatchObject({
+        status: "INIT",
+        last_event: expect.stringContaining("3 nodes carry the cluster's name, of which 2 were launched") as string,
+      });
+      await user.sky("start", "-y", "mine");
+      expect((await nodes()).map(idOf)).toEqual([idOf(head), idOf(worker)]);
+      expect(aws.proxy.world.ledger.get(made.Instances?.[0]?.InstanceId ?? "")?.state).toBe("terminated");
+    }
     await expectWhole();
   }, 240_000);
 

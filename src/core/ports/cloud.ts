@@ -277,6 +277,8 @@ export interface Instance {
   readonly isSelfStopped?: boolean;
   /** When it was last switched on, in milliseconds; it may still be booting then. Absent = long ago. */
   readonly startedAtMs?: number;
+  /** When it was made, in milliseconds, however often it was switched on since; absent = not known. */
+  readonly createdAtMs?: number;
   /** Directory of the agent on the node. */
   readonly agentRoot: string;
   /** Where the agent's bundle and runtime are kept by content hash, e.g. `/home/me/.sky/agent`. */

@@ -2,8 +2,9 @@ import { expect, test } from "vitest";
 import type { Instance, InstanceState } from "../ports/cloud.ts";
 import { planNodes } from "./node-plan.ts";
 
-function instance(id: string, index: number, state: InstanceState): Instance {
+function instance(id: string, index: number, state: InstanceState, createdAtMs?: number): Instance {
   return {
+    ...(createdAtMs === undefined ? {} : { createdAtMs }),
     id,
     index,
     state,
@@ -42,6 +43,12 @@ test.each([
     [instance("a", 0, "stopped"), instance("b", 0, "running")],
     1,
     { create: [], start: [], keep: ["b"], surplus: ["a"], gone: [] },
+  ],
+  [
+    "a copy that somebody made of a node: the first stays, though it is stopped",
+    [instance("a", 0, "running", 2000), instance("b", 0, "stopped", 1000), instance("c", 0, "running", 3000)],
+    1,
+    { create: [], start: ["b"], keep: [], surplus: ["a", "c"], gone: [] },
   ],
 ] as const)("%s", (_, seen, numNodes, plan) => {
   expect(planNodes(seen, numNodes)).toEqual(plan);

@@ -36,6 +36,9 @@ export function planNodes(seen: readonly Instance[], numNodes: number): NodePlan
   };
 }
 
+/** The first of an index has what its jobs left on the disk; a later one is a copy that somebody made, tags and all. */
 function isBetter(one: Instance, other: Instance): boolean {
+  const [mine = 0, others = 0] = [one.createdAtMs, other.createdAtMs];
+  if (mine !== 0 && others !== 0 && mine !== others) return mine < others;
   return one.state === "running" && other.state !== "running";
 }

@@ -117,11 +117,19 @@ function toNode(instance: Ec2Instance, node: { readonly nameOnCloud: string; rea
     ...(facts?.via === undefined ? {} : { via: facts.via }),
     ...(instance.StateReason?.Code === SELF_STOPPED ? { isSelfStopped: true } : {}),
     ...(instance.LaunchTime === undefined ? {} : { startedAtMs: instance.LaunchTime.getTime() }),
+    ...createdAt(instance),
     agentRoot: `${home}/.sky/clusters/${node.nameOnCloud}/node${node.index}`,
     installDir: installDirOf(user),
     home,
     resources: facts?.resources ?? { cpus: cpusOf(instance), memoryGib: 0, accelerators: {} },
   };
+}
+
+/** LaunchTime is that of the last start; the first network interface never leaves its instance. */
+function createdAt({ NetworkInterfaces = [] }: Ec2Instance): Pick<Instance, "createdAtMs"> {
+  const first = NetworkInterfaces.find(({ Attachment }) => Attachment?.DeviceIndex === 0);
+  const time = first?.Attachment?.AttachTime;
+  return time === undefined ? {} : { createdAtMs: time.getTime() };
 }
 
 /** Where a node keeps the agent's runtimes and programs. */
