@@ -108,6 +108,27 @@ describeWithFleet("on AWS, under the printed policy", () => {
     expect(new Set(states())).toEqual(new Set(["terminated"]));
   }, 400_000);
 
+  it("the blocks for spot and for fast networks are enough for these", async () => {
+    await user.sky("aws", "setup", "--yes", "--features", "s3");
+    await grant("spot", "efa");
+    const fast = ["-t", "g4dn.8xlarge", "--network-tier", "best", "--num-nodes", "2", "--use-spot"];
+    const said = await user.sky(
+      "launch",
+      "-y",
+      "-c",
+      "fast",
+      "--infra",
+      "aws/us-east-1",
+      ...fast,
+      "echo I am $SKYPILOT_NODE_RANK",
+    );
+    expect(said).toContain("I am 1");
+    expect(enforced.allowed).toContain("ec2:CreatePlacementGroup");
+    await user.sky("down", "-y", "fast");
+    expect(states()).toEqual(["terminated", "terminated"]);
+    expect(aws.proxy.world.placement.names()).toEqual([]);
+  }, 300_000);
+
   describeWithReference("by the official client", (reference) => {
     it("the least is enough with a role that an administrator made", async () => {
       await user.sky("aws", "setup", "--yes", "--features", "s3");

@@ -126,6 +126,8 @@ function settle(request: Attempt, plan: NodePlan, context: OperationContext): Pr
   return context.effect(effectName(request, "await-instances"), async () => {
     const site = await siteOf(request, context);
     if (plan.surplus.length > 0) await clearNodes(site, (instance) => plan.surplus.includes(instance.id));
+    // A head that starts comes back at other addresses: whoever still waits for it at the old ones would be waited for.
+    if (plan.create.includes(0) || plan.start.length > 0) context.agents.drop(site.ref.clusterName);
     return awaitNodes(site, plan.gone);
   });
 }
