@@ -45,10 +45,13 @@ export async function bringUp(request: BringUp, context: BringUpContext): Promis
   const agent = await bringUpHead(start, head, context);
   if (workers.length === 0) return agent;
   const hello = await greet(agent, signal);
-  const isRight = (index: number): boolean =>
-    hello.nodes.some((node) => node.index === index && node.isAlive && !isOutdated(node, bundle));
+  // The head may not have noticed yet that a worker is gone, in whose place there is another machine.
+  const isRight = ({ index, internalIp }: Instance): boolean =>
+    hello.nodes.some(
+      (node) => node.index === index && node.ip === internalIp && node.isAlive && !isOutdated(node, bundle),
+    );
   request.onWorkers?.();
-  const missing = workers.filter((worker) => !isRight(worker.index));
+  const missing = workers.filter((worker) => !isRight(worker));
   const dialIn = { host: head.internalIp, port: hello.workerPort };
   await Promise.all(missing.map((worker) => startNode(start, { instance: worker, head: dialIn }, context)));
   if (missing.length > 0) await waitForNodes(agent, { count: cluster.row.num_nodes, bundle }, signal);
