@@ -3,7 +3,15 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { GetObjectCommand, ListBucketsCommand, ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
+import {
+  DeleteBucketCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  ListBucketsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findMoto, Moto } from "../support/aws/moto.ts";
 import { parseTable, plainText } from "./support/plain-text.ts";
@@ -118,6 +126,22 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
     expect(text).toContain("  Copying (to 2 nodes): s3://my-bucket/sub -> ~/sub\n");
     expect(text).toContain(`  Downloading (to 2 nodes): ${webUrl}/some/page.txt -> ~/web.txt\n`);
     expect(text.match(/\) (?:ONE|b\.log|web)$/gmu)).toHaveLength(6);
+  });
+
+  it("keys that are no names of files are left out and told", async () => {
+    await moto.createBucket("strange");
+    for (const Key of ["ok/ü +%.txt", "a//b", "../up", "dot/./x", "/rooted", "folder/", "last/.."]) {
+      await s3.send(new PutObjectCommand({ Bucket: "strange", Key, Body: "x\n" }));
+    }
+    const yaml =
+      "resources: {infra: local}\nfile_mounts:\n  ~/strange: s3://strange\nrun: cd ~/strange; find -L . -type f\n";
+    const { text, exitCode } = await sky("launch", "-y", "-c", "odd", sandbox.write("odd.yaml", yaml));
+    expect(exitCode, text).toBe(0);
+    expect(text).toMatch(/ {2}Left out 5 objects whose keys cannot be the name of a file: ".+", …\n/u);
+    expect(text.match(/\) \.\/.*$/gmu)).toEqual([") ./ok/ü +%.txt"]);
+    await sky("down", "-y", "odd");
+    for (const Key of await keysOf("strange")) await s3.send(new DeleteObjectCommand({ Bucket: "strange", Key }));
+    await s3.send(new DeleteBucketCommand({ Bucket: "strange" }));
   });
 
   it("no node, log or database holds the secret key", async () => {

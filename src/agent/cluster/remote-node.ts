@@ -1,7 +1,7 @@
 import { AgentPeerError, isConnectionLoss } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { LendKeysParams, LentKeys } from "../../shared/agent/mounts.ts";
-import type { ContainerSpec, FetchFile, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, FetchParams, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { InsideNode } from "../inside/files.ts";
 import { nodeName } from "../jobs/job-text.ts";
@@ -166,8 +166,8 @@ export class RemoteNode implements ClusterNode, Member {
     await this.#call((peer) => peer.call("prepare_container", spec));
   }
 
-  fetch(dest: string, files: readonly FetchFile[], signal: AbortSignal): Promise<FetchResult> {
-    return this.#call((peer) => peer.call("fetch", { dest, files }, { signal }));
+  fetch(wish: Omit<FetchParams, "key">, signal: AbortSignal): Promise<FetchResult> {
+    return this.#call((peer) => peer.call("fetch", wish, { signal }));
   }
 
   async mount(params: NodeMountParams): Promise<void> {

@@ -31,7 +31,7 @@ export function createWorkerMethods({ node, stop, onNodes }: WorkerHandlerOption
       await node.prepareContainer(spec);
       return {};
     },
-    fetch: ({ dest, files }, { signal }) => node.fetch(dest, files, signal),
+    fetch: (wish, { signal }) => node.fetch(wish, signal),
     mount: async (params) => {
       await node.mount(params);
       return {};

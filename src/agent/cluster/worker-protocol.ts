@@ -1,6 +1,6 @@
 import type {
   ContainerSpec,
-  FetchFile,
+  FetchParams,
   FetchResult,
   LogFile,
   Preemption,
@@ -54,7 +54,7 @@ export interface WorkerMethods {
   };
   readonly prepare_container: { readonly params: ContainerSpec; readonly result: Record<string, never> };
   readonly fetch: {
-    readonly params: { readonly dest: string; readonly files: readonly FetchFile[] };
+    readonly params: Omit<FetchParams, "key">;
     readonly result: FetchResult;
   };
   readonly mount: { readonly params: NodeMountParams; readonly result: Record<string, never> };

@@ -1,4 +1,4 @@
-import type { ContainerSpec, FetchFile, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, FetchParams, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { LendKeysParams, MountParams, MountState } from "../../shared/agent/mounts.ts";
 import type { EncodedBlock } from "../../shared/agent/sync-blocks.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
@@ -79,6 +79,6 @@ export interface ClusterNode {
   mountStates(): Promise<NodeMountStates | undefined>;
   /** Resolves when everything that was written to mounts is in the buckets. */
   flushMounts(signal: AbortSignal): Promise<void>;
-  fetch(dest: string, files: readonly FetchFile[], signal: AbortSignal): Promise<FetchResult>;
+  fetch(wish: Omit<FetchParams, "key">, signal: AbortSignal): Promise<FetchResult>;
   sync(params: NodeSyncParams, signal: AbortSignal): Promise<NodeSync>;
 }

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { LendKeysParams } from "../../shared/agent/mounts.ts";
-import type { ContainerSpec, FetchFile, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, FetchParams, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { readChunk, tailFile } from "../logs/tail-file.ts";
 import { containerDestination } from "../container/links.ts";
@@ -164,12 +164,12 @@ export class LocalNode implements ClusterNode {
   }
 
   /** In a container the place that the destination leads to lies in what it mounts. */
-  async fetch(dest: string, files: readonly FetchFile[], signal: AbortSignal): Promise<FetchResult> {
+  async fetch(wish: Omit<FetchParams, "key">, signal: AbortSignal): Promise<FetchResult> {
     const { home, power, clock, container } = this.#options;
     const options = { home, mayUseSudo: power === "poweroff", clock, signal };
-    if (!container.isUsed) return fetchFiles(dest, files, options);
-    const { dest: mounted, link } = containerDestination(dest);
-    const result = await fetchFiles(mounted, files, options);
+    if (!container.isUsed) return fetchFiles(wish, options);
+    const { dest: mounted, link } = containerDestination(wish.dest);
+    const result = await fetchFiles({ ...wish, dest: mounted }, options);
     if (link !== undefined) {
       await container.ensureRunning();
       await container.link(link);

@@ -63,8 +63,12 @@ export function createMethods(options: HandlerOptions): MethodHandlers<AgentMeth
       await options.shutdown(params);
       return {};
     },
-    fetch: async ({ dest, files }, { signal }) => {
-      const results = await Promise.all(options.nodes().map((node) => node.fetch(dest, files, signal)));
+    fetch: async ({ key: _key, ...wish }, { signal }) => {
+      const nodes = options.nodes();
+      // Nothing is left to run in the background when one of them fails.
+      const outcomes = await Promise.allSettled(nodes.map((node) => naming(node, () => node.fetch(wish, signal))));
+      throwWorst(nodes, outcomes);
+      const results = outcomes.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
       return results.reduce((most, one) => (one.bytes > most.bytes ? one : most));
     },
     mount: async ({ mounts, mounters }) => {
@@ -143,7 +147,7 @@ export function createStreams(options: HandlerOptions): StreamHandlers<AgentStre
 }
 
 /** What the server can do nothing about comes first; of nodes that lack the program all are told. */
-function throwWorst(nodes: readonly ClusterNode[], outcomes: readonly PromiseSettledResult<void>[]): void {
+function throwWorst(nodes: readonly ClusterNode[], outcomes: readonly PromiseSettledResult<unknown>[]): void {
   const failures = outcomes.flatMap((one, index) =>
     one.status === "rejected" ? [{ error: one.reason as Error, node: nodes[index]?.index ?? 0 }] : [],
   );
@@ -163,12 +167,20 @@ function lacksProgram(error: Error): boolean {
   return error instanceof AgentPeerError && error.agentCode === "MOUNTER_MISSING";
 }
 
-const NAMED: ReadonlySet<string> = new Set(["CONTAINER_FAILED", "MOUNT_FAILED", "MOUNT_DENIED", "MOUNTER_MISSING"]);
+const NAMED: ReadonlySet<string> = new Set([
+  "CONTAINER_FAILED",
+  "FETCH_FAILED",
+  "FETCH_REFUSED",
+  "MOUNT_FAILED",
+  "MOUNT_DENIED",
+  "MOUNTER_MISSING",
+  "NO_SPACE",
+]);
 
 /** Says by name which of several nodes refused. */
-async function naming(node: ClusterNode, work: () => Promise<void>): Promise<void> {
+async function naming<T>(node: ClusterNode, work: () => Promise<T>): Promise<T> {
   try {
-    await work();
+    return await work();
   } catch (error) {
     if (!(error instanceof AgentPeerError) || !NAMED.has(error.agentCode)) throw error;
     const { message, hint, agentCode } = error;

@@ -67,12 +67,12 @@ test("files land whole, with their times, and are not asked for again", async ()
     { path: "deep/er/two", url: `${url}/two${secret}`, size: 2, mtimeMs: 1_700_000_001_000 },
     { path: "empty", url: `${url}/empty${secret}`, size: 0, mtimeMs: 1_700_000_002_000 },
   ];
-  expect(await fetchFiles("~/data", files, options())).toEqual({ files: 3, bytes: 3, unchanged: 0 });
+  expect(await fetchFiles({ dest: "~/data", files }, options())).toEqual({ files: 3, bytes: 3, unchanged: 0 });
   expect(readFileSync(join(home, "data/deep/er/two"), "utf8")).toBe("22");
   expect(statSync(join(home, "data/one")).mtimeMs).toBe(1_700_000_000_000);
   expect(asked.sort()).toEqual(["/one", "/two"]);
   writeFileSync(join(home, "data/one"), "x");
-  expect(await fetchFiles("~/data", files, options())).toEqual({ files: 3, bytes: 1, unchanged: 2 });
+  expect(await fetchFiles({ dest: "~/data", files }, options())).toEqual({ files: 3, bytes: 1, unchanged: 2 });
 });
 
 test("content that was replaced within the second of its time is seen by its tag, whatever its size", async () => {
@@ -83,7 +83,7 @@ test("content that was replaced within the second of its time is seen by its tag
     response.writeHead(isAsked ? 200 : 412).end(isAsked ? content : "");
   };
   const file = { path: "x", url: `${url}/x${secret}`, size: 3, mtimeMs: 1_700_000_000_000 };
-  const fetchTagged = (etag: string) => fetchFiles("~/data", [{ ...file, etag }], options());
+  const fetchTagged = (etag: string) => fetchFiles({ dest: "~/data", files: [{ ...file, etag }] }, options());
   expect(await fetchTagged(tagOf("one"))).toMatchObject({ unchanged: 0 });
   expect(await fetchTagged(tagOf("one"))).toMatchObject({ unchanged: 1 });
   expect(Math.floor(statSync(join(home, "data/x")).mtimeMs / 1000)).toBe(1_700_000_000);
@@ -105,15 +105,15 @@ test("the time that says which content it is survives the disk for any tag", asy
     mtimeMs: 1_700_000_000_000 + index * 1000,
     etag: `${index}`,
   }));
-  await fetchFiles("~/data", files, options());
-  expect(await fetchFiles("~/data", files, options())).toMatchObject({ unchanged: 300 });
+  await fetchFiles({ dest: "~/data", files }, options());
+  expect(await fetchFiles({ dest: "~/data", files }, options())).toMatchObject({ unchanged: 300 });
 });
 
 test("a large file comes in ranges; a cut goes on where it broke off", async () => {
   const content = Buffer.alloc(70 * 1024 * 1024, "0123456789");
   handler = serve(content, 2);
   const file = { path: "", url: `${url}/big${secret}`, size: content.length, mtimeMs: 1_700_000_000_000 };
-  expect(await fetchFiles("~/big", [file], options())).toMatchObject({
+  expect(await fetchFiles({ dest: "~/big", files: [file] }, options())).toMatchObject({
     bytes: content.length,
   });
   expect(readFileSync(join(home, "big")).equals(content)).toBe(true);
@@ -124,7 +124,7 @@ test("a large file comes in ranges; a cut goes on where it broke off", async () 
 
 test("a refusal names the place without its secret and leaves nothing behind", async () => {
   handler = (_request, response) => response.writeHead(403).end("<Error/>");
-  const failed = fetchFiles("~/data", [{ path: "x", url: `${url}/x${secret}`, size: 9 }], options());
+  const failed = fetchFiles({ dest: "~/data", files: [{ path: "x", url: `${url}/x${secret}`, size: 9 }] }, options());
   await expect(failed).rejects.toMatchObject({
     agentCode: "FETCH_REFUSED",
     message: `${url}/x answered with HTTP status 403.`,
@@ -139,10 +139,10 @@ test("what passes is tried again, and in the end said with its place", async () 
     answers += 1;
     response.writeHead(answers < 3 ? 503 : 200).end("late");
   };
-  await fetchFiles("~/late", [{ path: "", url: `${url}/late${secret}` }], options());
+  await fetchFiles({ dest: "~/late", files: [{ path: "", url: `${url}/late${secret}` }] }, options());
   expect(readFileSync(join(home, "late"), "utf8")).toBe("late");
   handler = (_request, response) => response.destroy();
-  const failed = fetchFiles("~/never", [{ path: "", url: `${url}/never${secret}` }], options());
+  const failed = fetchFiles({ dest: "~/never", files: [{ path: "", url: `${url}/never${secret}` }] }, options());
   await expect(failed).rejects.toMatchObject({ agentCode: "FETCH_FAILED" });
   await expect(failed).rejects.not.toThrow(/Signature/u);
   expect(existsSync(join(home, "never"))).toBe(false);
@@ -153,9 +153,9 @@ test("redirects are followed; a name that leads out of the destination is refuse
     if (request.url === "/old") response.writeHead(302, { location: "/new" }).end();
     else response.end("moved");
   };
-  await fetchFiles("~/moved", [{ path: "", url: `${url}/old` }], options());
+  await fetchFiles({ dest: "~/moved", files: [{ path: "", url: `${url}/old` }] }, options());
   expect(readFileSync(join(home, "moved"), "utf8")).toBe("moved");
   mkdirSync(join(home, "inside"));
-  const out = fetchFiles("~/inside", [{ path: "../out", url: `${url}/new` }], options());
+  const out = fetchFiles({ dest: "~/inside", files: [{ path: "../out", url: `${url}/new` }] }, options());
   await expect(out).rejects.toMatchObject({ agentCode: "BAD_PARAMS" });
 });

@@ -2,10 +2,11 @@ import { createHash } from "node:crypto";
 import { renameSync, rmSync, utimesSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
-import type { FetchFile, FetchResult, SyncEntry } from "../../shared/agent/protocol.ts";
+import type { FetchFile, FetchParams, FetchResult, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
 import { assertLinkable, makeLink, resolveDestination, type DestinationOptions } from "./dest.ts";
+import { requireSpace } from "./free-space.ts";
 import { assertEntries, FileTree, temporaryName } from "./file-tree.ts";
 import { HttpRefusal, openConnections, placeOf, type HttpConnections } from "./http-get.ts";
 import { explainWriteError } from "./write-errors.ts";
@@ -33,8 +34,7 @@ export interface FetchOptions extends DestinationOptions {
  * each file appears complete or not at all. Throws FETCH_REFUSED (e.g. an expired URL), PATH_EXISTS, NO_SPACE, NOT_ALLOWED.
  */
 export async function fetchFiles(
-  dest: string,
-  files: readonly FetchFile[],
+  { dest, files, restBytes = 0 }: Omit<FetchParams, "key">,
   options: FetchOptions,
 ): Promise<FetchResult> {
   const entries = files.map(toEntry);
@@ -43,16 +43,19 @@ export async function fetchFiles(
   if (destination.link !== undefined) assertLinkable(destination.link);
   const tree = new FileTree(destination.path);
   if (entries.length === 0) tree.makeDirectory({ ...emptyEntry, kind: "dir" });
+  const missing = files
+    .map((file, index) => ({ file, entry: entries[index] ?? emptyEntry }))
+    .filter(({ file, entry }) => file.size === undefined || !tree.hasFile(entry, { sameTimeMs: SAME_VERSION_MS }));
+  requireSpace(destination.path, {
+    sizes: missing.map(({ file }) => file.size ?? 0),
+    restBytes: missing.length === files.length ? restBytes : 0,
+    shown: dest,
+  });
   const connections = await openConnections();
-  const result = { files: files.length, bytes: 0, unchanged: 0 };
+  const result = { files: files.length, bytes: 0, unchanged: files.length - missing.length };
   try {
-    await forEachParallel(files, PARALLEL_FILES, async (file, index) => {
+    await forEachParallel(missing, PARALLEL_FILES, async ({ file, entry }) => {
       options.signal.throwIfAborted();
-      const entry = entries[index] ?? emptyEntry;
-      if (file.size !== undefined && tree.hasFile(entry, { sameTimeMs: SAME_VERSION_MS })) {
-        result.unchanged += 1;
-        return;
-      }
       // Not in one statement: `+=` would add to what the sum was before the wait.
       const bytes = await fetchOne({ file, entry, tree, connections }, options);
       result.bytes += bytes;

@@ -1,5 +1,5 @@
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import type { FetchFile } from "../../shared/agent/protocol.ts";
+import type { FetchFile, FetchParams } from "../../shared/agent/protocol.ts";
 import { AgentError } from "../../shared/errors.ts";
 import { spinner } from "../clusters/messages.ts";
 import type { OperationContext } from "../operation.ts";
@@ -47,17 +47,19 @@ async function copyObjects(
   const objects: StoredObject[] = [];
   for await (const object of store.list(place, as)) objects.push(object);
   const single = objects.find((object) => object.key === mount.prefix);
-  const wanted = single === undefined ? objects.filter((object) => isFile(object, mount, target)) : [single];
+  const wanted = single === undefined ? objects.filter((object) => isFile(object, mount)) : [single];
+  if (single === undefined) tellLeftOut(objects, { mount, target, context });
   if (wanted.length === 0) context.log.line(`  There is nothing at ${mount.uri} yet: ${mount.dest} stays empty.`);
   const summary = { files: 0, bytes: 0 };
+  const totalBytes = bytesOf(wanted);
   for (let start = 0; start === 0 || start < wanted.length; start += BATCH) {
     const batch = wanted.slice(start, start + BATCH);
     const keys = batch.map((object) => object.key);
     const urls = await store.signReads(place, keys, { expiresSeconds: EXPIRES_SECONDS, context: as });
     const files = batch.map((object, index) => toFetchFile(object, urls[index] ?? "", mount));
-    await fetchOnNodes({ dest: mount.dest, files }, target, context);
     summary.files += batch.length;
-    summary.bytes += batch.reduce((sum, object) => sum + object.size, 0);
+    summary.bytes += bytesOf(batch);
+    await fetchOnNodes({ dest: mount.dest, files, restBytes: totalBytes - summary.bytes }, target, context);
     context.log.spin(spinner(`Syncing ${mount.uri}: ${summary.files}/${wanted.length} files`));
   }
   target.log.write(`${mount.uri} -> ${mount.dest}: ${summary.files} files, ${summary.bytes} bytes.`);
@@ -71,11 +73,15 @@ export async function copyWebFile(mount: WebMount, target: CopyTarget, context: 
 }
 
 async function fetchOnNodes(
-  what: { readonly dest: string; readonly files: readonly FetchFile[] },
+  what: Omit<FetchParams, "key">,
   { agent }: CopyTarget,
   context: OperationContext,
 ): Promise<void> {
   await agent.call("fetch", { key: context.requestId, ...what }, { signal: context.signal });
+}
+
+function bytesOf(objects: readonly StoredObject[]): number {
+  return objects.reduce((sum, object) => sum + object.size, 0);
 }
 
 /** Credentials may have been renewed, or an object replaced, since the URLs were made. What has arrived is not sent again. */
@@ -88,12 +94,32 @@ async function repeatedOnce<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A key that is no path on a disk cannot be placed; folders that some tools make are no files. */
-function isFile(object: StoredObject, mount: BucketMount, { log }: CopyTarget): boolean {
-  if (object.key.endsWith("/")) return false;
-  if (PARTS.test(pathBelow(object.key, mount))) return true;
-  log.write(`Left out ${JSON.stringify(object.key)}: it cannot be the name of a file.`);
-  return false;
+/** Folders that some tools make are no files. */
+function isFolder({ key }: StoredObject): boolean {
+  return key.endsWith("/");
+}
+
+/** A key that is no path on a disk cannot be placed. */
+function isFile(object: StoredObject, mount: BucketMount): boolean {
+  return !isFolder(object) && PARTS.test(pathBelow(object.key, mount));
+}
+
+function tellLeftOut(
+  objects: readonly StoredObject[],
+  {
+    mount,
+    target,
+    context,
+  }: { readonly mount: BucketMount; readonly target: CopyTarget; readonly context: OperationContext },
+): void {
+  const left = objects.filter((object) => !isFolder(object) && !isFile(object, mount));
+  const [first] = left;
+  if (first === undefined) return;
+  for (const { key } of left) target.log.write(`Left out ${JSON.stringify(key)}: it cannot be the name of a file.`);
+  const many = left.length === 1 ? "an object whose key" : `${left.length} objects whose keys`;
+  context.log.line(
+    `  Left out ${many} cannot be the name of a file: ${JSON.stringify(first.key)}${left.length > 1 ? ", …" : ""}`,
+  );
 }
 
 function pathBelow(key: string, mount: BucketMount): string {

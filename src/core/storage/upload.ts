@@ -8,7 +8,7 @@ import type { OperationContext } from "../operation.ts";
 import type { UploadFile, UploadProgress } from "../ports/object-store.ts";
 import { openStore } from "./access.ts";
 import { storageFailure } from "./failed.ts";
-import { formatBytes } from "./format-bytes.ts";
+import { formatBytes } from "../../shared/format-bytes.ts";
 import type { BucketMount, LocalSource } from "./mounts.ts";
 
 /** How often the spinner tells how far an upload is. */

@@ -298,6 +298,8 @@ export interface FetchParams {
   /** As in `put_files`. */
   readonly dest: string;
   readonly files: readonly FetchFile[];
+  /** Bytes of files of the same copy that later requests are about, to be counted where the node has none of these. */
+  readonly restBytes?: number;
 }
 /** Of the node that has done the most. */
 export interface FetchResult {
