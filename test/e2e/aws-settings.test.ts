@@ -93,6 +93,31 @@ describe.skipIf(findMoto() === undefined)("a launch on EC2 asks AWS for", () => 
     expect(profileOf(await launch(list, "-c", "other"))).toBe(ROLE);
   });
 
+  it("nothing more when that profile does not exist, and says so once", async () => {
+    const hasRoom = proxy.faultOf;
+    const message =
+      "Value (nobody) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name";
+    proxy.faultOf = ({ action }) =>
+      action === "ec2:RunInstances"
+        ? { kind: "refuse", status: 400, code: "InvalidParameterValue", message }
+        : undefined;
+    user.configure("remote_identity: nobody");
+    const before = proxy.counts()["ec2:RunInstances"] ?? 0;
+    const { stdout, stderr, exitCode } = await user.sandbox.sky([
+      "launch",
+      "-y",
+      "--infra",
+      "aws",
+      "--cpus",
+      "2",
+      "echo",
+    ]);
+    proxy.faultOf = hasRoom;
+    expect(exitCode).toBe(1);
+    expect((proxy.counts()["ec2:RunInstances"] ?? 0) - before).toBe(1);
+    expect(stdout + stderr).toContain(message);
+  });
+
   it("commands of post_provision_runcmd, in user data", async () => {
     const { userData } = await launch("post_provision_runcmd:\n  - \"echo 'a: b'\"\n  - [touch, /tmp/x y]");
     const document = JSON.parse(userData.slice(userData.indexOf("\n"))) as { readonly runcmd: readonly unknown[] };

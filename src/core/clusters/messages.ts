@@ -55,7 +55,9 @@ export function instancesAreUp(count: number, isLast = true): string {
 /** One place that did not take the cluster, below the line of its region. */
 export function refused(place: string, reason: string): string {
   const [first = ""] = reason.split("\n");
-  return `${DIM}├── ${RESET}${YELLOW}${place}${RESET}${DIM}: ${first}${RESET}`;
+  // Where several subnets were tried, each refusal begins with its zone.
+  const text = first.startsWith(`${place}: `) ? first.slice(place.length + 2) : first;
+  return `${DIM}├── ${RESET}${YELLOW}${place}${RESET}${DIM}: ${text}${RESET}`;
 }
 
 export const CONTAINER_IS_UP = `${DIM}└── ${RESET}${DIM}Docker container is up.${RESET}`;

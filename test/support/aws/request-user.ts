@@ -75,6 +75,7 @@ export class RequestUser {
     const text = `$ sky launch ${args.join(" ")}\n${result.stdout}${result.stderr}`;
     if (process.env["SHOW"] !== undefined) process.stdout.write(`${text}\n`);
     expect(result.exitCode, text).toBe(1);
+    expect(text).not.toMatch(/(us-east-1\w: )\1/u);
     const calls = this.#proxy.calls.slice(before).filter((call) => call.action === "ec2:RunInstances");
     return { text, sent: calls.map(({ params, region }) => readLaunch(params, region)) };
   }
