@@ -7,6 +7,7 @@ import type { ClusterNode } from "../node/cluster-node.ts";
 import { rankLogName, rankTaskId, setupTaskId, type TaskExit, type TaskSpec } from "../tasks/task-types.ts";
 import type { RunLog } from "../logs/run-log.ts";
 import { flushMounts } from "./flush-mounts.ts";
+import { watchMounts } from "./watch-mounts.ts";
 import type { JobPlacement, StoredJob } from "./job-store.ts";
 import { runEnv, setupEnv, type JobEnvOptions } from "./job-env.ts";
 import {
@@ -124,13 +125,13 @@ export class JobRun {
       if (!isReady || ranks.length === 0) return;
       await this.#move("RUNNING");
     }
-    const results = await this.#runGang(log, ranks);
-    await this.#flushMounts(log);
+    const results = await this.#watchingMounts(log, () => this.#runGang(log, ranks));
+    const unsent = await this.#flushMounts(log);
     const lost = results.find((result) => result.lost !== undefined)?.lost;
     const codes = results.map((result) => exitCodeOf(result.exit));
     if (this.#endAs !== undefined) await this.#finishEnded();
     else if (lost !== undefined) await this.#fail(log, lost);
-    else if (codes.every((code) => code === 0)) await this.#finish(log, "SUCCEEDED");
+    else if (codes.every((code) => code === 0)) await this.#finishWritten(log, unsent, codes);
     else {
       await this.#appendStep(log, "failed", failedText(this.jobId, codes));
       await this.#finish(log, "FAILED", codes);
@@ -161,8 +162,8 @@ export class JobRun {
       return false;
     }
     if (this.#options.job.spec.run !== undefined) return true;
-    await this.#flushMounts(log);
-    if (this.#endAs === undefined) await this.#finish(log, "SUCCEEDED");
+    const unsent = await this.#flushMounts(log);
+    if (this.#endAs === undefined) await this.#finishWritten(log, unsent, []);
     else await this.#finishEnded();
     return true;
   }
@@ -226,15 +227,40 @@ export class JobRun {
     }
   }
 
+  async #watchingMounts<T>(log: RunLog, work: () => Promise<T>): Promise<T> {
+    const over = new AbortController();
+    const watching = watchMounts({
+      nodes: [...new Set(this.#planned.map(({ node }) => node.node))],
+      clock: this.#options.clock,
+      signal: over.signal,
+      say: (step, text) => this.#appendStep(log, step, text),
+    });
+    try {
+      return await work();
+    } finally {
+      over.abort();
+      await watching;
+    }
+  }
+
   /** A job ends when what it has written is where it belongs. */
-  async #flushMounts(log: RunLog): Promise<void> {
-    await flushMounts({
+  async #flushMounts(log: RunLog): Promise<readonly string[]> {
+    const unsent = await flushMounts({
       nodes: [...new Set(this.#planned.map(({ node }) => node.node))],
       clock: this.#options.clock,
       signal: this.#flushing.signal,
       say: (step, text) => this.#appendStep(log, step, text),
       onError: (error) => this.#options.log.error("mounts not flushed", { job: this.jobId, ...describeError(error) }),
     });
+    for (const [index, reason] of unsent.entries()) {
+      await this.#appendStep(log, `unsent-${index}`, lostText(this.jobId, reason));
+    }
+    return unsent;
+  }
+
+  /** Programs that all went well have not when what they wrote is lost. */
+  #finishWritten(log: RunLog, unsent: readonly string[], codes: readonly number[]): Promise<void> {
+    return unsent.length === 0 ? this.#finish(log, "SUCCEEDED") : this.#finish(log, "FAILED", codes);
   }
 
   /** A full disk delays the log; it does not end the job. */

@@ -15,7 +15,8 @@ import type { KeysDoor } from "./keys-door.ts";
 import { removePlace } from "./left-over.ts";
 import { adoptMountProcess, startMountProcess, type MountProcess } from "./mount-process.ts";
 import type { Mounter } from "./mounter.ts";
-import { lastProblem, mountArguments, readCacheLine } from "./rclone-command.ts";
+import { lastProblem, mountArguments } from "./rclone-command.ts";
+import { hasFiles, waitForUploads } from "./wait-for-uploads.ts";
 
 export interface MountTools {
   /** The agent's folder of mounts. */
@@ -39,7 +40,6 @@ const LOOK_MS = 60_000;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
 const LEAVE_MS = 5000;
-const FLUSH_GAP_MS = 200;
 const MAX_LOG_BYTES = 8 * 1024 * 1024;
 const LOG_TAIL = 16 * 1024;
 
@@ -53,6 +53,7 @@ export class BucketMount {
   #process: MountProcess | undefined;
   #state: MountState["state"] = "waiting";
   #reason: string | undefined;
+  #keysProblem: string | undefined;
   #isEnding = false;
   #wake = Promise.withResolvers<void>();
 
@@ -72,6 +73,7 @@ export class BucketMount {
       hasKeys: keys !== undefined,
       ...(this.#reason === undefined ? {} : { reason: this.#reason }),
       ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+      ...(this.#keysProblem === undefined ? {} : { keysProblem: this.#keysProblem }),
     };
   }
 
@@ -86,7 +88,13 @@ export class BucketMount {
     return this.#process;
   }
 
+  /** There are no new keys for it at this moment. */
+  refuse(reason: string): void {
+    this.#keysProblem = reason;
+  }
+
   lend(keys: LentKeys): void {
+    this.#keysProblem = undefined;
     const { door, clock } = this.#tools;
     const running = this.#process;
     door.admit(this.#id, running?.token ?? this.#token);
@@ -129,29 +137,12 @@ export class BucketMount {
     }
   }
 
-  /** Resolves when everything that was written is in the bucket. */
+  /** Resolves when everything that was written is in the bucket. Throws MOUNT_DENIED, MOUNT_FAILED when that will not be. */
   async flush(signal: AbortSignal): Promise<void> {
     if (this.spec.isReadOnly || !this.#hasCached()) return;
-    let offset = statSync(this.#logPath, { throwIfNoEntry: false })?.size ?? 0;
-    let rest = "";
-    // What has just been closed counts from the next look on.
-    for (let clean = 0; clean < 2;) {
-      signal.throwIfAborted();
-      await this.#tools.clock.sleep(FLUSH_GAP_MS, { signal });
-      const bytes = readChunk(this.#logPath, offset);
-      offset += bytes.length;
-      const lines = (rest + bytes.toString("utf8")).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) {
-        const seen = readCacheLine(line);
-        if (seen !== undefined) clean = seen.waiting === 0 ? clean + 1 : 0;
-      }
-    }
-  }
-
-  /** What keeps written files from the bucket, as far as the program has said so lately. */
-  get lastProblem(): string | undefined {
-    return lastProblem(this.#logTail());
+    const { clock } = this.#tools;
+    const isRunning = (): boolean => this.#process !== undefined;
+    await waitForUploads({ spec: this.spec, logPath: this.#logPath, isRunning }, { clock, signal });
   }
 
   /** Takes it down; with `forget` nothing of it is left on the node. Files that are still open in it get errors. */
@@ -187,9 +178,12 @@ export class BucketMount {
     await door.open();
     const token = this.#token;
     door.admit(this.#id, token);
-    const command = { program, version, path, allowsOthers: mayAllowOthers(), cacheDir: join(this.#folder, "cache") };
+    // rclone knows the variable under another name, and does not start with this one.
+    const { AWS_CA_BUNDLE: caBundle, ...rest } = env;
+    const cacheDir = join(this.#folder, "cache");
+    const command = { program, version, path, allowsOthers: mayAllowOthers(), cacheDir, caBundle };
     const started = await startMountProcess([program, ...mountArguments(this.spec, command)], {
-      env: { ...env, ...this.#variables(token) },
+      env: { ...rest, ...this.#variables(token) },
       logPath: this.#logPath,
       recordPath: this.#recordPath,
       port: door.port,
@@ -273,11 +267,10 @@ export class BucketMount {
     rmSync(this.#recordPath, { force: true });
   }
 
-  /** Whether files may wait on the disk. A streaming mount keeps only what was changed in place there. */
+  /** Whether files may wait on the disk. Of what only passes through it nothing is there after a few seconds. */
   #hasCached(): boolean {
-    if (this.#process === undefined) return false;
-    if (this.spec.cache !== undefined) return true;
-    return (readdirIfThere(join(this.#folder, "cache", "vfs")) ?? []).length > 0;
+    if (this.spec.cache !== undefined && this.#process !== undefined) return true;
+    return hasFiles(join(this.#folder, "cache", "vfs"));
   }
 
   #note(state: MountState["state"], reason?: string): void {
@@ -350,13 +343,4 @@ function explain(message: string): {
     return { code, message, hint: "Add the line user_allow_other to /etc/fuse.conf of the node." };
   }
   return { code, message };
-}
-
-function readdirIfThere(path: string): readonly string[] | undefined {
-  try {
-    return readdirSync(path);
-  } catch {
-    // Nothing was cached yet.
-    return undefined;
-  }
 }

@@ -90,7 +90,8 @@ export class NodeMounts {
     }
   }
 
-  lend({ keys }: LendKeysParams): void {
+  lend({ keys, refused = [] }: LendKeysParams): void {
+    for (const { dest, reason } of refused) this.#mounts.get(dest)?.refuse(reason);
     for (const one of keys) this.#mounts.get(one.dest)?.lend(one.keys);
   }
 
@@ -122,11 +123,6 @@ export class NodeMounts {
       }
       await clock.sleep(READY_GAP_MS);
     }
-  }
-
-  /** Whether files may wait for their upload. */
-  get canWait(): boolean {
-    return [...this.#mounts.values()].some((mount) => !mount.spec.isReadOnly);
   }
 
   /** Resolves when everything that tasks have written is in the buckets. */

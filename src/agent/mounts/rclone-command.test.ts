@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { MountSpec } from "../../shared/agent/mounts.ts";
-import { lastProblem, mountArguments, readCacheLine } from "./rclone-command.ts";
+import { lastProblem, mountArguments, readCacheLine, readUploadFailure } from "./rclone-command.ts";
 
 const spec: MountSpec = {
   dest: "~/data",
@@ -18,9 +18,9 @@ const command = {
   cacheDir: "/cache",
 };
 
-test("a bucket of Amazon, streaming", () => {
+test("a bucket of Amazon, whose files pass through the disk", () => {
   expect(mountArguments(spec, command).join(" ")).toMatchInlineSnapshot(
-    `"mount :s3:data /home/dev/data --s3-env-auth --s3-no-check-bucket --use-server-modtime --config  --log-level INFO --s3-provider AWS --s3-region eu-west-1 --s3-chunk-size 16M --cache-dir /cache --vfs-cache-poll-interval 1s --vfs-cache-mode minimal --vfs-write-back 0s --dir-cache-time 5s"`,
+    `"mount :s3:data /home/dev/data --s3-env-auth --s3-no-check-bucket --use-server-modtime --config  --log-level INFO --s3-provider AWS --s3-region eu-west-1 --s3-chunk-size 16M --cache-dir /cache --vfs-cache-poll-interval 1s --vfs-cache-mode writes --vfs-write-back 100ms --vfs-cache-max-age 10s --dir-cache-time 5s"`,
   );
 });
 
@@ -43,4 +43,13 @@ test("the log tells what waits, and what went wrong", () => {
   const log = `${line}\n2026/11/29 20:00:01 ERROR : IO error: AccessDenied: no\n${line}\n`;
   expect(lastProblem(log)).toBe("IO error: AccessDenied: no");
   expect(lastProblem(line)).toBeUndefined();
+  const failed =
+    "2026/11/29 20:00:00 ERROR : a b: vfs cache: failed to upload try #3, will retry in 40s: vfs cache: failed to transfer file from cache to remote: ";
+  expect(readUploadFailure(`${failed}AccessDenied: no`)).toEqual({
+    tries: 3,
+    reason: "a b: AccessDenied: no",
+    isFinal: true,
+  });
+  expect(readUploadFailure(`${failed}ExpiredToken: old`)).toMatchObject({ isFinal: false });
+  expect(readUploadFailure(line)).toBeUndefined();
 });

@@ -8,6 +8,8 @@ export interface MountCommand {
   /** Whether other users of the machine (a container's root among them) may look into it. */
   readonly allowsOthers: boolean;
   readonly cacheDir: string;
+  /** File with the certificates that are trusted instead of the machine's. */
+  readonly caBundle?: string | undefined;
 }
 
 /** How often rclone looks what waits in its cache; it says so in its log, which tells when a mount is flushed. */
@@ -29,7 +31,8 @@ export function mountArguments(spec: MountSpec, command: MountCommand): string[]
     "s3-chunk-size": PART_SIZE,
     "cache-dir": command.cacheDir,
     "vfs-cache-poll-interval": CACHE_LOOK,
-    ...(cache === undefined ? STREAMING : cachingSettings(cache, command)),
+    "ca-cert": command.caBundle,
+    ...(cache === undefined ? PASSING : cachingSettings(cache, command)),
   };
   return [
     "mount",
@@ -47,10 +50,16 @@ export function mountArguments(spec: MountSpec, command: MountCommand): string[]
 }
 
 /**
- * What is written in order goes to the bucket while it is written, and `close` returns when it is there. Only files that are changed
- * in place or added to wait on the disk, until they are closed.
+ * What is written passes through the disk, and goes to the bucket when the last program that has it open is done. Written straight to the
+ * bucket, a file would end when the first of several programs closes it, e.g. a child that inherited its parent's output. With a
+ * pause of 0 what failed would not be tried again.
  */
-const STREAMING = { "vfs-cache-mode": "minimal", "vfs-write-back": "0s", "dir-cache-time": "5s" } as const;
+const PASSING = {
+  "vfs-cache-mode": "writes",
+  "vfs-write-back": "100ms",
+  "vfs-cache-max-age": "10s",
+  "dir-cache-time": "5s",
+} as const;
 
 type Settings = Readonly<Record<string, string | number | undefined>>;
 
@@ -85,6 +94,21 @@ export function isAtLeast(
 export function readCacheLine(line: string): { readonly waiting: number } | undefined {
   const found = /vfs cache: cleaned: .*in use (\d+), to upload (\d+), uploading (\d+)/u.exec(line);
   return found === null ? undefined : { waiting: Number(found[2]) + Number(found[3]) };
+}
+
+/** Answers that do not change by themselves. Keys that ended do: new ones come. */
+const FINAL =
+  /AccessDenied|NoSuchBucket|InvalidAccessKeyId|SignatureDoesNotMatch|AllAccessDisabled|MethodNotAllowed|EntityTooLarge/u;
+
+/** What a line of rclone's log says of a file that could not be sent. */
+export function readUploadFailure(
+  line: string,
+): { readonly tries: number; readonly reason: string; readonly isFinal: boolean } | undefined {
+  const found = /ERROR\s*: (.*): vfs cache: failed to upload try #(\d+), will retry in [^:]*: (.*)$/u.exec(line);
+  if (found === null) return undefined;
+  const [, name = "", tries = "", why = ""] = found;
+  const reason = `${name}: ${why.replace(/^vfs cache: failed to transfer file from cache to remote: /u, "")}`;
+  return { tries: Number(tries), reason, isFinal: FINAL.test(why) };
 }
 
 /** The last line that says what is wrong, without its time. */

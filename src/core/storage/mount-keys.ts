@@ -1,12 +1,13 @@
 import type { Kysely } from "kysely";
 import { listClusterMounts, type ClusterMountRow } from "../../db/queries/cluster-mounts.ts";
-import { findCluster, type ClusterRow } from "../../db/queries/clusters.ts";
+import { findCluster, updateCluster, type ClusterRow } from "../../db/queries/clusters.ts";
 import type { Database } from "../../db/schema.ts";
 import type { LentKeys, MountSpec, MountState } from "../../shared/agent/mounts.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { SkyError } from "../../shared/errors.ts";
 import { ownCloudContext } from "../clusters/refresh-all.ts";
+import { recordEvent } from "../clusters/transition.ts";
 import type { CloudContext } from "../ports/cloud.ts";
 import type { PlaceKeys, StoreRegistry, StoreType } from "../ports/object-store.ts";
 
@@ -36,6 +37,8 @@ export class MountKeys {
   readonly #askers = new Map<string, Asker>();
   /** By cluster and place: how long the keys that it has were to live. */
   readonly #lifetimes = new Map<string, number>();
+  /** By cluster and place: why keys could not be had at the last look. */
+  readonly #refused = new Map<string, string>();
   readonly #followed = new WeakSet<AgentPeer>();
 
   constructor(options: MountKeysOptions) {
@@ -114,11 +117,36 @@ export class MountKeys {
         { keys: [{ dest: spec.dest, keys: toLentKeys(keys) }] },
         { signal: context.signal },
       );
+      if (this.#refused.delete(`${row.cluster_hash} ${spec.dest}`)) {
+        await this.#tell(row, `The keys of ${spec.dest} are renewed again.`);
+      }
     } catch (error) {
       // The other mounts may have more luck; this one is tried again at the next look.
-      if (!(error instanceof SkyError)) throw error;
+      if (!(error instanceof SkyError) || agent.isClosed) throw error;
       this.#options.onError(row.name, error);
+      await this.#noteRefusal(row, { dest: spec.dest, error }, to);
     }
+  }
+
+  /** Tells the cluster's users, and its jobs, why there are no new keys. */
+  async #noteRefusal(
+    row: ClusterRow,
+    { dest, error }: { readonly dest: string; readonly error: SkyError },
+    { agent, context }: { readonly agent: AgentPeer; readonly context: CloudContext },
+  ): Promise<void> {
+    const reason = error.message.replace(/\.?$/u, "");
+    const id = `${row.cluster_hash} ${dest}`;
+    if (this.#refused.get(id) !== reason) {
+      this.#refused.set(id, reason);
+      await this.#tell(row, `The keys of ${dest} cannot be renewed: ${reason}.`);
+    }
+    await agent.call("lend_keys", { keys: [], refused: [{ dest, reason }] }, { signal: context.signal });
+  }
+
+  async #tell(row: ClusterRow, reason: string): Promise<void> {
+    const { db } = this.#options;
+    await updateCluster(db, row.cluster_hash, { last_event: reason });
+    await recordEvent(this.#options, row, { type: "DEBUG", to: row.status, reason });
   }
 
   /** Whether some node has no keys for the mount, or keys that are past their best. */

@@ -61,6 +61,8 @@ export interface MountParams {
 /** New keys for mounts that are there. */
 export interface LendKeysParams {
   readonly keys: readonly { readonly dest: string; readonly keys: LentKeys }[];
+  /** Mounts whose keys cannot be renewed, with what whoever reads or writes is told once they have ended. */
+  readonly refused?: readonly { readonly dest: string; readonly reason: string }[];
 }
 
 /** A mount on one node. */
@@ -74,4 +76,6 @@ export interface MountState {
   readonly hasKeys: boolean;
   /** When they end; absent = it has none, or they do not end. */
   readonly expiresAtMs?: number;
+  /** Why the server could not renew them lately. */
+  readonly keysProblem?: string;
 }

@@ -32,6 +32,8 @@ export class S3Front {
   readonly assumed: { readonly role: string; readonly hasPolicy: boolean }[] = [];
   /** Refusals by policy: `action resource`. */
   readonly refusals: string[] = [];
+  /** STS gives no tokens. */
+  refusesTokens = false;
   /** Nobody answers. */
   isDown = false;
   /** Seconds that federation tokens live, instead of what was asked for. */
@@ -113,6 +115,15 @@ export class S3Front {
   }
 
   #federate(form: URLSearchParams, response: ServerResponse): void {
+    if (this.refusesTokens) {
+      response.writeHead(403, { "content-type": "text/xml" });
+      const user = "User: arn:aws:iam::123456789012:user/alice";
+      const what = `${user} is not authorized to perform: sts:GetFederationToken on resource: *`;
+      response.end(
+        `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>${what}</Message></Error></ErrorResponse>`,
+      );
+      return;
+    }
     const count = this.sessions.size + 1;
     const policy = JSON.parse(form.get("Policy") ?? "{}") as { readonly Statement: readonly Statement[] };
     const id = `ASIALENT${String(count).padStart(12, "0")}`;
