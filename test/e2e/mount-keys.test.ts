@@ -95,14 +95,14 @@ describeWithFleet("keys of mounts that end while they are used", () => {
       for (const id of rig.front.sessions.keys()) rig.front.ended.add(id);
       await rig.on("a", "touch ~/ended");
       const text = async (): Promise<string> => (await rig.sky("logs", "c", "--no-follow")).text;
-      await waitFor("the job's log", async () => (await text()).includes("the keys of ~/data have ended"), {
+      await waitFor("the job's log", async () => (await text()).includes("~/data has keys that ended"), {
         timeoutMs: 90_000,
       });
       rig.front.refusesTokens = false;
       const ended = await job;
       expect(ended.exitCode, ended.text).toBe(0);
       expect(ended.text).toMatch(
-        /skypilot: the keys of ~\/data have ended and were not renewed, so reading and writing wait or fail until they are: .*sts:GetFederationToken/u,
+        /skypilot: ~\/data has keys that ended and were not renewed, so reading and writing wait or fail until they are: .*sts:GetFederationToken/u,
       );
       expect(ended.text).toContain(") late\n");
       expect(ended.text).toContain("skypilot: ~/data has keys again\n");

@@ -13,39 +13,73 @@ export interface WatchMountsOptions {
   readonly say: (step: string, text: string) => Promise<void>;
 }
 
-/** Says in a job's log why reads and writes of its mounts fail: keys that ended without new ones, and when new ones came. */
-export async function watchMounts({ nodes, clock, signal, say }: WatchMountsOptions): Promise<void> {
-  /** By node and place: when the keys ended. */
-  const ended = new Map<string, number>();
-  while (!signal.aborted) {
-    let count = 0;
-    for (const node of nodes) {
-      const states = await statesOf(node);
-      count += states?.length ?? 0;
-      for (const { dest, expiresAtMs, keysProblem } of states ?? []) {
-        const id = `${node.index}-${dest}`;
-        const where = nodes.length > 1 ? ` on ${nodeName(node.index)}` : "";
-        const before = ended.get(id);
-        if (before !== undefined && before !== expiresAtMs) {
-          ended.delete(id);
-          await say(`keys-again-${id}-${before}`, `skypilot: ${dest}${where} has keys again\n`);
-        }
-        if (expiresAtMs === undefined || expiresAtMs > clock.now() || ended.has(id)) continue;
-        ended.set(id, expiresAtMs);
-        const reason = keysProblem ?? NO_SERVER;
-        await say(
-          `keys-ended-${id}-${expiresAtMs}`,
-          `skypilot: the keys of ${dest}${where} have ended and were not renewed, so reading and writing wait or fail until they are: ${reason}\n`,
-        );
-      }
-    }
-    // A cluster gets mounts by a launch, whose job looks anew.
-    if (count === 0 && nodes.length > 0) return;
+type State = NodeMountStates[number];
+
+/** Says in a job's log why reads and writes of its mounts fail: refusals of S3, keys that ended without new ones, and when new ones came. */
+export async function watchMounts(options: WatchMountsOptions): Promise<void> {
+  const { nodes, clock, signal } = options;
+  const watches = nodes.map((node) => new NodeWatch(node, options));
+  // A cluster gets mounts by a launch, whose job looks anew.
+  while ((await lookAll(watches)) > 0 && !signal.aborted) {
     await clock.sleep(LOOK_MS, { signal }).catch(() => undefined);
   }
 }
 
-/** Undefined for a node that cannot be asked at this moment. */
-async function statesOf(node: ClusterNode): Promise<NodeMountStates | undefined> {
-  return node.mountStates().catch(() => undefined);
+async function lookAll(watches: readonly NodeWatch[]): Promise<number> {
+  let count = 0;
+  for (const watch of watches) count += await watch.look();
+  return count;
+}
+
+/** What was said of the mounts of one node. */
+class NodeWatch {
+  readonly #node: ClusterNode;
+  readonly #options: WatchMountsOptions;
+  /** By place: when the keys ended. */
+  readonly #ended = new Map<string, number>();
+  /** By place: the refusal that was there last. */
+  readonly #refusals = new Map<string, string | undefined>();
+
+  constructor(node: ClusterNode, options: WatchMountsOptions) {
+    this.#node = node;
+    this.#options = options;
+  }
+
+  /** Answers with the number of mounts; 1 for a node that cannot be asked at this moment. */
+  async look(): Promise<number> {
+    const states = await this.#node.mountStates().catch(() => undefined);
+    for (const state of states ?? []) {
+      await this.#sayKeys(state);
+      await this.#sayRefusal(state);
+    }
+    return states?.length ?? 1;
+  }
+
+  async #sayKeys({ dest, expiresAtMs, keysProblem = NO_SERVER }: State): Promise<void> {
+    const before = this.#ended.get(dest);
+    if (before !== undefined && before !== expiresAtMs) {
+      this.#ended.delete(dest);
+      await this.#say(`again-${before}`, dest, "has keys again");
+    }
+    if (expiresAtMs === undefined || expiresAtMs > this.#options.clock.now() || this.#ended.has(dest)) return;
+    this.#ended.set(dest, expiresAtMs);
+    const what = `has keys that ended and were not renewed, so reading and writing wait or fail until they are: ${keysProblem}`;
+    await this.#say(`ended-${expiresAtMs}`, dest, what);
+  }
+
+  /** What was refused before the job began is none of its business. */
+  async #sayRefusal({ dest, refusal }: State): Promise<void> {
+    const isFirstLook = !this.#refusals.has(dest);
+    const before = this.#refusals.get(dest);
+    this.#refusals.set(dest, refusal?.line);
+    if (isFirstLook || refusal === undefined || refusal.line === before) return;
+    await this.#say(`refused-${refusal.line}`, dest, `met a refusal of S3: ${refusal.text}`);
+  }
+
+  #say(step: string, dest: string, what: string): Promise<void> {
+    const { nodes, say } = this.#options;
+    const { index } = this.#node;
+    const where = nodes.length > 1 ? ` on ${nodeName(index)}` : "";
+    return say(`mount-${index}-${dest}-${step}`, `skypilot: ${dest}${where} ${what}\n`);
+  }
 }

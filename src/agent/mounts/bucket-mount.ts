@@ -15,7 +15,7 @@ import type { KeysDoor } from "./keys-door.ts";
 import { removePlace } from "./left-over.ts";
 import { adoptMountProcess, startMountProcess, type MountProcess } from "./mount-process.ts";
 import type { Mounter } from "./mounter.ts";
-import { lastProblem, mountArguments } from "./rclone-command.ts";
+import { lastProblem, lastRefusal, mountArguments, nameAction } from "./rclone-command.ts";
 import { hasFiles, waitForUploads } from "./wait-for-uploads.ts";
 
 export interface MountTools {
@@ -67,12 +67,14 @@ export class BucketMount {
   get state(): Omit<MountState, "node"> {
     const keys = this.#tools.door.keysOf(this.#id);
     const expiresAtMs = keys?.expiresAtMs;
+    const refusal = lastRefusal(this.#logTail());
     return {
       dest: this.spec.dest,
       state: this.#state,
       hasKeys: keys !== undefined,
       ...(this.#reason === undefined ? {} : { reason: this.#reason }),
       ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+      ...(refusal === undefined ? {} : { refusal }),
       ...(this.#keysProblem === undefined ? {} : { keysProblem: this.#keysProblem }),
     };
   }
@@ -248,7 +250,7 @@ export class BucketMount {
   #failed(what: string, cause?: unknown): AgentPeerError {
     const { dest, bucket, prefix } = this.spec;
     const place = [bucket, prefix].filter((part) => part !== "").join("/");
-    const { code, message, hint } = explain(lastProblem(this.#logTail()) ?? what);
+    const { code, message, hint } = explain(nameAction(lastProblem(this.#logTail()) ?? what));
     return new AgentPeerError(code, `s3://${place} could not be mounted at ${dest}: ${message}`, {
       ...(hint === undefined ? {} : { hint }),
       ...(cause === undefined ? {} : { cause }),

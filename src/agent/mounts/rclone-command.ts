@@ -111,6 +111,29 @@ export function readUploadFailure(
   return { tries: Number(tries), reason, isFinal: FINAL.test(why) };
 }
 
+/** The last refusal in the log, with the action that is missing where S3's answer does not name it. */
+export function lastRefusal(log: string): { readonly line: string; readonly text: string } | undefined {
+  const line = log.split("\n").findLast((one) => /ERROR.*(?:AccessDenied|Forbidden)/u.test(one));
+  if (line === undefined) return undefined;
+  const text = lastProblem(line) ?? line;
+  return { line, text: nameAction(text) };
+}
+
+/** S3's own answers name the action for callers of the bucket's account alone. */
+export function nameAction(text: string): string {
+  if (/s3:[A-Z]/u.test(text)) return text;
+  const found = ACTIONS.find(([, pattern]) => pattern.test(text));
+  return found === undefined ? text : `${text} (needs ${found[0]})`;
+}
+
+const ACTIONS = [
+  ["s3:PutObject", /upload|Failed to copy|transfer file from cache|Post request|mkdir/iu],
+  ["s3:DeleteObject", /remove|delete/iu],
+  ["s3:GetObject", /read|open|NewReader/iu],
+  ["s3:ListBucket to list, s3:GetObject to read", /IO error/iu],
+  ["s3:ListBucket", /list|dir/iu],
+] as const;
+
 /** The last line that says what is wrong, without its time. */
 export function lastProblem(log: string): string | undefined {
   const line = log

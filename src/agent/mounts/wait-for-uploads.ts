@@ -4,7 +4,7 @@ import type { MountSpec } from "../../shared/agent/mounts.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { readChunk } from "../logs/tail-file.ts";
-import { readCacheLine, readUploadFailure } from "./rclone-command.ts";
+import { nameAction, readCacheLine, readUploadFailure } from "./rclone-command.ts";
 
 /** A mount whose files go to the bucket by way of the disk. */
 export interface UploadingMount {
@@ -16,48 +16,81 @@ export interface UploadingMount {
 const LOOK_MS = 200;
 /** rclone says each second what waits: one that runs and says nothing hangs. */
 const SILENCE_MS = 60_000;
-/** What is refused for good is tried this often, over half a minute. */
+/** What is refused for good is tried this often, and at least for so long: new permissions take a moment to count. */
 const TRIES = 3;
+const REFUSED_MS = 10_000;
 
 /**
  * Resolves when everything that was written is in the bucket. What S3 is not there for is waited for. Throws MOUNT_DENIED when S3 refuses
  * it for good, MOUNT_FAILED when the mount's program hangs.
  */
 export async function waitForUploads(
-  { spec, logPath, isRunning }: UploadingMount,
+  mount: UploadingMount,
   { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
 ): Promise<void> {
-  let offset = statSync(logPath, { throwIfNoEntry: false })?.size ?? 0;
-  let rest = "";
-  let heardMs = clock.now();
+  const log = new NewLines(mount.logPath);
+  const beganMs = clock.now();
+  let heardMs = beganMs;
   // What has just been closed counts from the next look on.
   for (let clean = 0; clean < 2;) {
     signal.throwIfAborted();
     await clock.sleep(LOOK_MS, { signal });
-    const bytes = readChunk(logPath, offset);
-    offset += bytes.length;
-    const lines = (rest + bytes.toString("utf8")).split("\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      const seen = readCacheLine(line);
-      if (seen !== undefined) clean = seen.waiting === 0 ? clean + 1 : 0;
-      const failure = readUploadFailure(line);
-      if (failure?.isFinal === true && failure.tries >= TRIES) throw refused(spec, failure.reason);
-    }
+    const lines = log.read();
+    clean = cleanLooks(lines, clean);
+    if (clock.now() - beganMs > REFUSED_MS) throwRefusal(lines, mount.spec);
     // One that died is being started again, and then goes on with what waits.
-    if (lines.length > 0 || !isRunning()) heardMs = clock.now();
-    if (!isRunning()) clean = 0;
-    if (clock.now() - heardMs > SILENCE_MS) {
-      throw new AgentPeerError(
-        "MOUNT_FAILED",
-        `The mount of ${spec.dest} hangs, so it is not known what is in s3://${spec.bucket}.`,
-      );
-    }
+    if (!mount.isRunning()) clean = 0;
+    if (lines.length > 0 || !mount.isRunning()) heardMs = clock.now();
+    if (clock.now() - heardMs > SILENCE_MS) throw hangs(mount.spec);
   }
 }
 
+/** Lines that a log gets from now on. */
+class NewLines {
+  readonly #path: string;
+  #offset: number;
+  #rest = "";
+
+  constructor(path: string) {
+    this.#path = path;
+    this.#offset = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  }
+
+  read(): readonly string[] {
+    const bytes = readChunk(this.#path, this.#offset);
+    this.#offset += bytes.length;
+    const lines = (this.#rest + bytes.toString("utf8")).split("\n");
+    this.#rest = lines.pop() ?? "";
+    return lines;
+  }
+}
+
+/** How many looks in a row have found nothing that waits. */
+function cleanLooks(lines: readonly string[], before: number): number {
+  return lines.reduce((clean, line) => {
+    const seen = readCacheLine(line);
+    if (seen === undefined) return clean;
+    return seen.waiting === 0 ? clean + 1 : 0;
+  }, before);
+}
+
+function throwRefusal(lines: readonly string[], spec: UploadingMount["spec"]): void {
+  for (const line of lines) {
+    const failure = readUploadFailure(line);
+    if (failure?.isFinal === true && failure.tries >= TRIES) throw refused(spec, failure.reason);
+  }
+}
+
+function hangs({ dest, bucket }: UploadingMount["spec"]): AgentPeerError {
+  const what = `The mount of ${dest} hangs, so it is not known what is in s3://${bucket}.`;
+  return new AgentPeerError("MOUNT_FAILED", what);
+}
+
 function refused({ dest, bucket }: UploadingMount["spec"], reason: string): AgentPeerError {
-  return new AgentPeerError("MOUNT_DENIED", `What was written to ${dest} is not in s3://${bucket}: ${reason}`);
+  return new AgentPeerError(
+    "MOUNT_DENIED",
+    `What was written to ${dest} is not in s3://${bucket}: ${nameAction(`upload of ${reason}`)}`,
+  );
 }
 
 /** Whether there is any file in a folder, however deep. */

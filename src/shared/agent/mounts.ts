@@ -78,4 +78,6 @@ export interface MountState {
   readonly expiresAtMs?: number;
   /** Why the server could not renew them lately. */
   readonly keysProblem?: string;
+  /** The last thing that S3 refused; `line` tells it from others with the same text. */
+  readonly refusal?: { readonly line: string; readonly text: string };
 }

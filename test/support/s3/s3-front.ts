@@ -32,6 +32,10 @@ export class S3Front {
   readonly assumed: { readonly role: string; readonly hasPolicy: boolean }[] = [];
   /** Refusals by policy: `action resource`. */
   readonly refusals: string[] = [];
+  /** What the user may do whose keys the server has; undefined: everything. Tokens may do no more. */
+  base: readonly Statement[] | undefined;
+  /** Whether refusals name the action, as S3 does for callers of the bucket's account. */
+  namesActions = true;
   /** STS gives no tokens. */
   refusesTokens = false;
   /** Nobody answers. */
@@ -82,8 +86,8 @@ export class S3Front {
       const refusal = this.#refusalOf(id, request);
       if (refusal !== undefined) {
         request.resume();
-        response.writeHead(refusal === "ExpiredToken" ? 400 : 403, { "content-type": "text/xml" });
-        response.end(`<Error><Code>${refusal}</Code><Message>${refusal}</Message></Error>`);
+        response.writeHead(refusal.code === "ExpiredToken" ? 400 : 403, { "content-type": "text/xml" });
+        response.end(`<Error><Code>${refusal.code}</Code><Message>${refusal.message}</Message></Error>`);
         return;
       }
     }
@@ -97,11 +101,14 @@ export class S3Front {
     return this.#forward(request, response, Buffer.concat(chunks));
   }
 
-  #refusalOf(id: string, { method = "", url = "", headers }: IncomingMessage): string | undefined {
+  #refusalOf(
+    id: string,
+    { method = "", url = "", headers }: IncomingMessage,
+  ): { readonly code: string; readonly message: string } | undefined {
     const session = this.sessions.get(id);
-    if (this.ended.has(id)) return "ExpiredToken";
-    if (session === undefined) return undefined;
-    if (headers["x-amz-security-token"] !== session.token) return "InvalidToken";
+    if (this.ended.has(id)) return { code: "ExpiredToken", message: "The provided token has expired." };
+    const hasToken = session === undefined || headers["x-amz-security-token"] === session.token;
+    if (!hasToken) return { code: "InvalidToken", message: "The provided token is malformed or otherwise invalid." };
     const { pathname, searchParams } = new URL(url, "http://s3");
     const [, bucket = "", key = ""] = /^\/([^/]*)\/?(.*)$/u.exec(decodeURIComponent(pathname)) ?? [];
     const question = {
@@ -109,9 +116,12 @@ export class S3Front {
       resource: `arn:aws:s3:::${bucket}${key === "" ? "" : `/${key}`}`,
       context: { "s3:prefix": searchParams.get("prefix") ?? "" },
     };
-    if (evaluate(session.statements, question).decision === "allowed") return undefined;
+    const policies = [this.base, session?.statements].filter((policy) => policy !== undefined);
+    if (policies.every((policy) => evaluate(policy, question).decision === "allowed")) return undefined;
     this.refusals.push(`${question.action} ${question.resource}`);
-    return "AccessDenied";
+    const what = `is not authorized to perform: ${question.action} on resource: &quot;${question.resource}&quot;`;
+    const message = `User: arn:aws:sts::123456789012:federated-user/sky-c ${what} because no identity-based policy allows the action`;
+    return { code: "AccessDenied", message: this.namesActions ? message : "Access Denied" };
   }
 
   #federate(form: URLSearchParams, response: ServerResponse): void {
