@@ -1,7 +1,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as delay } from "node:timers/promises";
 import type { LinkOptions } from "./host-options.ts";
 import { scriptPath, type World } from "./world.ts";
+
+const PLUG_MS = 10_000;
+const PAUSE_MS = 50;
 
 interface Attachment {
   /** The world's end of the host's cable. */
@@ -71,6 +75,15 @@ export class Link {
   async #setPort(state: "disabled" | "forwarding"): Promise<void> {
     if (this.#attachment === undefined) return;
     const port = this.#relay === undefined ? this.#attachment.interface : `${this.#attachment.interface}t`;
-    await this.#world.require(["bridge", "link", "set", "dev", port, "state", state === "disabled" ? "0" : "3"]);
+    const argv = ["bridge", "link", "set", "dev", port, "state", state === "disabled" ? "0" : "3"];
+    // A busy kernel notices late that the host has plugged its end in, and refuses to forward until then.
+    const deadline = Date.now() + PLUG_MS;
+    for (;;) {
+      const { exitCode, stderr } = await this.#world.run(argv);
+      if (exitCode === 0) return;
+      if (!stderr.includes("Network is down") || Date.now() > deadline)
+        throw new Error(`${argv.join(" ")}: exit code ${exitCode}\n${stderr}`);
+      await delay(PAUSE_MS);
+    }
   }
 }
