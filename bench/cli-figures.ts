@@ -18,6 +18,11 @@ export function atMost(what: string, unit: string, value: number, ours: number |
   return { what, unit, target: { kind: "at-most", value }, ours, original: undefined };
 }
 
+/** The same, where more is better. */
+export function atLeast(what: string, unit: string, value: number, ours: number | undefined): Figure {
+  return { what, unit, target: { kind: "at-least", value }, ours, original: undefined };
+}
+
 export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }

@@ -9,6 +9,7 @@ import type { Measured, MeasuredFull } from "./cli-scenarios.ts";
 import type { PlacementFigures } from "./placement.ts";
 import type { StreamFigures } from "./cli-streams.ts";
 import { awsNodeFigures, type AwsNodeFigures } from "./aws-nodes.ts";
+import { storageFigures, type StorageFigures } from "./storage.ts";
 import { sshFigures, type SshFigures } from "./ssh-pools.ts";
 
 export interface Sides<T> {
@@ -203,6 +204,7 @@ export interface Run {
   /** Undefined where no fleet can be made. */
   readonly sshPools: SshFigures | undefined;
   readonly awsNodes: AwsNodeFigures | undefined;
+  readonly storage: StorageFigures | undefined;
 }
 
 /** Every figure of a run, in the order of the table. */
@@ -216,6 +218,7 @@ export function figuresOf(run: Run): Figure[] {
     ...jobFigures(run.jobs),
     ...sshFigures(run.sshPools),
     ...awsNodeFigures(run.awsNodes),
+    ...storageFigures(run.storage),
   ];
 }
 
@@ -255,6 +258,8 @@ ${renderFigures(figuresOf(run))}
   solver: \`npm run build && node bench/placement.ts\`.
 * Catalog: load and memory are medians of seven fresh processes (heap and buffers after a garbage collection); a request is the
   dearest of six, 50 times after 30 to warm up, in CPU time. By itself: \`npm run build && node bench/catalog.ts\`.
+* Buckets: on versitygw (\`SKY_S3_GATEWAY\` or PATH; \`.ci/run\` builds it), against AWS CLI 2 of Debian in turns; left out where one of them or a fleet is missing. By
+  itself: \`npm run build && node bench/storage.ts\`.
 * 1,000 clusters: rows in the product's own database, listed in full. Ours are copies of a cluster that was really launched; one process
   (\`bench/idle-agents.ts\`) answers for the agents of the copies, so that they are as reachable as clusters that nobody uses.
 * First output line: from starting the command until the job's first line is in its output, on a new cluster each time.

@@ -15,6 +15,7 @@ import { measureBigLog, measureFollowers, measureJobs } from "./cli-streams.ts";
 import { measurePlacement } from "./placement.ts";
 import { OurServer, startOriginalWorld } from "./cli-worlds.ts";
 import { measureSshPools } from "./ssh-pools.ts";
+import { measureStorage } from "./storage.ts";
 
 const CLUSTERS = 1000;
 
@@ -122,6 +123,7 @@ const run: Run = {
   catalog: await measureCatalog(effort),
   sshPools: await measureSshPools(say),
   awsNodes: await measureAwsNodes(reference, say),
+  storage: await measureStorage(say),
   empty: { ours: ours.empty, original: original?.empty },
   full: { ours: ours.full, original: original?.full },
   jobs: ours.jobs,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { renameSync, rmSync, utimesSync } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
+import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { FetchFile, FetchParams, FetchResult, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -14,6 +14,8 @@ import { explainWriteError } from "./write-errors.ts";
 const MIB = 1024 * 1024;
 /** Files under way at a time. */
 const PARALLEL_FILES = 16;
+/** Files up to this size are held whole in memory, some of them at a time. */
+const SMALL_BYTES = MIB / 4;
 /** Larger files come in ranges of this size. */
 const RANGE_BYTES = 32 * MIB;
 /** Ranges of one file under way at a time. */
@@ -99,30 +101,49 @@ async function fetchOne(download: Download, options: FetchOptions): Promise<numb
   tree.assertReplaceable(entry);
   const path = tree.pathOf(entry);
   const temporary = temporaryName(path);
-  const handle = await open(temporary, "wx", MODE);
-  let bytes: number;
-  try {
-    bytes = await fillFile(handle, download, options);
-  } catch (error) {
+  const isSmall = file.size !== undefined && file.size <= SMALL_BYTES;
+  const bytes = await (isSmall ? writeSmall : writeLarge)(temporary, download, options).catch((error: unknown) => {
     rmSync(temporary, { force: true });
     throw error;
-  } finally {
-    await handle.close();
-  }
+  });
   const mtimeMs = timeOf(file);
   if (mtimeMs !== undefined) utimesSync(temporary, mtimeMs / 1000, mtimeMs / 1000);
   renameSync(temporary, path);
   return bytes;
 }
 
-async function fillFile(handle: FileHandle, download: Download, options: FetchOptions): Promise<number> {
+/** Where content goes as it comes. */
+interface Sink {
+  write(chunk: Buffer, position: number): void | Promise<unknown>;
+}
+
+/** Content that is held whole until it is there takes one write of the file instead of a round through other threads for each step. */
+async function writeSmall(path: string, download: Download, options: FetchOptions): Promise<number> {
+  const content = Buffer.alloc(download.file.size ?? 0);
+  const sink: Sink = { write: (chunk, position) => void chunk.copy(content, position) };
+  const bytes = await fillFile(sink, download, options);
+  writeFileSync(path, content, { flag: "wx", mode: MODE });
+  return bytes;
+}
+
+async function writeLarge(path: string, download: Download, options: FetchOptions): Promise<number> {
+  const handle = await open(path, "wx", MODE);
+  try {
+    const write = (chunk: Buffer, position: number): Promise<unknown> => handle.write(chunk, 0, chunk.length, position);
+    return await fillFile({ write }, download, options);
+  } finally {
+    await handle.close();
+  }
+}
+
+async function fillFile(sink: Sink, download: Download, options: FetchOptions): Promise<number> {
   const { file } = download;
   const { size } = file;
   if (size === 0) return 0;
-  if (size === undefined || size <= RANGE_BYTES) return getRange(handle, download, { from: 0, size, options });
+  if (size === undefined || size <= RANGE_BYTES) return getRange(sink, download, { from: 0, size, options });
   const starts = Array.from({ length: Math.ceil(size / RANGE_BYTES) }, (_, index) => index * RANGE_BYTES);
   await forEachParallel(starts, PARALLEL_RANGES, async (from) => {
-    await getRange(handle, download, { from, size: Math.min(RANGE_BYTES, size - from), options });
+    await getRange(sink, download, { from, size: Math.min(RANGE_BYTES, size - from), options });
   });
   return size;
 }
@@ -135,13 +156,13 @@ interface Range {
 }
 
 /** Repeats what failed on the way; a range goes on where it broke off. */
-async function getRange(handle: FileHandle, download: Download, range: Range): Promise<number> {
+async function getRange(sink: Sink, download: Download, range: Range): Promise<number> {
   const { clock, signal } = range.options;
   let written = 0;
   for (let attempt = 1; ; attempt++) {
     try {
       if (range.size === undefined) written = 0;
-      await readBody(handle, download, {
+      await readBody(sink, download, {
         range,
         skip: written,
         onBytes: (count) => {
@@ -164,7 +185,7 @@ interface BodyRead {
   readonly onBytes: (count: number) => void;
 }
 
-async function readBody(handle: FileHandle, { file, connections }: Download, read: BodyRead): Promise<void> {
+async function readBody(sink: Sink, { file, connections }: Download, read: BodyRead): Promise<void> {
   const { from, size, options } = read.range;
   const isWhole = size === undefined || (from === 0 && read.skip === 0 && size === file.size);
   const headers = {
@@ -179,7 +200,7 @@ async function readBody(handle: FileHandle, { file, connections }: Download, rea
   }
   let position = from + (isWhole ? 0 : read.skip);
   for await (const chunk of response as AsyncIterable<Buffer>) {
-    await handle.write(chunk, 0, chunk.length, position);
+    await sink.write(chunk, position);
     position += chunk.length;
     read.onBytes(chunk.length);
   }

@@ -52,11 +52,20 @@ async function copyObjects(
   if (wanted.length === 0) context.log.line(`  There is nothing at ${mount.uri} yet: ${mount.dest} stays empty.`);
   const summary = { files: 0, bytes: 0 };
   const totalBytes = bytesOf(wanted);
-  for (let start = 0; start === 0 || start < wanted.length; start += BATCH) {
+  const sign = async (start: number): Promise<readonly FetchFile[]> => {
     const batch = wanted.slice(start, start + BATCH);
     const keys = batch.map((object) => object.key);
     const urls = await store.signReads(place, keys, { expiresSeconds: EXPIRES_SECONDS, context: as });
-    const files = batch.map((object, index) => toFetchFile(object, urls[index] ?? "", mount));
+    return batch.map((object, index) => toFetchFile(object, urls[index] ?? "", mount));
+  };
+  let next = sign(0);
+  for (let start = 0; start === 0 || start < wanted.length; start += BATCH) {
+    const batch = wanted.slice(start, start + BATCH);
+    const files = await next;
+    // While the nodes fetch these.
+    next = start + BATCH < wanted.length ? sign(start + BATCH) : Promise.resolve([]);
+    // Its failure is met when it is waited for.
+    next.catch(() => undefined);
     summary.files += batch.length;
     summary.bytes += bytesOf(batch);
     await fetchOnNodes({ dest: mount.dest, files, restBytes: totalBytes - summary.bytes }, target, context);

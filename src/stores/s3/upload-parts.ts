@@ -4,9 +4,9 @@ import { forEachParallel } from "../../shared/parallel.ts";
 import { readRange } from "./file-range.ts";
 import { tryRawPut, type RawPut } from "./raw-put.ts";
 
-/** Files up to this size go in one call, larger ones in parts of it, so that what is under way holds 64 MiB at most. */
+/** Files up to this size go in one call, larger ones in parts of it, so that what is under way holds 40 MiB at most. */
 export const SINGLE_BYTES = 8 * 1024 * 1024;
-export const PARALLEL_LARGE = 8;
+export const PARALLEL_LARGE = 5;
 /** S3 takes at most this many parts of an object. */
 const MAX_PARTS = 10_000;
 

@@ -1,0 +1,250 @@
+/** Measures buckets against `aws s3 sync` on the same S3 server; run by itself it prints the table. */
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, openSync, closeSync, ftruncateSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { CreateBucketCommand } from "@aws-sdk/client-s3";
+import { runProgram, type RunOptions, type RunResult } from "../test/e2e/support/run-program.ts";
+import { Sandbox } from "../test/e2e/support/sandbox.ts";
+import { whyNoFleet } from "../test/fleet/requirements.ts";
+import { createSshPool } from "../test/fleet/ssh-pool.ts";
+import { findGateway, S3Gateway } from "../test/support/s3/gateway.ts";
+import { atLeast, atMost, median, renderFigures, type Figure } from "./cli-figures.ts";
+
+const MIB = 1024 * 1024;
+const FILES = 10_000;
+const FILE_BYTES = 10_000;
+const BIG_MIB = 2048;
+const HUGE_MIB = 10_240;
+const READ_MIB = 1024;
+const RUNS = 3;
+const TIMEOUT_MS = 900_000;
+/** AWS CLI 2 of Debian, which the machines of a fleet see, too. */
+const AWS = "/usr/bin/aws";
+
+type Say = (text: string) => void;
+
+interface Pair {
+  readonly oursMs: number;
+  readonly awsMs: number;
+}
+
+export interface StorageFigures {
+  readonly many: Pair;
+  readonly big: Pair;
+  /** To four nodes, against one. */
+  readonly copy: Pair;
+  /** MB/s. */
+  readonly read: { readonly mounted: number; readonly plain: number };
+  readonly serverMib: number;
+}
+
+function mediansOf(pairs: readonly Pair[]): Pair {
+  return { oursMs: median(pairs.map(({ oursMs }) => oursMs)), awsMs: median(pairs.map(({ awsMs }) => awsMs)) };
+}
+
+function writeMany(directory: string): void {
+  for (let index = 0; index < FILES; index += 1) {
+    const folder = join(directory, `d${index % 100}`);
+    if (index < 100) mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, `f${index}`), randomBytes(FILE_BYTES));
+  }
+}
+
+function writeBig(file: string, mebibytes: number): void {
+  mkdirSync(dirname(file), { recursive: true });
+  const piece = randomBytes(64 * MIB);
+  for (let written = 0; written < mebibytes; written += 64) writeFileSync(file, piece, { flag: "a" });
+}
+
+function writeSparse(file: string, mebibytes: number): void {
+  mkdirSync(dirname(file), { recursive: true });
+  const descriptor = openSync(file, "w");
+  ftruncateSync(descriptor, mebibytes * MIB);
+  closeSync(descriptor);
+}
+
+function checked(result: RunResult, what: string): RunResult {
+  if (result.exitCode !== 0) throw new Error(`${what}: ${result.exitCode}\n${result.stdout}${result.stderr}`);
+  return result;
+}
+
+function awsSync(url: string, from: string, to: string): string[] {
+  return [AWS, "--endpoint-url", url, "s3", "sync", "--no-follow-symlinks", "--only-show-errors", from, to];
+}
+
+/** The server's uploader against `aws s3 sync`, each a process of its own, in turns. */
+async function measureUploads(
+  gateway: S3Gateway,
+  root: string,
+  say: Say,
+): Promise<Pick<StorageFigures, "many" | "big">> {
+  const env = { ...gateway.env, AWS_DEFAULT_REGION: "us-east-1", PATH: process.env["PATH"] ?? "", HOME: root };
+  const options: RunOptions = { env, cwd: root, timeoutMs: TIMEOUT_MS };
+  const uploader = new URL("storage-upload.ts", import.meta.url).pathname;
+  const measure = async (what: string): Promise<Pair> => {
+    const pairs: Pair[] = [];
+    for (let run = 0; run < RUNS; run += 1) {
+      const argv = [process.execPath, uploader, join(root, what), "bench", `ours-${what}-${run}`];
+      const ours = checked(await runProgram(argv, options), "our uploader");
+      const target = `s3://bench/aws-${what}-${run}`;
+      const aws = checked(await runProgram(awsSync(gateway.url, join(root, what), target), options), "aws s3 sync");
+      pairs.push({ oursMs: ours.elapsedMs, awsMs: aws.elapsedMs });
+      say(`  ${what}: ${ours.elapsedMs.toFixed(0)} ms, aws s3 sync ${aws.elapsedMs.toFixed(0)} ms`);
+    }
+    return mediansOf(pairs);
+  };
+  return { many: await measure("many"), big: await measure("big") };
+}
+
+/** `sky` in a sandbox whose server uses the gateway with its own keys. */
+async function openSky(
+  sandbox: Sandbox,
+  gateway: S3Gateway,
+): Promise<(...args: readonly string[]) => Promise<RunResult>> {
+  const env = sandbox.env(gateway.env);
+  mkdirSync(join(sandbox.home, ".sky"), { recursive: true });
+  writeFileSync(join(sandbox.home, ".sky/config.yaml"), "aws: {remote_identity: LOCAL_CREDENTIALS}\n");
+  await sandbox.startServer(gateway.env);
+  return async (...args) => checked(await sandbox.sky(args, { env, timeoutMs: TIMEOUT_MS }), `sky ${args.join(" ")}`);
+}
+
+/** A mounted bucket on this machine: how fast it is read, and how much memory the server takes to fill one. */
+async function measureMount(gateway: S3Gateway, say: Say): Promise<Pick<StorageFigures, "read" | "serverMib">> {
+  const sandbox = await Sandbox.create();
+  try {
+    const sky = await openSky(sandbox, gateway);
+    // Each is read once, because the kernel keeps what was read.
+    const names = Array.from({ length: RUNS }, (_, run) => `part${run}`);
+    for (const name of names) writeBig(join(gateway.buckets, "reads", name), READ_MIB);
+    const launch = (mount: string): Promise<RunResult> => {
+      const yaml = `resources: {infra: local}\nfile_mounts:\n  ~/m: ${mount}\nrun: 'true'\n`;
+      return sky("launch", "-y", "-c", "c", sandbox.write("task.yaml", yaml));
+    };
+    await launch("{source: s3://reads, mode: MOUNT}");
+    const rates: { readonly mounted: number; readonly plain: number }[] = [];
+    for (const name of names) {
+      const presign = [AWS, "--endpoint-url", gateway.url, "s3", "presign", `s3://reads/${name}`];
+      const env = sandbox.env({ ...gateway.env, AWS_DEFAULT_REGION: "us-east-1" });
+      const url = (await sandbox.start(presign, { env }).result).stdout.trim();
+      const rateOf = async (command: string): Promise<number> => {
+        const clock = "date +%s%N";
+        const script = `a=$(${clock}); ${command} > /dev/null; echo took $(($(${clock}) - a))`;
+        const took = Number(/took (\d+)/u.exec((await sky("exec", "c", script)).stdout)?.[1]);
+        return (READ_MIB * MIB * 1000) / took;
+      };
+      const rate = { plain: await rateOf(`curl -sf '${url}'`), mounted: await rateOf(`cat ~/m/${name}`) };
+      say(`  read: ${rate.mounted.toFixed(0)} MB/s mounted, ${rate.plain.toFixed(0)} MB/s plain`);
+      rates.push(rate);
+    }
+    await sky("down", "-y", "c");
+    // In several files: versitygw keeps the list of an object's parts where some 1,000 of them find no room.
+    for (const name of ["a", "b", "c", "d"]) writeSparse(join(sandbox.work, "huge", name), HUGE_MIB / 4);
+    const serverMib = await peakMib(sandbox, () => launch("{name: huge-bucket, source: ./huge, mode: MOUNT}"));
+    say(`  ${HUGE_MIB} MiB uploaded: server at most ${serverMib.toFixed(0)} MiB`);
+    const read = {
+      mounted: median(rates.map(({ mounted }) => mounted)),
+      plain: median(rates.map(({ plain }) => plain)),
+    };
+    return { read, serverMib };
+  } finally {
+    await sandbox.dispose();
+  }
+}
+
+async function peakMib(sandbox: Sandbox, work: () => Promise<unknown>): Promise<number> {
+  let peakKib = 0;
+  const look = setInterval(() => {
+    peakKib = Math.max(
+      peakKib,
+      sandbox.serverProcesses().reduce((sum, one) => sum + one.rssKib, 0),
+    );
+  }, 200);
+  await work().finally(() => clearInterval(look));
+  return peakKib / 1024;
+}
+
+/** The small files from a bucket to four machines by SSH, against `aws s3 sync` on one of them. */
+async function measureCopies(say: Say): Promise<Pair> {
+  const pool = await createSshPool([0, 1, 2, 3].map((index) => ({ name: `n${index}`, python: index === 0 })));
+  try {
+    const { sandbox, fleet } = pool;
+    const gateway = await S3Gateway.startIn(fleet);
+    const sky = await openSky(sandbox, gateway);
+    const launch = async (name: string, mounts: string): Promise<number> => {
+      const yaml = `num_nodes: 4\nresources: {infra: ssh/rack}\n${mounts}run: 'true'\n`;
+      return (await sky("launch", "-y", "-c", "c", sandbox.write(`${name}.yaml`, yaml))).elapsedMs;
+    };
+    writeMany(join(sandbox.work, "many"));
+    await sky("ssh", "up");
+    await launch("fill", "file_mounts:\n  ~/fill: {name: many, source: ./many, mode: COPY}\n");
+    const pairs: Pair[] = [];
+    for (let run = 0; run < RUNS; run += 1) {
+      const none = await launch("none", "");
+      const ours = await launch("copy", `file_mounts:\n  ~/copy${run}: s3://many\n`);
+      const argv = awsSync(gateway.url, "s3://many", `/home/dev/aws${run}`);
+      const env = { ...gateway.env, AWS_DEFAULT_REGION: "us-east-1", PATH: "/usr/bin:/bin", HOME: "/home/dev" };
+      const aws = checked(await fleet.host("n0").exec(argv, { user: "dev", env, timeoutMs: TIMEOUT_MS }), "aws");
+      pairs.push({ oursMs: ours - none, awsMs: aws.elapsedMs });
+      say(`  copy: ${(ours - none).toFixed(0)} ms to four, aws s3 sync ${aws.elapsedMs.toFixed(0)} ms to one`);
+    }
+    return mediansOf(pairs);
+  } finally {
+    await pool.dispose();
+  }
+}
+
+/** Undefined where there is no second S3 server, no fleet or no AWS CLI. */
+export async function measureStorage(say: Say): Promise<StorageFigures | undefined> {
+  const reason = findGateway() === undefined ? "there is no versitygw (SKY_S3_GATEWAY)" : whyNoFleet();
+  if (reason !== undefined) {
+    say(`Buckets are not measured: ${reason}.`);
+    return undefined;
+  }
+  const root = mkdtempSync(join(tmpdir(), "bench-storage-"));
+  const gateway = await S3Gateway.start();
+  try {
+    say("buckets: copies");
+    const copy = await measureCopies(say);
+    say("buckets: uploads");
+    writeMany(join(root, "many"));
+    writeBig(join(root, "big/file"), BIG_MIB);
+    const client = gateway.client();
+    await client.send(new CreateBucketCommand({ Bucket: "bench" }));
+    client.destroy();
+    const uploads = await measureUploads(gateway, root, say);
+    rmSync(join(gateway.buckets, "bench"), { recursive: true });
+    say("buckets: mounts, memory");
+    return { copy, ...uploads, ...(await measureMount(gateway, say)) };
+  } finally {
+    gateway.stop();
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+/** Rows of the table of figures. */
+export function storageFigures(measured: StorageFigures | undefined): Figure[] {
+  const { many, big, copy, read, serverMib } = measured ?? {};
+  return [
+    atMost(
+      "10,000 small files (100 MB) to a bucket, against `aws s3 sync` / 5",
+      "ms",
+      (many?.awsMs ?? 0) / 5,
+      many?.oursMs,
+    ),
+    atMost("2 GiB in one file to a bucket, against `aws s3 sync` / 1.5", "ms", (big?.awsMs ?? 0) / 1.5, big?.oursMs),
+    atMost(
+      "these small files to 4 SSH hosts, against `aws s3 sync` to one / 3",
+      "ms",
+      (copy?.awsMs ?? 0) / 3,
+      copy?.oursMs,
+    ),
+    atLeast("1 GiB read from a mounted bucket, against `curl` × 0.8", "MB/s", (read?.plain ?? 0) * 0.8, read?.mounted),
+    atMost("API server while it uploads 10 GiB: memory", "MiB", 200, serverMib),
+  ];
+}
+
+if (import.meta.main) {
+  const measured = await measureStorage((text) => process.stderr.write(`${text}\n`));
+  process.stdout.write(`${renderFigures(storageFigures(measured))}\n`);
+}
