@@ -1,5 +1,5 @@
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, statfsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { MountSpec } from "../../shared/agent/mounts.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -19,6 +19,8 @@ const SILENCE_MS = 60_000;
 /** What is refused for good is tried this often, and at least for so long: new permissions take a moment to count. */
 const TRIES = 3;
 const REFUSED_MS = 10_000;
+/** A disk with less than this is full. */
+const FULL_BYTES = 256 * 1024;
 
 /**
  * Resolves when everything that was written is in the bucket. What S3 is not there for is waited for. Throws MOUNT_DENIED when S3 refuses
@@ -41,7 +43,7 @@ export async function waitForUploads(
     // One that died is being started again, and then goes on with what waits.
     if (!mount.isRunning()) clean = 0;
     if (lines.length > 0 || !mount.isRunning()) heardMs = clock.now();
-    if (clock.now() - heardMs > SILENCE_MS) throw hangs(mount.spec);
+    if (clock.now() - heardMs > SILENCE_MS) throw hangs(mount);
   }
 }
 
@@ -81,9 +83,14 @@ function throwRefusal(lines: readonly string[], spec: UploadingMount["spec"]): v
   }
 }
 
-function hangs({ dest, bucket }: UploadingMount["spec"]): AgentPeerError {
-  const what = `The mount of ${dest} hangs, so it is not known what is in s3://${bucket}.`;
-  return new AgentPeerError("MOUNT_FAILED", what);
+/** On a full disk the program cannot say anything either. */
+function hangs({ spec: { dest, bucket }, logPath }: UploadingMount): AgentPeerError {
+  const { bavail, bsize } = statfsSync(dirname(logPath));
+  const why = bavail * bsize < FULL_BYTES ? "The node's disk is full" : `The mount of ${dest} hangs`;
+  return new AgentPeerError(
+    "MOUNT_FAILED",
+    `${why}, so it is not known whether what was written to ${dest} is in s3://${bucket}.`,
+  );
 }
 
 function refused({ dest, bucket }: UploadingMount["spec"], reason: string): AgentPeerError {

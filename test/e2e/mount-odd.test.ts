@@ -1,0 +1,91 @@
+import { PutObjectCommand } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeWithFleet } from "../fleet/requirements.ts";
+import { MountRig } from "../support/s3/mount-rig.ts";
+
+const LONG_MS = 180_000;
+const MANY = 10_000;
+const ODD = [
+  "ünï cöde/日本語.txt",
+  "a b/c+d&e=f.txt",
+  "per%20cent.txt",
+  "quo'te \"s.txt",
+  "star*[x]?.txt",
+  "-dash",
+  "trailing ",
+  "#hash",
+];
+const TASK = `
+resources: {infra: ssh/rack}
+num_nodes: 2
+file_mounts:
+  ~/data: {source: s3://data}
+  ~/many: {source: s3://many, config: {mount: {read_only: true}}}
+  ~/part: {source: "s3://data/ünï cöde"}
+run: ls ~/data | wc -l
+`;
+
+describeWithFleet("mounted buckets with odd content", () => {
+  let rig: MountRig;
+
+  beforeAll(async () => {
+    rig = await MountRig.create([{ name: "a" }, { name: "b" }]);
+    await rig.createBucket("data", Object.fromEntries(ODD.map((key) => [key, `${key}\n`])));
+    await rig.createBucket("many");
+    const keys = Array.from({ length: MANY }, (_, index) => `d/${String(index).padStart(5, "0")}.txt`);
+    const entries = keys.entries();
+    const put = async (): Promise<void> => {
+      for (const [, Key] of entries) await rig.s3.send(new PutObjectCommand({ Bucket: "many", Key, Body: "x" }));
+    };
+    await Promise.all(Array.from({ length: 16 }, put));
+    await rig.begin();
+    await rig.launch("c", TASK);
+  }, LONG_MS);
+
+  afterAll(() => rig?.dispose());
+
+  async function run(script: string, nodes = 1): Promise<string> {
+    const { text, exitCode } = await rig.sky("exec", "c", "--num-nodes", String(nodes), script);
+    expect(exitCode, text).toBe(0);
+    return text;
+  }
+
+  it("keys of every kind are files of that name, and the other way round", { timeout: LONG_MS }, async () => {
+    const text = await run(
+      'cd ~/data && find . -type f | sort | while IFS= read -r f; do cat "$f" || exit 1; done; ls ~/part',
+    );
+    for (const key of ODD) expect(text).toContain(`) ${key.trimEnd()}\n`);
+    expect(text).toContain(") 日本語.txt\n");
+    await run(`cd ~/data && mkdir -p 'neu & alt/ß' && echo 1 > "neu & alt/ß/it's {new}.txt" && mv ./-dash 'renamed 1'`);
+    expect(await rig.textOf("data", "neu & alt/ß/it's {new}.txt")).toBe("1\n");
+    expect(await rig.textOf("data", "renamed 1")).toBe("-dash\n");
+    expect(await rig.keysOf("data")).not.toContain("-dash");
+  });
+
+  it("a file may have several writers on one node, as of a parent and its children", { timeout: LONG_MS }, async () => {
+    await run(
+      "{ /bin/echo one; /bin/echo two; } > ~/data/log; (echo three; /bin/echo four) >> ~/data/log; cat ~/data/log",
+    );
+    expect(await rig.textOf("data", "log")).toBe("one\ntwo\nthree\nfour\n");
+  });
+
+  it("10,000 objects are listed within seconds", { timeout: LONG_MS }, async () => {
+    const text = await run("time -p (ls ~/many/d | wc -l); cat ~/many/d/09999.txt");
+    expect(text).toContain(`) ${MANY}\n`);
+    expect(Number(/real (\d+\.\d+)/u.exec(text)?.[1] ?? "99")).toBeLessThan(20);
+  });
+
+  it(
+    "two nodes write at once: their own files all arrive, of the same file one is there whole",
+    { timeout: LONG_MS },
+    async () => {
+      await run(
+        "for i in $(seq 50); do echo $SKYPILOT_NODE_RANK-$i > ~/data/by-$SKYPILOT_NODE_RANK-$i; done; head -c 3000000 /dev/zero | tr '\\0' $SKYPILOT_NODE_RANK > ~/data/same",
+        2,
+      );
+      expect((await rig.keysOf("data")).filter((key) => key.startsWith("by-"))).toHaveLength(100);
+      const same = (await rig.textOf("data", "same")) ?? "";
+      expect([0, 1].map((rank) => same === String(rank).repeat(3_000_000))).toContain(true);
+    },
+  );
+});
