@@ -29,7 +29,8 @@ export async function checkStoreAlone(
   if (endpoint === undefined || !wanted.includes("storage")) return undefined;
   const problem = await storeProblem(endpoint, tried.clients);
   const isApart = storeApart(auth.session) !== undefined;
-  if (problem !== undefined && !isApart) return undefined;
+  // At a URL for all services the server may stand in for all of AWS, and be in trouble for the moment.
+  if (!isApart && (problem !== undefined || isInTrouble(tried.refusal))) return undefined;
   const others = wanted.filter((capability) => capability !== "storage");
   const { refusal } = tried;
   const words = refusal.failure === "wrong-key" ? "AWS does not know them." : refusal.message;
@@ -41,6 +42,14 @@ export async function checkStoreAlone(
     reasons: [...(problem === undefined ? [] : [own]), ...(others.length === 0 ? [] : [rest])],
     details: problem === undefined ? [`Buckets: S3 at ${endpoint}, without an AWS account`] : [],
   };
+}
+
+/** Whether what STS says is no answer to the call: it was made too often, or the server failed. */
+function isInTrouble({ cause }: AwsAuthError): boolean {
+  const metadata: unknown = cause instanceof Error ? Reflect.get(cause, "$metadata") : undefined;
+  const status: unknown =
+    typeof metadata === "object" && metadata !== null ? Reflect.get(metadata, "httpStatusCode") : undefined;
+  return typeof status === "number" && (status === 429 || (status >= 500 && status !== 501));
 }
 
 /** Undefined when the server takes the keys. Which buckets they may list is no matter. */

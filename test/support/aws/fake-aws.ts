@@ -174,6 +174,9 @@ export class FakeAws {
       const code = who === undefined ? "InvalidAccessKeyId" : "SignatureDoesNotMatch";
       return xml(403, `<Error><Code>${code}</Code><Message>No.</Message></Error>`);
     }
+    if (who.token !== undefined && request.headers["x-amz-security-token"] !== who.token) {
+      return xml(400, "<Error><Code>InvalidToken</Code><Message>The provided token is malformed.</Message></Error>");
+    }
     return this.denied.has("s3:ListAllMyBuckets")
       ? xml(403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
       : xml(200, "<ListAllMyBucketsResult><Buckets></Buckets></ListAllMyBucketsResult>");
