@@ -93,11 +93,13 @@ describe.skipIf(findMoto() === undefined)("buckets mounted on this machine", () 
       execFileSync(program, args);
       expect(readFileSync(`${node(index)}/own/copied/a.txt`, "utf8")).toBe("one\n");
     }
+    const own = (): string[] => mounts().filter((line) => line.includes(`/${nameOnCloud()}/`));
+    expect(own()).toHaveLength(2);
     // One node less, then none.
     await sky("launch", "-y", "-c", "two", "--resize", "--num-nodes", "1", "--cpus", "1", "--infra", "local", "ls");
-    expect(mounts()).toHaveLength(1);
+    expect(own()).toHaveLength(1);
     await sky("down", "-y", "two");
-    expect(mounts()).toEqual([]);
+    expect(mounts().filter((line) => line.includes("/two-"))).toEqual([]);
     expect(await textOf("copied/a.txt")).toBe("one\n");
   });
 
