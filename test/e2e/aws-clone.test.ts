@@ -42,7 +42,9 @@ describeWithFleet("--clone-disk-from", () => {
     expect(await fails("old", "--disk-size", "50")).toContain(
       "disk_size 50 is smaller than the disk of cluster 'old' (100 GiB).",
     );
-    expect(await fails("old", "--image-id", "ami-0000000000000a001")).toContain("image_id and --clone-disk-from");
+    expect(await fails("old", "--infra", "aws/us-east-1", "--image-id", "ami-0000000000000a001")).toContain(
+      "image_id and --clone-disk-from",
+    );
     expect(await user.fails("launch", "-y", "-c", "old", "--clone-disk-from", "old", "echo")).toContain(
       "--clone-disk-from is for a new cluster; 'old' exists.",
     );
