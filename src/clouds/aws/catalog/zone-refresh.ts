@@ -33,8 +33,9 @@ export class ZoneNames {
   }
 
   /** Asks every region, unless that was done within a week. */
-  refresh(context: CloudContext): Promise<void> {
-    return ensureZoneNames(this.#auth, this.#catalogs, context);
+  async refresh(context: CloudContext): Promise<void> {
+    const { account } = await this.#auth.open(context).identity();
+    await this.#refreshNow(account, context);
   }
 
   /** Takes note of the zones of one region. */
@@ -71,13 +72,17 @@ export class ZoneNames {
     return join(this.#catalogs.directory, "aws", zoneNamesFile(account));
   }
 
+  #refreshNow(account: string, context: CloudContext): Promise<void> {
+    const done = ensureZoneNames(this.#auth, this.#catalogs, context);
+    this.#refreshes.set(account, { atMs: this.#auth.time.now(), done });
+    return done;
+  }
+
   /** Candidates of one launch are looked for side by side, and one refresh does for all of them. */
   async #refreshSoon(account: string, context: CloudContext): Promise<void> {
-    const nowMs = this.#auth.time.now();
     const last = this.#refreshes.get(account);
-    const isRecent = last !== undefined && nowMs - last.atMs < AGAIN_MS;
-    const done = isRecent ? last.done : this.refresh({ ...context, signal: NEVER });
-    if (!isRecent) this.#refreshes.set(account, { atMs: nowMs, done });
+    const isRecent = last !== undefined && this.#auth.time.now() - last.atMs < AGAIN_MS;
+    const done = isRecent ? last.done : this.#refreshNow(account, { ...context, signal: NEVER });
     // Without credentials that work there is nothing to ask; the launch says so itself.
     await orAborted(done, context.signal).catch(() => context.signal.throwIfAborted());
   }
