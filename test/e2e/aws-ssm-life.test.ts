@@ -94,7 +94,9 @@ describeWithFleet("through Session Manager alone, under the documented policy", 
     await user.sky("autostop", "-y", "mine", "-i", "1");
     const areOff = async (): Promise<boolean> => (await statesOf(setup)).every((one) => one === "stopped");
     await waitFor("the nodes to power themselves off", areOff, { timeoutMs: 180_000 });
-    expect(await user.sky("status", "-r")).toMatch(/^mine +AWS .* STOPPED /mu);
+    // The server may still be asking agents that are off by now.
+    const isSeen = async (): Promise<boolean> => /^mine +AWS .* STOPPED /mu.test(await user.sky("status", "-r"));
+    await waitFor("the cluster to be STOPPED", isSeen);
     await user.sky("start", "-y", "mine");
     expect(await user.sky("exec", "mine", "cat ~/kept")).toContain("rank 0 of 2");
     expect((await instances(setup)).map((each) => each.PublicIpAddress)).toEqual([undefined, undefined]);

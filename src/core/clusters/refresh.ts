@@ -13,6 +13,12 @@ import type { Looks } from "./looks.ts";
 import { decide, LOST, lostReason, type Observation, type Transition } from "./state.ts";
 import { moveTo, removeCluster } from "./transition.ts";
 
+/** The server's own look is over by then, unless an agent does not answer. */
+const LOOK_MS = 10_000;
+const PAUSE_MS = 100;
+/** Under which names the server looks and repairs by itself. */
+const OWN_LOOKS: ReadonlySet<string> = new Set(["refresh", "repair"]);
+
 /** What a look at a cluster needs; an operation has it, and the server's own loops have it too. */
 export interface RefreshContext {
   readonly db: Kysely<Database>;
@@ -37,8 +43,7 @@ export async function refreshCluster(
   const row = await findCluster(context.db, clusterName);
   if (row === undefined) return undefined;
   if (await isWorkedOn(row, context)) return row;
-  const id = context.requestId ?? "refresh";
-  const release = await context.locks.tryAcquire(clusterName, id);
+  const release = await acquire(clusterName, context, cloudContext.signal);
   if (release === undefined) return row;
   try {
     const current = await findCluster(context.db, clusterName);
@@ -46,6 +51,24 @@ export async function refreshCluster(
     return await refreshLocked(current, context, cloudContext);
   } finally {
     release();
+  }
+}
+
+/** Whoever asks for a look waits for one that the server is taking by itself, which may have begun before what it is to show. */
+async function acquire(
+  clusterName: string,
+  context: RefreshContext,
+  signal: AbortSignal,
+): Promise<Awaited<ReturnType<ClusterLocks["tryAcquire"]>>> {
+  const { requestId = "refresh", clock, locks } = context;
+  const deadline = clock.now() + LOOK_MS;
+  for (;;) {
+    const release = await locks.tryAcquire(clusterName, requestId);
+    if (release !== undefined || context.requestId === undefined || clock.now() >= deadline) return release;
+    // A request is not waited for: it leaves the row as it should be.
+    const holder = await locks.findHolder(clusterName);
+    if (holder !== undefined && !OWN_LOOKS.has(holder)) return undefined;
+    await clock.sleep(PAUSE_MS, { signal });
   }
 }
 
