@@ -30,7 +30,7 @@ export async function mountBucket(target: MountTarget, context: OperationContext
   const { mount, region, cluster } = target;
   const store = await context.stores.load(mount.store);
   const as = cloudContext(context);
-  const place = { region, endpoint: undefined, isSequential: isSequentialUpload(context.config) };
+  const place = { region, endpoint: undefined, config: context.config };
   const wanted = { store: mount.store, spec: toMountSpec(mount, { ...place, credentials: "lent" }) };
   const lent = await unlessRefused(context.mountKeys.lend(cluster.row, wanted, as));
   if (cluster.row.cloud === store.cloud && (lent instanceof SkyError || !lent.keys.isConfigured)) {
@@ -136,14 +136,4 @@ async function unlessDenied(mounting: Promise<void>): Promise<AgentPeerError | u
 function cannotMount(mount: BucketMount, reason: SkyError): Error {
   const what = `${mount.uri} cannot be mounted at ${mount.dest}.`;
   return storageFailure(StorageBucketGetError, reason, { what, hint: "Use `mode: COPY`." });
-}
-
-function isSequentialUpload(config: Readonly<Record<string, unknown>>): boolean {
-  const cached = sectionOf(sectionOf(config, "data"), "mountItcached");
-  return cached["sequential_upload"] === true;
-}
-
-function sectionOf(value: Readonly<Record<string, unknown>>, key: string): Readonly<Record<string, unknown>> {
-  const section = value[key];
-  return typeof section === "object" && section !== null ? (section as Readonly<Record<string, unknown>>) : {};
 }

@@ -2,6 +2,8 @@ import type { MountCache, MountSpec } from "../../shared/agent/mounts.ts";
 import type { StorageSpec } from "../task/task.ts";
 import type { BucketMount } from "./mounts.ts";
 
+type Fields = Readonly<Record<string, unknown>>;
+
 /** `type:` of a storage object, as rclone's settings. */
 const PRESETS: Readonly<Record<string, MountCache & { readonly isReadOnly: boolean }>> = {
   MODEL_CHECKPOINT_RO: { readChunkSize: "32M", readChunkStreams: 16, isReadOnly: true },
@@ -14,8 +16,8 @@ export interface MountSpecOptions {
   readonly region: string;
   readonly endpoint: string | undefined;
   readonly credentials: MountSpec["credentials"];
-  /** `data.mount_cached.sequential_upload` of the config. */
-  readonly isSequential: boolean;
+  /** Of the request: `data.mount_cached.sequential_upload` counts. */
+  readonly config: Fields;
 }
 
 /** What the agents are told of a bucket that is mounted. */
@@ -30,19 +32,20 @@ export function toMountSpec(mount: BucketMount, options: MountSpecOptions): Moun
     region,
     ...(endpoint === undefined ? {} : { endpoint }),
     isReadOnly: isReadOnlyMount(mount),
-    ...(isCached ? { cache: cacheOf(spec, options.isSequential) } : {}),
+    ...(isCached ? { cache: cacheOf(spec, options.config) } : {}),
     credentials,
   };
 }
 
 export function isReadOnlyMount({ spec }: BucketMount): boolean {
-  const own = sectionOf(spec, "mount")["read_only"] ?? sectionOf(spec, "mount_cached")["read_only"];
+  const own = sectionOf(spec?.config, "mount")["read_only"] ?? sectionOf(spec?.config, "mount_cached")["read_only"];
   return own === undefined ? presetOf(spec).isReadOnly : own === true;
 }
 
 /** What the task says wins over its `type`, and both over the config. */
-function cacheOf(spec: StorageSpec, isSequential: boolean): MountCache {
-  const own = sectionOf(spec, "mount_cached");
+function cacheOf(spec: StorageSpec, config: Fields): MountCache {
+  const own = sectionOf(spec.config, "mount_cached");
+  const isSequential = sectionOf(sectionOf(config, "data"), "mount_cached")["sequential_upload"] === true;
   const { isReadOnly: _, ...preset } = presetOf(spec);
   return {
     ...(isSequential ? { transfers: 1 } : {}),
@@ -62,9 +65,9 @@ function presetOf(spec: StorageSpec | undefined): MountCache & { readonly isRead
   return PRESETS[spec?.type ?? ""] ?? { isReadOnly: false };
 }
 
-function sectionOf(spec: StorageSpec | undefined, name: "mount" | "mount_cached"): Readonly<Record<string, unknown>> {
-  const section = spec?.config?.[name];
-  return typeof section === "object" && section !== null ? (section as Readonly<Record<string, unknown>>) : {};
+function sectionOf(fields: Fields | undefined, name: string): Fields {
+  const section = fields?.[name];
+  return typeof section === "object" && section !== null ? (section as Fields) : {};
 }
 
 function number<K extends string>(key: K, value: unknown): { readonly [P in K]?: number } {
