@@ -6,49 +6,43 @@ import { headerOf, isNotImplemented, nameOf, statusOf } from "./errors.ts";
 /** The one region that a bucket must not name when it is made. */
 const HOME_REGION = "us-east-1";
 
-/** Looks a bucket up by HeadBucket, whose answer names the region; where it does not, it is the client's. */
-async function findBucket(client: S3Client, bucket: string): Promise<BucketState> {
+/** A bucket, and where it is. */
+type Seen = { readonly kind: "missing" } | { readonly kind: "exists" | "forbidden"; readonly region: string };
+
+/** Looks a bucket up by HeadBucket, whose answer names the region also when it refuses; where it does not, it is the client's. */
+async function lookUp(client: S3Client, bucket: string): Promise<Seen> {
   const { HeadBucketCommand } = await import("@aws-sdk/client-s3");
+  const own = await client.config.region();
   try {
     const answer = await client.send(new HeadBucketCommand({ Bucket: bucket }));
-    return { kind: "exists", region: answer.BucketRegion ?? (await client.config.region()) };
+    return { kind: "exists", region: answer.BucketRegion ?? own };
   } catch (error) {
     if (statusOf(error) === 404) return { kind: "missing" };
-    if (error instanceof PermissionDeniedError || statusOf(error) === 403) return { kind: "forbidden" };
-    throw error;
+    const refused = error instanceof PermissionDeniedError ? error.cause : error;
+    if (refused === error && statusOf(error) !== 403) throw error;
+    return { kind: "forbidden", region: headerOf(refused, "x-amz-bucket-region") ?? own };
   }
 }
 
-/** The same for a part of a bucket: who may list only that is refused the bucket itself. */
+/** Finds a bucket, also by a part of it: who may list only that is refused the bucket itself. */
 export async function findPlace(client: S3Client, place: Pick<ObjectPlace, "bucket" | "prefix">): Promise<BucketState> {
-  const state = await findBucket(client, place.bucket);
-  if (state.kind !== "forbidden" || place.prefix === "") return state;
+  const seen = await lookUp(client, place.bucket);
+  if (seen.kind !== "forbidden") return seen;
+  if (place.prefix === "") return { kind: "forbidden" };
   const { ListObjectsV2Command } = await import("@aws-sdk/client-s3");
   try {
     await client.send(new ListObjectsV2Command({ Bucket: place.bucket, Prefix: place.prefix, MaxKeys: 1 }));
-    return { kind: "exists", region: await regionOf(client, place.bucket) };
+    return { kind: "exists", region: seen.region };
   } catch (error) {
-    if (error instanceof PermissionDeniedError) return state;
+    if (error instanceof PermissionDeniedError) return { kind: "forbidden" };
     throw error;
   }
 }
 
 /** The same without credentials, where a refusal tells nothing: what the public may list or read are two things. */
 export async function findPublicBucket(client: S3Client, bucket: string): Promise<BucketState> {
-  const state = await findBucket(client, bucket);
-  return state.kind === "forbidden" ? { kind: "exists", region: await regionOf(client, bucket) } : state;
-}
-
-/** S3 names the region also when it refuses. */
-async function regionOf(client: S3Client, bucket: string): Promise<string> {
-  const { HeadBucketCommand } = await import("@aws-sdk/client-s3");
-  const own = await client.config.region();
-  try {
-    return (await client.send(new HeadBucketCommand({ Bucket: bucket }))).BucketRegion ?? own;
-  } catch (error) {
-    const refused = error instanceof PermissionDeniedError ? error.cause : error;
-    return headerOf(refused, "x-amz-bucket-region") ?? own;
-  }
+  const seen = await lookUp(client, bucket);
+  return seen.kind === "forbidden" ? { kind: "exists", region: seen.region } : seen;
 }
 
 /** Creates a bucket that the public cannot reach. One that the account has already is left as it is. */
@@ -80,13 +74,18 @@ async function closeToPublic(client: S3Client, bucket: string): Promise<void> {
   );
 }
 
-/** For what a bucket can do without: the bucket is there by then, and a refusal must not make it look as if it were not. Many servers other than AWS's own know neither tags nor closing. */
+/** For what a bucket can do without: the bucket is there by then, and a refusal must not make it look as if it were not. */
 async function unlessRefused(call: Promise<unknown>): Promise<void> {
   try {
     await call;
   } catch (error) {
-    if (!(error instanceof PermissionDeniedError) && !isNotImplemented(error)) throw error;
+    if (!isRefusal(error)) throw error;
   }
+}
+
+/** Whether the caller may not do it, or the server cannot: many servers other than AWS's own know neither tags, closing nor versions. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof PermissionDeniedError || isNotImplemented(error);
 }
 
 async function setTags(client: S3Client, bucket: string, labels: Readonly<Record<string, string>>): Promise<void> {
@@ -146,7 +145,7 @@ async function* listEverything(client: S3Client, bucket: string): AsyncGenerator
     try {
       page = await client.send(new ListObjectVersionsCommand({ Bucket: bucket, ...marker }));
     } catch (error) {
-      if (!(error instanceof PermissionDeniedError) && !isNotImplemented(error)) throw error;
+      if (!isRefusal(error)) throw error;
       yield* listCurrent(client, bucket);
       return;
     }
@@ -175,7 +174,7 @@ async function abortUploads(client: S3Client, bucket: string): Promise<void> {
     ({ Uploads: uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket })));
   } catch (error) {
     // Without the right to list them they go with the bucket.
-    if (error instanceof PermissionDeniedError || isNotImplemented(error)) return;
+    if (isRefusal(error)) return;
     throw error;
   }
   for (const { Key, UploadId } of uploads ?? []) {
