@@ -2,6 +2,7 @@ import { priceAt, type Catalog } from "../../catalog/catalog.ts";
 import type { InstanceType, Place } from "../../catalog/instance-type.ts";
 import { selectByAccelerator, selectDefault, type NodeWish, type TypeSelection } from "../../catalog/select.ts";
 import type { Offer, OfferRequest, OfferSet } from "../../core/ports/cloud.ts";
+import { regionOfZone } from "./catalog/zones.ts";
 import { quotaFamilyOf } from "./quota-family.ts";
 import { missingRegions, rejectionOf } from "./rejections.ts";
 
@@ -27,7 +28,7 @@ interface NamedZone {
 /** A zone by an account's name for it, where only the ids of zones are known. */
 function zoneByName(request: OfferRequest, catalog: Catalog): NamedZone | undefined {
   const { zone, ...rest } = request;
-  const region = catalog.findRegion(/^(.+-\d+)[a-z]$/.exec(zone ?? "")?.[1] ?? "");
+  const region = catalog.findRegion(regionOfZone(zone ?? "") ?? "");
   if (zone === undefined || region === undefined || (rest.region ?? region).toLowerCase() !== region) return undefined;
   return { zone, request: { ...rest, region } };
 }

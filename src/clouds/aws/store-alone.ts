@@ -3,6 +3,7 @@ import { SkyError } from "../../shared/errors.ts";
 import type { AuthSession } from "./auth/auth-session.ts";
 import { isNetworkError, networkDetail } from "./auth/network.ts";
 import type { AwsClients, AwsSession } from "./clients.ts";
+import { failureOf } from "./policy/denial.ts";
 import { renderReason, noNetwork, type AwsAuthError } from "./errors.ts";
 
 /** Where a server other than AWS's own has the buckets of a session; undefined where they are at AWS, or at a stand-in for all of it. */
@@ -46,10 +47,8 @@ export async function checkStoreAlone(
 
 /** Whether what STS says is no answer to the call: it was made too often, or the server failed. */
 function isInTrouble({ cause }: AwsAuthError): boolean {
-  const metadata: unknown = cause instanceof Error ? Reflect.get(cause, "$metadata") : undefined;
-  const status: unknown =
-    typeof metadata === "object" && metadata !== null ? Reflect.get(metadata, "httpStatusCode") : undefined;
-  return typeof status === "number" && (status === 429 || (status >= 500 && status !== 501));
+  const status = failureOf(cause)?.httpStatus ?? 0;
+  return status === 429 || (status >= 500 && status !== 501);
 }
 
 /** Undefined when the server takes the keys. Which buckets they may list is no matter. */

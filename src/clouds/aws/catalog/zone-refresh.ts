@@ -7,7 +7,7 @@ import type { AwsAuth } from "../auth/auth-session.ts";
 import { orAborted } from "../../../shared/or-aborted.ts";
 import { openClients, type AwsClients } from "../clients.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
-import { listRegions, listZones, writeZoneNames, type ZoneName } from "./zones.ts";
+import { listRegions, listZones, regionOfZone, writeZoneNames, type ZoneName } from "./zones.ts";
 
 const MAX_AGE_MS = 7 * 86_400_000;
 /** A check must not wait long for what it can do without. */
@@ -152,14 +152,7 @@ function toNames(zones: readonly ZoneName[]): ReadonlyMap<string, string> {
   return new Map(zones.map(({ name, id }) => [id, name]));
 }
 
-/** The region of a zone that goes by an account's name for it. */
-function regionOfZone(name: string): string | undefined {
-  return /^(.+-\d+)[a-z]$/u.exec(name)?.[1];
-}
-
 /** What the mapping of before says of a region. */
 function zonesOf(region: string, path: string): readonly ZoneName[] {
-  return [...readZoneNames(path)].flatMap(([id, name]) =>
-    name.startsWith(region) && /^[a-z]$/u.test(name.slice(region.length)) ? [{ name, id }] : [],
-  );
+  return [...readZoneNames(path)].flatMap(([id, name]) => (regionOfZone(name) === region ? [{ name, id }] : []));
 }

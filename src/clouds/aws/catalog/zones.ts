@@ -9,6 +9,11 @@ export interface ZoneName {
   readonly id: string;
 }
 
+/** The region of a zone that goes by an account's name for it, such as `us-east-1a`; undefined for ids. */
+export function regionOfZone(name: string): string | undefined {
+  return /^(.+-\d+)[a-z]$/u.exec(name)?.[1];
+}
+
 /** Regions that the account has enabled. */
 export async function listRegions(clients: AwsClients, signal: AbortSignal): Promise<readonly string[]> {
   const { DescribeRegionsCommand } = await import("@aws-sdk/client-ec2");

@@ -163,15 +163,11 @@ export function printedActions(sid: Sid): readonly string[] {
   return [...new Set(ACTIONS.filter((row) => row.sid === sid).map((row) => row.printed ?? row.action))];
 }
 
-interface PolicyStatementForm {
-  readonly condition?: NonNullable<PolicyStatement["Condition"]>;
-}
-
 interface StatementParts {
   readonly sid: string;
   readonly actions: readonly string[];
   readonly resources: readonly string[];
-  readonly template: Pick<PolicyStatementForm, "condition">;
+  readonly template: { readonly condition?: NonNullable<PolicyStatement["Condition"]> };
 }
 
 function statement(parts: StatementParts, place: Place): PolicyStatement {
