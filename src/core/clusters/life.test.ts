@@ -109,6 +109,7 @@ describe.each(databaseKinds)("on %s", (kind) => {
       );
       launching.catch(() => undefined);
       await waitForStatus("INIT");
+      await expect.poll(() => Object.keys(world.cloud.ledger())).toEqual([nameOnCloud]);
       abort.abort(new RequestCancelledError("Cancelled."));
       await expect(launching).rejects.toThrow("Cancelled.");
       const { result } = await world.run(statusOperation, {});

@@ -1,5 +1,5 @@
 import type { ClusterRow } from "../../db/queries/clusters.ts";
-import type { Cloud, CloudContext, CloudRegistry, Instance } from "../ports/cloud.ts";
+import type { CloudContext, CloudRegistry, Instance } from "../ports/cloud.ts";
 import { clusterRef } from "./cluster.ts";
 
 interface Look {
@@ -8,7 +8,7 @@ interface Look {
   readonly instances: Promise<readonly Instance[]>;
 }
 
-/** What clouds have shown of many clusters, asked once for all clusters of a region where they can be asked so. */
+/** What clouds have shown of many clusters, asked at the same time so that the clusters of a region cost one call. */
 export class Looks {
   readonly #byHash: ReadonlyMap<string, Look>;
 
@@ -16,27 +16,20 @@ export class Looks {
     this.#byHash = byHash;
   }
 
-  /** Asks the clouds; resolves before they have answered. */
+  /** Asks the clouds that answer for many clusters at once; resolves before they have answered. */
   static async take(
     rows: readonly ClusterRow[],
     clouds: CloudRegistry,
     contextOf: (row: ClusterRow) => CloudContext,
   ): Promise<Looks> {
     const looks = new Map<string, Look>();
-    // Workspaces have accounts of their own.
-    const groups = Map.groupBy(rows, ({ cloud, region, workspace }) => JSON.stringify([cloud, region, workspace]));
-    for (const group of groups.values()) {
-      const [first] = group;
-      if (first === undefined) continue;
-      const answers = askTogether(group, await clouds.load(first.cloud), contextOf(first));
+    for (const row of rows) {
+      const cloud = await clouds.load(row.cloud);
+      if (cloud.queryMany === undefined) continue;
+      const instances = cloud.query(clusterRef(row), contextOf(row));
       // Whoever asks for the look is told; nobody may have to.
-      answers?.catch(() => undefined);
-      group.forEach((row, index) => {
-        if (answers === undefined) return;
-        const instances = answers.then((all) => all[index] ?? []);
-        instances.catch(() => undefined);
-        looks.set(row.cluster_hash, { row, instances });
-      });
+      instances.catch(() => undefined);
+      looks.set(row.cluster_hash, { row, instances });
     }
     return new Looks(looks);
   }
@@ -46,14 +39,6 @@ export class Looks {
     const look = this.#byHash.get(row.cluster_hash);
     return look !== undefined && isUntouched(look.row, row) ? look.instances : undefined;
   }
-}
-
-function askTogether(
-  rows: readonly ClusterRow[],
-  cloud: Cloud,
-  context: CloudContext,
-): Promise<readonly (readonly Instance[])[]> | undefined {
-  return rows.length < 2 ? undefined : cloud.queryMany?.(rows.map(clusterRef), context);
 }
 
 function isUntouched(before: ClusterRow, now: ClusterRow): boolean {

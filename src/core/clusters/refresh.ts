@@ -16,8 +16,9 @@ import { moveTo, removeCluster } from "./transition.ts";
 /** The server's own look is over by then, unless an agent does not answer. */
 const LOOK_MS = 10_000;
 const PAUSE_MS = 100;
-/** Under which names the server looks and repairs by itself. */
-const OWN_LOOKS: ReadonlySet<string> = new Set(["refresh", "repair"]);
+/** Under which names the server looks and repairs by itself, without a request. */
+export const OWN = { look: "refresh", repair: "repair" } as const;
+const OWN_NAMES: ReadonlySet<string> = new Set(Object.values(OWN));
 
 /** What a look at a cluster needs; an operation has it, and the server's own loops have it too. */
 export interface RefreshContext {
@@ -60,14 +61,14 @@ async function acquire(
   context: RefreshContext,
   signal: AbortSignal,
 ): Promise<Awaited<ReturnType<ClusterLocks["tryAcquire"]>>> {
-  const { requestId = "refresh", clock, locks } = context;
+  const { requestId = OWN.look, clock, locks } = context;
   const deadline = clock.now() + LOOK_MS;
   for (;;) {
     const release = await locks.tryAcquire(clusterName, requestId);
     if (release !== undefined || context.requestId === undefined || clock.now() >= deadline) return release;
     // A request is not waited for: it leaves the row as it should be.
     const holder = await locks.findHolder(clusterName);
-    if (holder !== undefined && !OWN_LOOKS.has(holder)) return undefined;
+    if (holder !== undefined && !OWN_NAMES.has(holder)) return undefined;
     await clock.sleep(PAUSE_MS, { signal });
   }
 }

@@ -5,7 +5,7 @@ import type { Cloud, CloudContext, Instance } from "../ports/cloud.ts";
 import { bringUp } from "../provision/bring-up.ts";
 import { ensureClusterToken } from "../provision/cluster-secret.ts";
 import { clusterRef, toCluster, type Cluster } from "./cluster.ts";
-import { refreshCluster, refreshLocked, type RefreshContext } from "./refresh.ts";
+import { OWN, refreshCluster, refreshLocked, type RefreshContext } from "./refresh.ts";
 import { recordEvent } from "./transition.ts";
 
 export interface TendContext extends RefreshContext {
@@ -32,7 +32,7 @@ export async function tendCluster(
   const cloud = await context.clouds.load(row.cloud);
   const patient: Patient = { cluster: toCluster(row), cloud };
   if (!(await lacksAgents(patient, context.agents, cloudContext))) return row;
-  const release = await context.locks.tryAcquire(clusterName, context.requestId ?? "repair");
+  const release = await context.locks.tryAcquire(clusterName, context.requestId ?? OWN.repair);
   if (release === undefined) return row;
   try {
     await restartAgents(patient, { ...context, agentBundle }, cloudContext);

@@ -43,15 +43,15 @@ function makePatient(cloud: Cloud, clock: Clock): Cloud {
   const change = (signal: AbortSignal): Call => ({ signal, priority: CHANGE, repeatsUnknown: true });
   const patiently = <T>(call: Call, act: () => Promise<T>): Promise<T> => repeat(act, call, { pacer, clock });
   const { stop, openPorts, queryMany } = cloud;
-  const askMany: Cloud["queryMany"] =
+  const batch =
     queryMany === undefined
       ? undefined
-      : (clusters, context) => patiently(look(context.signal), () => queryMany.call(cloud, clusters, context));
-  const batch = askMany === undefined ? undefined : new QueryBatch(askMany);
+      : new QueryBatch((clusters, context) =>
+          patiently(look(context.signal), () => queryMany.call(cloud, clusters, context)),
+        );
   const calls: Partial<Cloud> = {
     query: (cluster, context) =>
       batch?.ask(cluster, context) ?? patiently(look(context.signal), () => cloud.query(cluster, context)),
-    ...(askMany === undefined ? {} : { queryMany: askMany }),
     run: (spec, token, context) =>
       patiently({ ...change(context.signal), repeatsUnknown: false }, () => cloud.run(spec, token, context)),
     terminate: (cluster, context, only) =>

@@ -11,7 +11,7 @@ interface Question {
 /** Asks for many clusters; the answers come in their order. */
 type AskMany = (clusters: readonly ClusterRef[], context: CloudContext) => Promise<readonly (readonly Instance[])[]>;
 
-/** Questions that come while one is being answered go out together as the next one, so that many launches cost few calls. */
+/** Questions that come at the same time, or while one is being answered, go out together, so that many clusters cost few calls. */
 export class QueryBatch {
   readonly #askMany: AskMany;
   readonly #waiting = new Map<string, Question[]>();
@@ -34,6 +34,7 @@ export class QueryBatch {
   async #drain(key: string): Promise<void> {
     if (this.#busy.has(key)) return;
     this.#busy.add(key);
+    await new Promise((resolve) => setImmediate(resolve));
     for (let questions = this.#take(key); questions.length > 0; questions = this.#take(key))
       await this.#answer(questions);
     this.#busy.delete(key);
