@@ -11,7 +11,7 @@ test("mounts are read with odd characters in their paths", () => {
   ].join("\n");
   expect(parseMountInfo(text)).toEqual([
     { path: "/proc", type: "proc" },
-    { path: "/home/dev/my data", type: "fuse.rclone" },
+    { path: "/home/dev/my data", type: "fuse.rclone", isShared: true },
     { path: "/mnt/disk", type: "fuseblk" },
     { path: "/sys/fs/fuse/connections", type: "fusectl" },
   ]);

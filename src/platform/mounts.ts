@@ -9,6 +9,8 @@ export interface Mount {
   readonly path: string;
   /** E.g. `fuse.rclone`, `ext4`. */
   readonly type: string;
+  /** Whether what is mounted below it later appears where it is mounted elsewhere, e.g. in a container. */
+  readonly isShared?: true;
 }
 
 const CALL_MS = 10_000;
@@ -30,11 +32,15 @@ export function parseMountInfo(text: string): readonly Mount[] {
   return text.split("\n").flatMap((line) => {
     const [before = "", after = ""] = line.split(" - ");
     const type = after.split(" ")[0] ?? "";
-    const path = before.split(" ")[4];
+    const [, , , , path, , ...optional] = before.split(" ");
     if (path === undefined || type === "") return [];
-    // Spaces and the like are written in octal.
     return [
-      { path: path.replaceAll(/\\(\d{3})/gu, (_, code: string) => String.fromCharCode(parseInt(code, 8))), type },
+      {
+        // Spaces and the like are written in octal.
+        path: path.replaceAll(/\\(\d{3})/gu, (_, code: string) => String.fromCharCode(parseInt(code, 8))),
+        type,
+        ...(optional.some((field) => field.startsWith("shared:")) ? { isShared: true } : {}),
+      },
     ];
   });
 }

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { parseMountInfo } from "../../platform/mounts.ts";
 import { isShared } from "./shared-folders.ts";
 
 const MOUNTS = [
@@ -14,10 +15,10 @@ test.each([
   ["/homes/dev", true],
   ["/home/dev/.sky/file_mounts", true],
 ])("what is mounted later in %s is passed on: %s", (folder, expected) => {
-  expect(isShared(folder, MOUNTS)).toBe(expected);
+  expect(isShared(folder, parseMountInfo(MOUNTS))).toBe(expected);
 });
 
 test("of mounts on top of each other the last one counts", () => {
   const remounted = `${MOUNTS}32 30 8:2 /dev/w /home/dev/sky_workdir rw - ext4 /dev/sda2 rw\n33 32 8:2 /dev/w /home/dev/sky_workdir rw shared:9 - ext4 /dev/sda2 rw\n`;
-  expect(isShared("/home/dev/sky_workdir", remounted)).toBe(true);
+  expect(isShared("/home/dev/sky_workdir", parseMountInfo(remounted))).toBe(true);
 });

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, realpathSync } from "node:fs";
+import { mkdirSync, realpathSync } from "node:fs";
 import { join } from "node:path";
+import { listMounts, type Mount } from "../../platform/mounts.ts";
 
 /** Folders of the node's HOME that a container shares. */
 export const SHARED_FOLDERS = ["sky_workdir", "sky_logs", ".sky/file_mounts"] as const;
@@ -31,17 +32,14 @@ function mount(...args: readonly string[]): void {
 }
 
 /** Whether what is mounted in a folder later appears where the folder is mounted. */
-export function isShared(folder: string, mountInfo = readMountInfo()): boolean {
+export function isShared(folder: string, mounts = listMounts()): boolean {
   const real = realPath(folder);
-  let holder = { path: "", isShared: false };
-  for (const line of mountInfo.split("\n")) {
-    const [, , , , path = "", , ...fields] = line.split(" ");
-    const isAbove = path === "/" || real === path || real.startsWith(`${path}/`);
-    if (path === "" || !isAbove || path.length < holder.path.length) continue;
-    const optional = fields.slice(0, fields.indexOf("-"));
-    holder = { path, isShared: optional.some((field) => field.startsWith("shared:")) };
+  let holder: Mount | undefined;
+  for (const mount of mounts) {
+    const isAbove = mount.path === "/" || real === mount.path || real.startsWith(`${mount.path}/`);
+    if (isAbove && mount.path.length >= (holder?.path.length ?? 0)) holder = mount;
   }
-  return holder.isShared;
+  return holder?.isShared === true;
 }
 
 function realPath(folder: string): string {
@@ -50,14 +48,5 @@ function realPath(folder: string): string {
   } catch {
     // It is not there.
     return folder;
-  }
-}
-
-function readMountInfo(): string {
-  try {
-    return readFileSync("/proc/self/mountinfo", "utf8");
-  } catch {
-    // Not Linux: nothing is passed on.
-    return "";
   }
 }

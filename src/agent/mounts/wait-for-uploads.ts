@@ -1,8 +1,9 @@
-import { readdirSync, statfsSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 import type { MountSpec } from "../../shared/agent/mounts.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { freeSpace } from "../sync/free-space.ts";
 import { readChunk } from "../logs/tail-file.ts";
 import { nameAction, readCacheLine, readUploadFailure } from "./rclone-command.ts";
 
@@ -85,8 +86,7 @@ function throwRefusal(lines: readonly string[], spec: UploadingMount["spec"]): v
 
 /** On a full disk the program cannot say anything either. */
 function hangs({ spec: { dest, bucket }, logPath }: UploadingMount): AgentPeerError {
-  const { bavail, bsize } = statfsSync(dirname(logPath));
-  const why = bavail * bsize < FULL_BYTES ? "The node's disk is full" : `The mount of ${dest} hangs`;
+  const why = freeSpace(logPath).free < FULL_BYTES ? "The node's disk is full" : `The mount of ${dest} hangs`;
   return new AgentPeerError(
     "MOUNT_FAILED",
     `${why}, so it is not known whether what was written to ${dest} is in s3://${bucket}.`,

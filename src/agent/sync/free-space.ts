@@ -15,16 +15,21 @@ export interface SpaceWish {
 
 /** Refuses what the disk of a path, which may not be there yet, has no space for. Throws NO_SPACE with both figures. */
 export function requireSpace(path: string, { sizes, restBytes, shown }: SpaceWish): void {
-  const { bavail, bsize } = statfsSync(existingParent(path));
+  const { free, blockBytes } = freeSpace(path);
   // Files take whole blocks.
-  const needed = restBytes + sizes.reduce((sum, size) => sum + Math.ceil(size / bsize) * bsize, 0);
-  const free = bavail * bsize;
+  const needed = restBytes + sizes.reduce((sum, size) => sum + Math.ceil(size / blockBytes) * blockBytes, 0);
   if (needed <= free) return;
   throw new AgentPeerError(
     "NO_SPACE",
     `There is no space for ${shown}: ${formatBytes(needed)} are needed, ${formatBytes(free)} are free. Nothing was copied.`,
     { hint: "Free space on the node's disk, or ask for a larger one (disk_size), then repeat the command." },
   );
+}
+
+/** Bytes that are left where a path is, or will be. */
+export function freeSpace(path: string): { readonly free: number; readonly blockBytes: number } {
+  const { bavail, bsize } = statfsSync(existingParent(path));
+  return { free: bavail * bsize, blockBytes: bsize };
 }
 
 function existingParent(path: string): string {

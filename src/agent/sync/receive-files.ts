@@ -1,5 +1,3 @@
-import { existsSync, statfsSync } from "node:fs";
-import { dirname } from "node:path";
 import { zstdDecompressSync } from "node:zlib";
 import { AgentPeerError, isConnectionLoss } from "../../shared/agent/peer-error.ts";
 import { PART_STEP_BYTES, type SyncEntry } from "../../shared/agent/protocol.ts";
@@ -7,12 +5,14 @@ import { BLOCK_BYTES, type EncodedBlock, type SyncBlock } from "../../shared/age
 import type { NodeSync, NodeSyncNeed, NodeSyncParams } from "../node/cluster-node.ts";
 import { assertLinkable, makeLink, resolveDestination, type DestinationOptions } from "./dest.ts";
 import { assertEntries, FileTree } from "./file-tree.ts";
+import { freeSpace } from "./free-space.ts";
 import { LargeFiles, type PartsInUse } from "./large-files.ts";
 import { placeFile } from "./place-file.ts";
 import { guard, guardAsync, noSpace } from "./write-errors.ts";
 
 /** Entries handled before other work of the agent gets a turn. */
 const BATCH = 500;
+const MIB = 1024 * 1024;
 
 export interface SyncOptions extends DestinationOptions {
   readonly partsInUse: PartsInUse;
@@ -80,10 +80,10 @@ async function lookAround(tree: FileTree, entries: readonly SyncEntry[]): Promis
 /** Says at once what would fail in the middle. */
 function assertSpace(dest: string, path: string, bytes: number): void {
   if (bytes <= 0) return;
-  const { bavail, bsize } = statfsSync(existsSync(path) ? path : dirname(path));
-  if (bytes <= bavail * bsize) return;
-  const free = Math.floor((bavail * bsize) / 1024 / 1024);
-  throw noSpace(`${dest}: it needs ${Math.ceil(bytes / 1024 / 1024)} MiB more, and ${free} MiB are free`);
+  const { free } = freeSpace(path);
+  if (bytes <= free) return;
+  const [more, left] = [Math.ceil(bytes / MIB), Math.floor(free / MIB)];
+  throw noSpace(`${dest}: it needs ${more} MiB more, and ${left} MiB are free`);
 }
 
 interface ReceiverOptions {
