@@ -4,18 +4,13 @@ import { get as httpsGet } from "node:https";
 const SILENCE_MS = 30_000;
 const MAX_REDIRECTS = 5;
 
-export interface DownloadOptions {
-  readonly maxBytes: number;
-  readonly signal?: AbortSignal;
-}
-
 /** The content of a file of the web, in memory. Rejects with an error whose message says why, without the URL. */
-export async function downloadFile(url: URL, options: DownloadOptions): Promise<Buffer> {
+export async function downloadFile(url: URL, { maxBytes }: { readonly maxBytes: number }): Promise<Buffer> {
   let target = url;
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const response = await get(target, options.signal);
+    const response = await get(target);
     const { statusCode: status = 0, headers } = response;
-    if (status === 200) return readBody(response, options.maxBytes);
+    if (status === 200) return readBody(response, maxBytes);
     response.resume();
     if (status < 300 || status >= 400 || headers.location === undefined) throw new Error(`HTTP ${status}`);
     target = new URL(headers.location, target);
@@ -23,11 +18,10 @@ export async function downloadFile(url: URL, options: DownloadOptions): Promise<
   throw new Error(`more than ${MAX_REDIRECTS} redirects`);
 }
 
-function get(url: URL, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+function get(url: URL): Promise<IncomingMessage> {
   const start = url.protocol === "http:" ? httpGet : httpsGet;
   return new Promise((resolve, reject) => {
-    const options = { timeout: SILENCE_MS, ...(signal === undefined ? {} : { signal }) };
-    const request = start(url, options, resolve);
+    const request = start(url, { timeout: SILENCE_MS }, resolve);
     request.on("timeout", () => request.destroy(new Error("No answer.")));
     request.on("error", reject);
   });

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { createFakeWorld, taskYaml, type FakeWorld } from "../../../test/fakes/fake-world.ts";
 import { updateCluster } from "../../db/queries/clusters.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
@@ -6,6 +6,7 @@ import { launchOperation } from "./launch.ts";
 import { ownCloudContext, refreshAllClusters } from "./refresh-all.ts";
 import { tendCluster } from "./repair.ts";
 import { startOperation } from "./start.ts";
+import { statusOperation } from "./status.ts";
 
 let world: FakeWorld;
 const errors: string[] = [];
@@ -82,6 +83,24 @@ test("the clusters of a region are asked about by one call, and stopped ones are
   await refresh();
   expect(world.cloud.calls).toEqual({ ...before, query: before.query + 1 });
   expect(await world.clusters()).toEqual(rows);
+});
+
+test("who asks for a look waits for one that the server is taking, not for a request", async () => {
+  await launch("a");
+  setStates("a", ["stopped"]);
+  const { locks } = await world.server().context("look");
+  const ask = async (): Promise<unknown> => (await world.run(statusOperation, { refresh: "FORCE" })).result;
+
+  const request = await locks.acquire("a", "some-request");
+  expect(await ask()).toMatchObject([{ status: "UP" }]);
+  request();
+
+  const look = await locks.acquire("a", "refresh");
+  const tried = vi.spyOn(locks, "tryAcquire");
+  const answer = ask();
+  while (tried.mock.calls.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  look();
+  expect(await answer).toMatchObject([{ status: "STOPPED" }]);
 });
 
 test("one whose launch goes on after a restart is left to it", async () => {

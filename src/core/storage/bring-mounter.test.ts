@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -79,4 +81,31 @@ test("a file of pins that is none is refused with what it should be", async () =
       `${pinsFile} (SKYPILOT_RCLONE_PINS) does not say which rclone nodes get.`,
     );
   }
+});
+
+test("who leaves does not take the fetch from those who wait with him", async () => {
+  const content = "rclone, zipped";
+  let answer: (() => void) | undefined;
+  const server = createServer((_request, response) => (answer = () => response.end(content))).listen(0, "127.0.0.1");
+  const { port } = await new Promise<AddressInfo>((resolve) => {
+    server.once("listening", () => resolve(server.address() as AddressInfo));
+  });
+  const sha256 = createHash("sha256").update(content).digest("hex");
+  const wanted = {
+    arch: "x64",
+    version: "v1",
+    url: `http://127.0.0.1:${port}/r.zip`,
+    sha256,
+    program: "rclone",
+  } as const;
+  const mounters = new Mounters({ cacheDir: folder, pinsFile: undefined });
+  const leaving = new AbortController();
+  const left = mounters.archive(wanted, leaving.signal);
+  const stayed = mounters.archive(wanted, new AbortController().signal);
+  await expect.poll(() => answer).toBeDefined();
+  leaving.abort(new Error("Cancelled."));
+  await expect(left).rejects.toThrow("Cancelled.");
+  answer?.();
+  expect(readFileSync(await stayed, "utf8")).toBe(content);
+  server.close();
 });

@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { writeFileAtomic } from "../../platform/atomic-file.ts";
 import { downloadFile } from "../../platform/download.ts";
 import type { MounterPin } from "../../shared/agent/mounts.ts";
+import { orAborted } from "../../shared/or-aborted.ts";
 import { InvalidConfigError, OperationFailedError } from "../../shared/errors.ts";
 
 const VERSION = "v1.75.1";
@@ -51,22 +52,24 @@ export class Mounters {
     throw unusable(pinsFile);
   }
 
-  /** Path of the archive on this machine, checked by its hash. Throws OperationFailedError when it cannot be had. */
+  /**
+   * Path of the archive on this machine, checked by its hash. Whoever wants it meanwhile shares the fetch, which goes on when one of them
+   * leaves. Throws OperationFailedError when it cannot be had.
+   */
   archive(pin: MounterPin, signal: AbortSignal): Promise<string> {
-    const known = this.#fetching.get(pin.sha256);
-    if (known !== undefined) return known;
-    const fetching = this.#find(pin, signal).finally(() => this.#fetching.delete(pin.sha256));
+    const fetching = this.#fetching.get(pin.sha256) ?? this.#find(pin).finally(() => this.#fetching.delete(pin.sha256));
     this.#fetching.set(pin.sha256, fetching);
-    return fetching;
+    // Whoever waits is told.
+    fetching.catch(() => undefined);
+    return orAborted(fetching, signal);
   }
 
-  async #find(pin: MounterPin, signal: AbortSignal): Promise<string> {
+  async #find(pin: MounterPin): Promise<string> {
     const { cacheDir } = this.#options;
     const path = join(cacheDir, basename(new URL(pin.url).pathname));
     const kept = await readFile(path).catch(() => undefined);
     if (kept !== undefined && hashOf(kept) === pin.sha256) return path;
-    const bytes = await downloadFile(new URL(pin.url), { maxBytes: MAX_BYTES, signal }).catch((error: unknown) => {
-      signal.throwIfAborted();
+    const bytes = await downloadFile(new URL(pin.url), { maxBytes: MAX_BYTES }).catch((error: unknown) => {
       const why = error instanceof Error ? error.message : String(error);
       throw unavailable(`${pin.url} cannot be fetched by the API server: ${why}`, path, error);
     });
