@@ -2,7 +2,7 @@
 import { DescribeImagesCommand, DescribeSecurityGroupsCommand } from "@aws-sdk/client-ec2";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { describeWithFleet } from "../fleet/requirements.ts";
-import { AwsUser } from "../support/aws/aws-user.ts";
+import { AwsUser, GANG_TASK } from "../support/aws/aws-user.ts";
 import { enforcePolicy, type Enforcement } from "../support/aws/enforcement.ts";
 import { MotoFleet } from "../support/aws/moto-fleet.ts";
 import { plainText } from "./support/plain-text.ts";
@@ -10,15 +10,6 @@ import { describeWithReference } from "./support/reference.ts";
 import { OfficialClient } from "./support/sandbox.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-const TASK = `
-name: hello
-num_nodes: 2
-resources:
-  infra: aws/us-east-1
-  cpus: 2
-workdir: .
-run: echo "rank $SKYPILOT_NODE_RANK of $SKYPILOT_NUM_NODES" | tee -a ~/kept
-`;
 /** For the server's own address there is no service in the fleet. Post-provision commands leave a trace on each node. */
 const CONFIG = `aws:
   ssh_allowed_cidrs: [198.51.100.1/32]
@@ -37,7 +28,7 @@ describeWithFleet("on AWS, under the printed policy", () => {
   beforeEach(async () => {
     aws = await MotoFleet.create();
     user = await AwsUser.create(aws, CONFIG);
-    user.sandbox.write("task.yaml", TASK);
+    user.sandbox.write("task.yaml", GANG_TASK);
   }, 120_000);
   afterEach(async () => {
     await user?.dispose();

@@ -2,7 +2,7 @@
 import { DescribeInstancesCommand, type Instance } from "@aws-sdk/client-ec2";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWithFleet } from "../fleet/requirements.ts";
-import { AwsUser } from "../support/aws/aws-user.ts";
+import { AwsUser, GANG_TASK } from "../support/aws/aws-user.ts";
 import { enforcePolicy, type Enforcement } from "../support/aws/enforcement.ts";
 import { createSsmFleet, PRIVATE_VPC, type SsmFleet } from "../support/aws/ssm-fleet.ts";
 import { plainText } from "./support/plain-text.ts";
@@ -11,15 +11,6 @@ import { OfficialClient } from "./support/sandbox.ts";
 import { waitFor } from "./support/wait-for.ts";
 
 const CONFIG = `aws:\n  vpc_names: ${PRIVATE_VPC}\n  use_internal_ips: true\n  use_ssm: true\n`;
-const TASK = `
-name: hello
-num_nodes: 2
-resources:
-  infra: aws/us-east-1
-  cpus: 2
-workdir: .
-run: echo "rank $SKYPILOT_NODE_RANK of $SKYPILOT_NUM_NODES" | tee -a ~/kept
-`;
 
 interface Setup {
   readonly ssm: SsmFleet;
@@ -31,7 +22,7 @@ interface Setup {
 async function setUp(): Promise<Setup> {
   const ssm = await createSsmFleet();
   const user = await AwsUser.create(ssm.aws, CONFIG, ssm.variables);
-  user.sandbox.write("task.yaml", TASK);
+  user.sandbox.write("task.yaml", GANG_TASK);
   await user.sky("aws", "setup", "--yes", "--features", "ports,s3,buckets,ssm");
   const { stdout } = await user.sandbox.sky(["aws", "policy", "--features", "ssm"]);
   const enforced = enforcePolicy(ssm.aws.proxy, stdout);

@@ -9,6 +9,17 @@ import { writeProfile } from "./profile.ts";
 /** The world in which programs run and machines are reached; nothing leads out of it. */
 const CONFIG = "aws:\n  ssh_allowed_cidrs: [198.51.100.1/32]\n";
 
+/** Two nodes that say who they are, and keep it on their disks. */
+export const GANG_TASK = `
+name: hello
+num_nodes: 2
+resources:
+  infra: aws/us-east-1
+  cpus: 2
+workdir: .
+run: echo "rank $SKYPILOT_NODE_RANK of $SKYPILOT_NUM_NODES" | tee -a ~/kept
+`;
+
 /** Somebody with our CLI and server in the network of a fleet behind AWS. */
 export class AwsUser {
   readonly sandbox: Sandbox;
