@@ -19,7 +19,7 @@ export class StorageNamespace {
   delete(name: string, options: WaitOptions = {}): Request<void> {
     const body = this.#client.body({ name });
     return submit(this.#client.session, "/storage/delete", body, {
-      name: "sky.storage_delete",
+      name: "sky.storage",
       decode: () => undefined,
       ...options,
     });

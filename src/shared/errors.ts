@@ -49,9 +49,27 @@ export class InvalidConfigError extends SkyError {
 
 /** A storage object in file_mounts contradicts itself. */
 export class StorageSpecError extends SkyError {
-  readonly code = "STORAGE_SPEC";
-  override readonly wireName = "StorageSpecError";
+  readonly code: string = "STORAGE_SPEC";
+  override readonly wireName: string = "StorageSpecError";
   override readonly status = 400;
+}
+
+/** `name:` of a storage object cannot be the name of a bucket. */
+export class StorageNameError extends StorageSpecError {
+  override readonly code = "STORAGE_NAME";
+  override readonly wireName = "StorageNameError";
+}
+
+/** `source:` of a storage object is nothing that a bucket can be filled from. */
+export class StorageSourceError extends StorageSpecError {
+  override readonly code = "STORAGE_SOURCE";
+  override readonly wireName = "StorageSourceError";
+}
+
+/** `mode:` of a storage object does not go with its source. */
+export class StorageModeError extends StorageSpecError {
+  override readonly code = "STORAGE_MODE";
+  override readonly wireName = "StorageModeError";
 }
 
 /** A bucket could not be made. */

@@ -49,6 +49,9 @@ const REBUILT_BY_THE_OFFICIAL_CLIENT = new Set([
   "StorageBucketDeleteError",
   "StorageBucketGetError",
   "StorageError",
+  "StorageModeError",
+  "StorageNameError",
+  "StorageSourceError",
   "StorageSpecError",
   "StorageUploadError",
   "UsageError",
@@ -94,6 +97,9 @@ it("every error has its row: class, code, wire name, HTTP status, exit code", ()
     StorageBucketCreateError | STORAGE_BUCKET_CREATE | StorageBucketCreateError | 500 | 1
     StorageBucketDeleteError | STORAGE_BUCKET_DELETE | StorageBucketDeleteError | 500 | 1
     StorageBucketGetError | STORAGE_BUCKET_GET | StorageBucketGetError | 409 | 1
+    StorageModeError | STORAGE_MODE | StorageModeError | 400 | 1
+    StorageNameError | STORAGE_NAME | StorageNameError | 400 | 1
+    StorageSourceError | STORAGE_SOURCE | StorageSourceError | 400 | 1
     StorageSpecError | STORAGE_SPEC | StorageSpecError | 400 | 1
     StorageUploadError | STORAGE_UPLOAD | StorageUploadError | 500 | 1
     UnknownOutcomeError | UNKNOWN_OUTCOME | RuntimeError | 502 | 1

@@ -1,5 +1,5 @@
 import type { SkyClient } from "../../client/sky-client.ts";
-import { InvalidValueError, UsageError } from "../../shared/errors.ts";
+import { InvalidValueError, SkyError, UsageError } from "../../shared/errors.ts";
 import { matchesGlob } from "../../shared/glob.ts";
 import type { Context } from "../context.ts";
 import { followUnlessAsync, waitFor } from "../follow.ts";
@@ -22,7 +22,7 @@ export async function runStorageLs({ options }: Input<typeof storageLsSpec>, ctx
   ctx.out.write(`${table === "" ? "No existing storage." : table}\n`);
 }
 
-/** `sky storage delete`: removes buckets with everything in them. Exit code 1 when a name does not exist. */
+/** `sky storage delete`: removes buckets with everything in them. Exit code 1 when a name does not exist, or one cannot be deleted. */
 export async function runStorageDelete(
   { args, options }: Input<typeof storageDeleteSpec>,
   ctx: Context,
@@ -36,10 +36,21 @@ export async function runStorageDelete(
   }
   const noun = `storage${names.length === 1 ? "" : "s"}`;
   if (!options.yes) await ctx.confirm(`Deleting ${names.length} ${noun}: ${names.join(", ")}. Proceed?`);
-  for (const name of names) {
-    await followUnlessAsync(ctx, client.storage.delete(name, { signal: ctx.signal }), options.asyncCall);
+  const isOnly = names.length === 1;
+  // All at once: a large bucket takes its time, and one that cannot be deleted does not keep the others.
+  const requests = names.map((name) => ({ name, request: client.storage.delete(name, { signal: ctx.signal }) }));
+  let exitCode = 0;
+  for (const { name, request } of requests) {
+    try {
+      await followUnlessAsync(ctx, request, options.asyncCall);
+    } catch (error) {
+      if (isOnly || ctx.signal.aborted || !(error instanceof SkyError)) throw error;
+      const hint = error.hint === undefined ? "" : `  hint: ${error.hint}\n`;
+      ctx.err.write(`Error deleting storage ${name}: ${error.message}\n${hint}`);
+      exitCode = 1;
+    }
   }
-  return 0;
+  return exitCode;
 }
 
 /** All of them without `patterns`. A name that does not exist is an error before anything is deleted. */

@@ -94,7 +94,7 @@ export const storageDeleteSpec = commandSpec({
   args: { names: variadic("NAMES", "storage_name") },
   options: {
     config: configOption,
-    all: allOfYoursOption,
+    all: flag("--all -a", "Delete all storage objects."),
     yes: yesOption,
     asyncCall: asyncOption,
   },

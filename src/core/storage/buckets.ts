@@ -1,11 +1,18 @@
 import { deleteStorage, findStorage, insertStorage, updateStorage } from "../../db/queries/storage.ts";
 import { displayCloud } from "../../shared/cloud-names.ts";
-import { SkyError, StorageBucketCreateError, StorageBucketGetError, StorageSpecError } from "../../shared/errors.ts";
+import {
+  SkyError,
+  StorageBucketCreateError,
+  StorageBucketGetError,
+  StorageModeError,
+  StorageSourceError,
+  StorageSpecError,
+} from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import { openStore, type OpenStore } from "./access.ts";
 import { storageFailure } from "./failed.ts";
 import { toHandleJson } from "./handle.ts";
-import { isOnlyRead, type BucketMount } from "./mounts.ts";
+import { isMounted, isOnlyRead, type BucketMount } from "./mounts.ts";
 
 /** Where and for whom a bucket that is missing is made. */
 export interface BucketWish {
@@ -23,8 +30,26 @@ export interface BucketWish {
  */
 export async function requireBucket(mount: BucketMount, context: OperationContext): Promise<void> {
   const open = await openStore(mount.store, context, { isRead: isOnlyRead(mount) });
-  const region = await lookUp(mount, open, context);
-  if (open.as.isAnonymous === true && region !== undefined) await requirePublic(mount, region, { open, context });
+  const found = await lookUp(mount, open, context);
+  if (found === undefined) return;
+  const { region } = found;
+  if (open.as.isAnonymous === true) await requirePublic(mount, region, { open, context });
+  if (isMounted(mount) && mount.prefix !== "") await requireFolder(mount, region, open);
+}
+
+/** A single object is no folder that could be seen as one. */
+async function requireFolder(mount: BucketMount, region: string, { store, as }: OpenStore): Promise<void> {
+  const found: string[] = [];
+  for await (const { key } of store.list({ bucket: mount.bucket, region, prefix: mount.prefix }, as)) {
+    found.push(key);
+    if (key !== mount.prefix || found.length > 1) return;
+  }
+  if (found.length === 0) return;
+  throw new StorageModeError(
+    "MOUNT mode does not support mounting specific files from cloud storage. " +
+      "Please use COPY mode or specify only the bucket name as the source.",
+    { hint: `${mount.uri} is one object. Mount what it is in, or copy it: ${mount.dest}: ${mount.uri}` },
+  );
 }
 
 /** Without credentials a bucket that is there says little of what may be read. */
@@ -52,22 +77,36 @@ export async function ensureBucket(
   context: OperationContext,
 ): Promise<{ readonly region: string; readonly isNew: boolean }> {
   const open = await openStore(mount.store, context, { isRead: isOnlyRead(mount) });
-  const region = await lookUp(mount, open, context);
-  if (region === undefined) {
+  const found = await lookUp(mount, open, context);
+  if (found === undefined) {
     const wanted = await open.store.regionFor(wish.nodes, open.as);
     await createBucket(mount, { ...wish, region: wanted }, { open, context });
     return { region: wanted, isNew: true };
   }
-  if (mount.name !== undefined) {
+  const { region, isForeign } = found;
+  if (isForeign) {
+    context.log.line(`  Bucket '${mount.bucket}' was not made by SkyPilot: it is filled, and never deleted.`);
+  } else if (mount.name !== undefined) {
     await updateStorage(context.db, mount.name, { last_use: wish.command, status: "READY", region });
   }
   return { region, isNew: false };
 }
 
-/** The region of a bucket that may be used; undefined for one that has to be made. */
-async function lookUp(mount: BucketMount, open: OpenStore, context: OperationContext): Promise<string | undefined> {
+interface UsableBucket {
+  readonly region: string;
+  /** Whether a task names it as a bucket of its own that SkyPilot has not made. */
+  readonly isForeign: boolean;
+}
+
+/** A bucket that may be used; undefined for one that has to be made. */
+async function lookUp(
+  mount: BucketMount,
+  open: OpenStore,
+  context: OperationContext,
+): Promise<UsableBucket | undefined> {
   const { bucket, name } = mount;
   const row = name === undefined ? undefined : await findStorage(context.db, name);
+  if (name !== undefined && row === undefined) requireSource(mount);
   if (row !== undefined && row.store !== mount.store) throw otherStore(mount, row.store);
   const state = await open.store.findBucket(mount, open.as);
   if (state.kind === "forbidden") throw forbidden(bucket);
@@ -79,9 +118,19 @@ async function lookUp(mount: BucketMount, open: OpenStore, context: OperationCon
     }
     return undefined;
   }
-  // A bucket without a row is somebody else's work, and stays so.
-  if (name !== undefined && row === undefined) throw notOurs(name);
-  return state.region;
+  // A bucket without a row is somebody else's work, and stays so: it is filled when the task says with what, and never removed.
+  if (name !== undefined && row === undefined) {
+    if (mount.sources.length === 0) throw notOurs(name);
+    return { region: state.region, isForeign: true };
+  }
+  return { region: state.region, isForeign: false };
+}
+
+function requireSource({ sources, spec }: BucketMount): void {
+  if (sources.length > 0 || spec?.mode !== "COPY") return;
+  throw new StorageSourceError("New storage object: source must be specified when using COPY mode.", {
+    hint: "Buckets that SkyPilot knows: sky storage ls",
+  });
 }
 
 async function createBucket(

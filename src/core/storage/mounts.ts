@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { NotAvailableYetError, StorageSpecError } from "../../shared/errors.ts";
-import { isCloudUri } from "../task/cloud-uri.ts";
+import { isCloudUri, isWebUri } from "../task/cloud-uri.ts";
 import type { StorageSpec, Task } from "../task/task.ts";
 import type { StoreType } from "../ports/object-store.ts";
 
@@ -58,7 +58,7 @@ export function isOnlyRead(mount: BucketMount): boolean {
 }
 
 function toUriMount(dest: string, uri: string): RemoteMount {
-  if (/^https?:\/\//u.test(uri)) return { kind: "web", dest, uri };
+  if (isWebUri(uri)) return { kind: "web", dest, uri };
   return { kind: "bucket", dest, ...placeOf(uri), uri, sources: [], persistent: true };
 }
 

@@ -2,7 +2,7 @@ import { findStorage, listStorage } from "../../db/queries/storage.ts";
 import { InvalidValueError } from "../../shared/errors.ts";
 import type { StorageRecord } from "../../shared/wire/storage.ts";
 import type { Operation, OperationContext } from "../operation.ts";
-import { removeStorage } from "./remove.ts";
+import { removeStorage, requireUnused } from "./remove.ts";
 
 export interface StorageDeleteBody {
   readonly name: string;
@@ -35,7 +35,11 @@ export const storageDeleteOperation: Operation<StorageDeleteBody, null> = {
 
 async function runDelete({ name }: StorageDeleteBody, context: OperationContext): Promise<null> {
   // Journaled, so that a request that goes on after a restart does not miss the row that it has removed itself.
-  const row = await context.effect("storage-delete.begin", async () => (await findStorage(context.db, name)) ?? null);
+  const row = await context.effect("storage-delete.begin", async () => {
+    const found = await findStorage(context.db, name);
+    if (found !== undefined) await requireUnused(found, context);
+    return found ?? null;
+  });
   if (row === null) throw new InvalidValueError(`Storage name '${name}' not found.`, { hint: "sky storage ls" });
   await removeStorage(row, context);
   return null;

@@ -1,5 +1,7 @@
+import { listAllMounts } from "../../db/queries/cluster-mounts.ts";
 import { deleteStorage, listStorage, type StorageRow } from "../../db/queries/storage.ts";
 import { SkyError, StorageBucketDeleteError } from "../../shared/errors.ts";
+import type { MountSpec } from "../../shared/agent/mounts.ts";
 import type { OperationContext } from "../operation.ts";
 import type { StoreType } from "../ports/object-store.ts";
 import { openStore } from "./access.ts";
@@ -24,10 +26,32 @@ export async function removeStorage(row: StorageRow, context: OperationContext):
   );
 }
 
+/** Refuses to take a bucket away under the tasks of clusters that mount it. Throws StorageBucketDeleteError. */
+export async function requireUnused(
+  row: StorageRow,
+  context: OperationContext,
+  { exceptOf }: { /** Hash of a cluster that is going. */ readonly exceptOf?: string } = {},
+): Promise<void> {
+  const mounts = await listAllMounts(context.db);
+  const users = mounts.filter(
+    ({ store, spec, cluster_hash }) =>
+      store === row.store && cluster_hash !== exceptOf && (JSON.parse(spec) as MountSpec).bucket === row.name,
+  );
+  const names = [...new Set(users.map((mount) => mount.cluster_name))];
+  if (names.length === 0) return;
+  const clusters = `cluster${names.length === 1 ? "" : "s"} ${names.join(", ")}`;
+  throw new StorageBucketDeleteError(`Bucket ${row.name} is mounted by ${clusters}.`, {
+    hint: `Take ${names.length === 1 ? "it" : "them"} down first: sky down ${names.join(" ")}`,
+  });
+}
+
 /** Removes the buckets that were to go with a cluster (`persistent: false`). One that cannot be removed is said and kept. */
 export async function removeClusterStorage(clusterHash: string, context: OperationContext): Promise<void> {
   for (const row of await listStorage(context.db, { clusterHash })) {
     try {
+      await context.effect(`storage-delete.${row.name}.unused`, () =>
+        requireUnused(row, context, { exceptOf: clusterHash }),
+      );
       await removeStorage(row, context);
     } catch (error) {
       if (!(error instanceof SkyError)) throw error;

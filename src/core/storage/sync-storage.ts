@@ -41,18 +41,19 @@ export async function syncStorage(sync: StorageSync, context: OperationContext):
   if (mounts.length === 0) return;
   const log = openRunLog(join(runLogDir(context.home, sync.runTimestamp), "storage_sync.log"), context.clock);
   const hint = messages.viewServerLog(`${sync.runTimestamp}/storage_sync.log`);
-  // Copies come first, as in the original: a mount may lie inside of one.
   const ordered = [...mounts.entries()].sort(([, one], [, other]) => rank(one) - rank(other));
   for (const [index, mount] of ordered) {
     context.log.spin(messages.spinner(`Syncing ${mount.uri}`, hint));
     await syncMount({ mount, index, log, hint, ...sync }, context);
   }
-  if (mounts.some((mount) => rank(mount) > 0)) context.log.line(messages.success("Storage mounted.", hint));
+  if (mounts.some((mount) => mount.kind === "bucket" && isMounted(mount)))
+    context.log.line(messages.success("Storage mounted.", hint));
   context.log.spinEnd();
 }
 
+/** Copies come first, as in the original: a mount may lie inside of one. It may lie inside of another mount, which comes before it. */
 function rank(mount: RemoteMount): number {
-  return mount.kind === "bucket" && isMounted(mount) ? 1 : 0;
+  return mount.kind === "bucket" && isMounted(mount) ? mount.dest.split("/").length : 0;
 }
 
 interface MountSync extends StorageSync {

@@ -1,6 +1,6 @@
 /** Local paths of a task: where they are, and whether they exist. The caller brings the file system. */
 
-import { InvalidValueError, StorageSpecError } from "../../shared/errors.ts";
+import { InvalidValueError, StorageSourceError } from "../../shared/errors.ts";
 import { isCloudUri } from "./cloud-uri.ts";
 import { freezePresent } from "./freeze.ts";
 import type { Dag, StorageSpec, Task, Workdir } from "./task.ts";
@@ -80,7 +80,7 @@ function resolveStorage(spec: StorageSpec, options: PathOptions): StorageSpec {
   if (isCloudUri(source)) return spec;
   const path = resolveSource(source, options);
   if (options.files.kindOf(path) === "file")
-    throw new StorageSpecError(
+    throw new StorageSourceError(
       "Storage source path cannot be a file - only directories are supported as a source. " +
         `To upload a single file, specify it in a list by writing source: [${source}]. ` +
         "Note that the file will be uploaded to the root of the bucket and will appear at <destination_path>/" +
@@ -91,15 +91,14 @@ function resolveStorage(spec: StorageSpec, options: PathOptions): StorageSpec {
 }
 
 function resolveSource(source: string, options: PathOptions): string {
-  if (isCloudUri(source)) return source;
   if (source.endsWith("/"))
-    throw new StorageSpecError(
+    throw new StorageSourceError(
       'Storage source paths cannot end with a slash (try "/mydir: /mydir" or "/myfile: /myfile"). ' +
         `Found source=${source}`,
     );
   const path = absolutePath(source, options);
   if (options.files.kindOf(path) === undefined)
-    throw new StorageSpecError(`Local source path does not exist: ${source}`);
+    throw new StorageSourceError(`Local source path does not exist: ${source}`);
   return path;
 }
 
@@ -111,7 +110,7 @@ function checkBasenames(sources: readonly string[]): void {
   const names = sources.map((source) => basename(source));
   const conflicts = [...new Set(names.filter((name, index) => names.indexOf(name) !== index))];
   if (conflicts.length > 0)
-    throw new StorageSpecError(
+    throw new StorageSourceError(
       `Cannot have multiple files or directories with the same name in source. Conflicts found for: ${conflicts.join(", ")}`,
     );
 }

@@ -8,6 +8,8 @@ describe("validateDag", () => {
     "file_mounts: {/a: s3://b/x}",
     "file_mounts: {/a: {source: s3://b}}",
     "file_mounts: {/a: {name: my-bucket}}",
+    "file_mounts: {/a: {name: a-bucket-that-may-be-known, mode: COPY}}",
+    "file_mounts: {/a: s3://b, /a/m: {source: s3://b}, /a/m/n: {source: s3://c}, /a/mm: s3://b}",
     "file_mounts: {/a: {name: UPPER, store: gcs}}",
     "volumes: {/a: vol, ~/b: {name: v, sub_path: x/y}}",
   ])("accepts %s", (yaml) => {
@@ -23,10 +25,6 @@ describe("validateDag", () => {
       "Storage name should not be specified if the source is a remote URI.",
     ],
     ["file_mounts: {/a: {name: s3://b}}", "Prefix detected: `name` cannot start with s3://."],
-    [
-      "file_mounts: {/a: {name: my-bucket, mode: COPY}}",
-      "New storage object: source must be specified when using COPY mode.",
-    ],
     [
       "file_mounts: {/a: {name: ab}}",
       "Invalid store name: name ab must be between 3 (min) and 63 (max) characters long.",

@@ -17,6 +17,19 @@ export async function listClusterMounts(db: Kysely<Database>, clusterHash: strin
   return db.selectFrom("cluster_mounts").selectAll().where("cluster_hash", "=", clusterHash).orderBy("dest").execute();
 }
 
+/** Every mount of every cluster, with the cluster's name. */
+export async function listAllMounts(
+  db: Kysely<Database>,
+): Promise<(ClusterMountRow & { readonly cluster_name: string })[]> {
+  return db
+    .selectFrom("cluster_mounts")
+    .innerJoin("clusters", "clusters.cluster_hash", "cluster_mounts.cluster_hash")
+    .selectAll("cluster_mounts")
+    .select("clusters.name as cluster_name")
+    .orderBy("clusters.name")
+    .execute();
+}
+
 /** Forgets all mounts of a cluster. */
 export async function deleteClusterMounts(db: Kysely<Database>, clusterHash: string): Promise<void> {
   await db.deleteFrom("cluster_mounts").where("cluster_hash", "=", clusterHash).execute();

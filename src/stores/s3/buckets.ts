@@ -1,8 +1,12 @@
 import type { BucketLocationConstraint, S3Client, _Error as S3Failure } from "@aws-sdk/client-s3";
 import type { BucketState, ObjectPlace } from "../../core/ports/object-store.ts";
 import { PermissionDeniedError } from "../../shared/errors.ts";
+import { forEachParallel } from "../../shared/parallel.ts";
 import { headerOf, isNotImplemented, nameOf, statusOf } from "./errors.ts";
 
+const PARALLEL_ABORTS = 16;
+/** How often a bucket is emptied that is not empty right after. */
+const MAX_ROUNDS = 4;
 /** The one region that a bucket must not name when it is made. */
 const HOME_REGION = "us-east-1";
 
@@ -103,13 +107,16 @@ interface ObjectName {
 /** Empties a bucket, every version and unfinished upload included, and removes it. */
 export async function deleteBucket(client: S3Client, bucket: string): Promise<"deleted" | "gone"> {
   const { DeleteBucketCommand } = await import("@aws-sdk/client-s3");
-  try {
-    await emptyBucket(client, bucket);
-    await client.send(new DeleteBucketCommand({ Bucket: bucket }));
-    return "deleted";
-  } catch (error) {
-    if (nameOf(error) === "NoSuchBucket" || statusOf(error) === 404) return "gone";
-    throw error;
+  for (let round = 1; ; round += 1) {
+    try {
+      await emptyBucket(client, bucket);
+      await client.send(new DeleteBucketCommand({ Bucket: bucket }));
+      return "deleted";
+    } catch (error) {
+      if (nameOf(error) === "NoSuchBucket" || statusOf(error) === 404) return "gone";
+      // Somebody may write to it meanwhile.
+      if (nameOf(error) !== "BucketNotEmpty" || round === MAX_ROUNDS) throw error;
+    }
   }
 }
 
@@ -168,16 +175,38 @@ async function* listCurrent(client: S3Client, bucket: string): AsyncGenerator<re
 }
 
 async function abortUploads(client: S3Client, bucket: string): Promise<void> {
-  const { AbortMultipartUploadCommand, ListMultipartUploadsCommand } = await import("@aws-sdk/client-s3");
-  let uploads;
+  const { AbortMultipartUploadCommand } = await import("@aws-sdk/client-s3");
   try {
-    ({ Uploads: uploads } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket })));
+    for await (const page of listUploads(client, bucket)) {
+      await forEachParallel(page, PARALLEL_ABORTS, async (upload) => {
+        await client.send(new AbortMultipartUploadCommand({ Bucket: bucket, ...upload })).catch((error: unknown) => {
+          // It was finished or given up meanwhile.
+          if (nameOf(error) !== "NoSuchUpload") throw error;
+        });
+      });
+    }
   } catch (error) {
-    // Without the right to list them they go with the bucket.
-    if (isRefusal(error)) return;
-    throw error;
+    // Without the right to do so they go with the bucket.
+    if (!isRefusal(error)) throw error;
   }
-  for (const { Key, UploadId } of uploads ?? []) {
-    await client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }));
+}
+
+interface Upload {
+  readonly Key: string;
+  readonly UploadId: string;
+}
+
+/** Pages of at most 1,000 uploads that were begun and not finished. */
+async function* listUploads(client: S3Client, bucket: string): AsyncGenerator<readonly Upload[]> {
+  const { ListMultipartUploadsCommand } = await import("@aws-sdk/client-s3");
+  let marker: { KeyMarker?: string; UploadIdMarker?: string } = {};
+  for (;;) {
+    const page = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket, ...marker }));
+    yield (page.Uploads ?? []).flatMap(({ Key, UploadId }) =>
+      Key === undefined || UploadId === undefined ? [] : [{ Key, UploadId }],
+    );
+    if (page.IsTruncated !== true || page.NextKeyMarker === undefined) return;
+    const { NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker } = page;
+    marker = { KeyMarker, ...(UploadIdMarker === undefined ? {} : { UploadIdMarker }) };
   }
 }

@@ -44,22 +44,25 @@ function toObject({ Key = "", Size, LastModified, ETag }: S3Object): StoredObjec
   };
 }
 
-/** Every object of the place: the one with exactly the prefix as its key, and those below `prefix/`. */
+/**
+ * Every object of the place: the one with exactly the prefix as its key, and those below `prefix/`. Asked for in two calls, so that
+ * `data` does not go through all of `database`.
+ */
 export async function* listObjects(
   client: S3Client,
   place: ObjectPlace,
   signal: AbortSignal,
 ): AsyncGenerator<StoredObject> {
-  const { paginateListObjectsV2 } = await import("@aws-sdk/client-s3");
-  const input = { Bucket: place.bucket, ...(place.prefix === "" ? {} : { Prefix: place.prefix }) };
-  for await (const page of paginateListObjectsV2({ client }, input, { abortSignal: signal })) {
-    for (const object of page.Contents ?? []) {
-      if (object.Key !== undefined && isInside(object.Key, place.prefix)) yield toObject(object);
-    }
+  const { ListObjectsV2Command, paginateListObjectsV2 } = await import("@aws-sdk/client-s3");
+  const { bucket, prefix } = place;
+  if (prefix !== "") {
+    const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, MaxKeys: 1 });
+    // Of all keys that begin so, it is the first.
+    const [first] = (await client.send(command, { abortSignal: signal })).Contents ?? [];
+    if (first?.Key === prefix) yield toObject(first);
   }
-}
-
-/** `data` also lists `database`, which is not meant. */
-function isInside(key: string, prefix: string): boolean {
-  return prefix === "" || key === prefix || key.startsWith(`${prefix}/`);
+  const input = { Bucket: bucket, ...(prefix === "" ? {} : { Prefix: `${prefix}/` }) };
+  for await (const page of paginateListObjectsV2({ client }, input, { abortSignal: signal })) {
+    for (const object of page.Contents ?? []) if (object.Key !== undefined) yield toObject(object);
+  }
 }

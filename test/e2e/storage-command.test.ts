@@ -1,0 +1,203 @@
+import {
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  ListMultipartUploadsCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+} from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { forEachParallel } from "../../src/shared/parallel.ts";
+import { findMoto } from "../support/aws/moto.ts";
+import { BucketRig } from "../support/s3/bucket-rig.ts";
+import { parseTable, plainText } from "./support/plain-text.ts";
+import { expectRefusal } from "./support/refusal.ts";
+import { repoRoot } from "./support/sandbox.ts";
+import { hasTerminal, runAtTerminal } from "./support/terminal.ts";
+
+describe.skipIf(findMoto() === undefined)("sky storage", () => {
+  let rig: BucketRig;
+
+  beforeAll(async () => {
+    rig = await BucketRig.create();
+    rig.sandbox.write("src/a.txt", "one\n");
+  });
+
+  afterAll(async () => {
+    await rig?.sky("down", "-y", "-a");
+    await rig?.dispose();
+  });
+
+  /** Has SkyPilot make buckets. */
+  async function make(...names: readonly string[]): Promise<void> {
+    const mounts = names.map((name) => `  ~/${name}: {name: ${name}, source: ./src, mode: COPY}\n`);
+    const { exitCode, text } = await rig.launch("c", `file_mounts:\n${mounts.join("")}`);
+    expect(exitCode, text).toBe(0);
+  }
+
+  async function names(): Promise<string[]> {
+    const records: readonly { readonly name: string }[] = JSON.parse(
+      (await rig.sky("storage", "ls", "-o", "json")).stdout,
+    );
+    return records.map(({ name }) => name).sort();
+  }
+
+  /** At a terminal, with what a user types. */
+  async function answering(
+    answer: string,
+    ...args: readonly string[]
+  ): Promise<{ exitCode: number | null; text: string }> {
+    const argv = [process.execPath, `${repoRoot}/bin/sky.cjs`, ...args];
+    const { work } = rig.sandbox;
+    const run = await runAtTerminal(argv, { env: rig.sandbox.env(rig.env), cwd: work, stdin: answer });
+    return { exitCode: run.exitCode, text: plainText(run.stdout).replaceAll("\r", "") };
+  }
+
+  it("lists what SkyPilot made, in a table and as JSON", async () => {
+    expect((await rig.sky("storage", "ls")).text).toBe("No existing storage.\n");
+    expect((await rig.sky("storage", "ls", "-o", "json")).stdout).toBe("[]\n");
+    await make("b-one", "b-two");
+    const { text } = await rig.sky("storage", "ls");
+    expect(text.split("\n")[0]?.split(/\s+/u).slice(0, 5)).toEqual(["NAME", "UPDATED", "STORE", "COMMAND", "STATUS"]);
+    const rows = parseTable(text, "NAME");
+    expect(rows.map((row) => [row["NAME"], row["STORE"], row["STATUS"]].join(" ")).sort()).toEqual([
+      "b-one S3 READY",
+      "b-two S3 READY",
+    ]);
+    expect(rows[0]?.["COMMAND"]).toMatch(/^sky launch -y -c c .*\.\.\.$/u);
+    for (const flag of ["-v", "-a"])
+      expect((await rig.sky("storage", "ls", flag)).text).toContain(`${rig.sandbox.work}/c.yaml`);
+    const [record] = JSON.parse((await rig.sky("storage", "ls", "-o", "json")).stdout);
+    expect(Object.keys(record)).toEqual(["name", "launched_at", "store", "last_use", "status"]);
+    expect(record).toMatchObject({ store: ["S3"], status: "READY" });
+  });
+
+  it("asks before it deletes, and takes no for an answer", async () => {
+    if (!hasTerminal()) return;
+    const no = await answering("n\n", "storage", "delete", "b-*");
+    expect(no.text).toMatch(/Deleting 2 storages: (?:b-one, b-two|b-two, b-one)\. Proceed\? \[Y\/n\]: /u);
+    expect(no.text).toContain("Aborted!");
+    expect(no.exitCode).toBe(1);
+    expect(await names()).toEqual(["b-one", "b-two"]);
+    const yes = await answering("\n", "storage", "delete", "b-one");
+    expect(yes.text).toContain("Deleting 1 storage: b-one. Proceed? [Y/n]: ");
+    expect(yes.text).toContain("Deleted S3 bucket b-one.");
+    expect(yes.exitCode).toBe(0);
+    expect(await rig.buckets()).toEqual(["b-two"]);
+  });
+
+  it("deletes nothing without an answer where there is no terminal", async () => {
+    const result = await rig.sandbox.sky(["storage", "delete", "b-two"], { env: rig.sandbox.env(rig.env), stdin: "" });
+    expect(plainText(result.stdout + result.stderr)).toContain("Aborted!");
+    expect(result.exitCode).toBe(1);
+    expect(await rig.buckets()).toEqual(["b-two"]);
+  });
+
+  it("takes names, patterns, or all", async () => {
+    expectRefusal(await rig.sky("storage", "delete"), {
+      exitCode: 2,
+      message: "Either --all or a name must be specified.",
+    });
+    expectRefusal(await rig.sky("storage", "delete", "-a", "x"), {
+      exitCode: 2,
+      message: "Either --all or a name must be specified.",
+    });
+    await make("c-one", "c-two", "d-one");
+    expectRefusal(await rig.sky("storage", "delete", "-y", "c-one", "nope"), {
+      exitCode: 1,
+      message: "Storage nope not found.",
+      hint: "sky storage ls",
+    });
+    expect(await names()).toEqual(["b-two", "c-one", "c-two", "d-one"]);
+    const globs = await rig.sky("storage", "delete", "-y", "c-*", "d-one", "zzz*");
+    expect(globs.text).toContain("No storage matches zzz*.");
+    expect(globs.text.match(/^Deleted S3 bucket .*$/gmu)?.sort()).toEqual(
+      ["c-one", "c-two", "d-one"].map((name) => `Deleted S3 bucket ${name}.`),
+    );
+    expect((await rig.sky("storage", "delete", "-y", "zzz*")).text).toContain("No storage(s) to delete.");
+    expect((await rig.sky("storage", "delete", "-y", "-a")).text).toBe("Deleted S3 bucket b-two.\n");
+    expect((await rig.sky("storage", "delete", "-y", "-a")).text).toBe("No storage(s) to delete.\n");
+    expect(await rig.buckets()).toEqual([]);
+  });
+
+  it("returns at once with --async", async () => {
+    await make("later");
+    expect((await rig.sky("storage", "delete", "-y", "--async", "later")).text).toContain(
+      "Submitted sky.storage request: ",
+    );
+    await expect.poll(() => rig.buckets(), { timeout: 20_000 }).toEqual([]);
+  });
+
+  it("refuses while a cluster has the bucket mounted, and deletes the others", async () => {
+    await make("free");
+    expect((await rig.launch("user", "file_mounts: {~/x: {name: used, source: ./src}}")).exitCode).toBe(0);
+    const { exitCode, text } = await rig.sky("storage", "delete", "-y", "used", "free");
+    expect(exitCode).toBe(1);
+    expect(text).toContain("Deleted S3 bucket free.\n");
+    expect(text).toContain(
+      "Error deleting storage used: Bucket used is mounted by cluster user.\n  hint: Take it down first: sky down user\n",
+    );
+    await rig.sky("stop", "-y", "user");
+    expectRefusal(await rig.sky("storage", "delete", "-y", "used"), {
+      exitCode: 1,
+      message: "Bucket used is mounted by cluster user.",
+      hint: "Take it down first: sky down user",
+    });
+    expect(await rig.keysOf("used")).toEqual(["a.txt"]);
+    await rig.sky("down", "-y", "user");
+    expect((await rig.sky("storage", "delete", "-y", "used")).exitCode).toBe(0);
+  });
+
+  it("a bucket that was to go with its cluster stays while another one mounts it", async () => {
+    const mount = "{name: shared, source: ./src, persistent: false}";
+    await rig.launch("owner", `file_mounts: {~/x: ${mount}}`);
+    await rig.launch("guest", `file_mounts: {~/x: {source: s3://shared}}`);
+    const { text, exitCode } = await rig.sky("down", "-y", "owner");
+    expect(exitCode, text).toBe(0);
+    expect(text).toContain("WARNING: Bucket shared is mounted by cluster guest. It stays in `sky storage ls`.");
+    expect((await rig.sky("exec", "guest", "cat ~/x/a.txt")).text).toContain(") one\n");
+    await rig.sky("down", "-y", "guest");
+    expect((await rig.sky("storage", "delete", "-y", "shared")).text).toBe("Deleted S3 bucket shared.\n");
+  });
+
+  it(
+    "a bucket with many objects, old versions, marks of deletion and 1,100 unfinished uploads goes as a whole",
+    { timeout: 240_000 },
+    async () => {
+      await make("full");
+      const { s3 } = rig;
+      const Bucket = "full";
+      await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: "Enabled" } }));
+      const some = Array.from({ length: 1100 }, (_, n) => `k/${n}`);
+      await forEachParallel(some, 16, async (Key) => {
+        await s3.send(new PutObjectCommand({ Bucket, Key, Body: "x" }));
+      });
+      await forEachParallel(some.slice(0, 300), 16, async (Key) => {
+        await s3.send(new PutObjectCommand({ Bucket, Key, Body: "y" }));
+        await s3.send(new DeleteObjectCommand({ Bucket, Key }));
+      });
+      await forEachParallel(some.slice(0, 1100), 16, async (Key) => {
+        await s3.send(new CreateMultipartUploadCommand({ Bucket, Key }));
+      });
+      expect((await s3.send(new ListMultipartUploadsCommand({ Bucket }))).Uploads?.length).toBeGreaterThanOrEqual(1000);
+      const { text, exitCode } = await rig.sky("storage", "delete", "-y", "full");
+      expect(exitCode, text).toBe(0);
+      expect(text).toBe("Deleted S3 bucket full.\n");
+      expect(await rig.buckets()).toEqual([]);
+    },
+  );
+
+  it("what vanished is taken from the list, and made again by a launch", async () => {
+    await make("gone");
+    await rig.s3.send(new DeleteObjectCommand({ Bucket: "gone", Key: "a.txt" }));
+    const { DeleteBucketCommand } = await import("@aws-sdk/client-s3");
+    await rig.s3.send(new DeleteBucketCommand({ Bucket: "gone" }));
+    await make("gone");
+    expect(await rig.keysOf("gone")).toEqual(["a.txt"]);
+    await rig.s3.send(new DeleteObjectCommand({ Bucket: "gone", Key: "a.txt" }));
+    await rig.s3.send(new DeleteBucketCommand({ Bucket: "gone" }));
+    const { text, exitCode } = await rig.sky("storage", "delete", "-y", "gone");
+    expect(exitCode).toBe(0);
+    expect(text).toBe("S3 bucket gone may have been deleted externally. Removing from local state.\n");
+    expect(await names()).toEqual([]);
+  });
+});
