@@ -2,7 +2,12 @@ import { createHash, createHmac } from "node:crypto";
 import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { GetBucketTaggingCommand, GetPublicAccessBlockCommand, S3Client } from "@aws-sdk/client-s3";
+import {
+  GetBucketLifecycleConfigurationCommand,
+  GetBucketTaggingCommand,
+  GetPublicAccessBlockCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ObjectPlace, UploadFile } from "../../src/core/ports/object-store.ts";
 import { parseBuckets } from "../../src/clouds/aws/policy/bucket-scope.ts";
@@ -15,6 +20,7 @@ import { context, keysOf, objectStoreContract, storeOf, type S3Server } from "./
 const IN_MOTO: Readonly<Record<string, readonly string[]>> = {
   "s3:ListBucket": ["s3:HeadBucket"],
   "s3:PutBucketPublicAccessBlock": ["s3:PutPublicAccessBlock"],
+  "s3:PutLifecycleConfiguration": ["s3:PutLifecycleConfiguration", "s3:PutBucketLifecycleConfiguration"],
 };
 const HOME = { region: "us-east-1", labels: {} };
 
@@ -90,6 +96,10 @@ describe.skipIf(findMoto() === undefined)("S3 on moto (SKYPILOT_MOTO_SERVER)", (
       IgnorePublicAcls: true,
       RestrictPublicBuckets: true,
     });
+    const { Rules } = await direct.send(new GetBucketLifecycleConfigurationCommand({ Bucket: "made" }));
+    expect(Rules?.map((rule) => [rule.Status, rule.AbortIncompleteMultipartUpload])).toEqual([
+      ["Enabled", { DaysAfterInitiation: 7 }],
+    ]);
     expect(await store.deleteBucket("made", context)).toBe("deleted");
     expect(await store.deleteBucket("made", context)).toBe("gone");
   });

@@ -140,6 +140,9 @@ const calls: Readonly<Record<string, Call>> = {
   "s3:PutBucketPublicAccessBlock": onS3(
     new s3.PutPublicAccessBlockCommand({ ...BUCKET, PublicAccessBlockConfiguration: {} }),
   ),
+  "s3:PutLifecycleConfiguration": onS3(
+    new s3.PutBucketLifecycleConfigurationCommand({ ...BUCKET, LifecycleConfiguration: { Rules: [] } }),
+  ),
   "s3:ListBucketVersions": onS3(new s3.ListObjectVersionsCommand(BUCKET)),
   "s3:ListBucketMultipartUploads": onS3(new s3.ListMultipartUploadsCommand(BUCKET)),
   "s3:DeleteObjectVersion": onS3(new s3.DeleteObjectCommand({ ...OBJECT, VersionId: "v" })),

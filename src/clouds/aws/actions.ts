@@ -22,7 +22,7 @@ export const FEATURES = {
   s3: "read and write buckets",
   buckets: "create and delete buckets",
   mounts: "mount buckets with keys of a user",
-  "bucket-care": "close new buckets explicitly, delete those with old versions",
+  "bucket-care": "close new buckets explicitly, end broken uploads, delete buckets with old versions",
   ecr: "run tasks in images of Amazon ECR",
   kms: "disks encrypted with a key of your own",
   explain: "let SkyPilot look up what it may do and decode refusals",
@@ -354,6 +354,10 @@ export const ACTIONS: readonly ActionRow[] = [
   row("S3Care", "s3:PutBucketPublicAccessBlock", {
     needs: ["buckets"],
     without: "that a new bucket is closed to the public rests on S3's own default",
+  }),
+  row("S3Care", "s3:PutLifecycleConfiguration", {
+    needs: ["buckets"],
+    without: "parts of uploads that were cut off stay in new buckets, and cost, until the bucket is deleted",
   }),
   row("S3Care", "s3:ListBucketVersions", {
     needs: ["buckets"],

@@ -1,10 +1,12 @@
-import type { BucketLocationConstraint, S3Client, _Error as S3Failure } from "@aws-sdk/client-s3";
+import type { BucketLocationConstraint, LifecycleRule, S3Client, _Error as S3Failure } from "@aws-sdk/client-s3";
 import type { BucketState, ObjectPlace } from "../../core/ports/object-store.ts";
 import { PermissionDeniedError } from "../../shared/errors.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
 import { headerOf, isNotImplemented, nameOf, statusOf } from "./errors.ts";
 
 const PARALLEL_ABORTS = 16;
+/** Longer than any upload takes. */
+const UPLOAD_DAYS = 7;
 /** How often a bucket is emptied that is not empty right after. */
 const MAX_ROUNDS = 4;
 /** The one region that a bucket must not name when it is made. */
@@ -66,6 +68,7 @@ export async function createBucket(
     if (nameOf(error) !== "BucketAlreadyOwnedByYou") throw error;
   }
   await closeToPublic(client, bucket);
+  await endBrokenUploads(client, bucket);
   await setTags(client, bucket, wish.labels);
 }
 
@@ -75,6 +78,21 @@ async function closeToPublic(client: S3Client, bucket: string): Promise<void> {
   const all = { BlockPublicAcls: true, IgnorePublicAcls: true, BlockPublicPolicy: true, RestrictPublicBuckets: true };
   await unlessRefused(
     client.send(new PutPublicAccessBlockCommand({ Bucket: bucket, PublicAccessBlockConfiguration: all })),
+  );
+}
+
+/** Whoever uploads may die at any time, and parts that are never put together cost money for ever. */
+async function endBrokenUploads(client: S3Client, bucket: string): Promise<void> {
+  const { PutBucketLifecycleConfigurationCommand } = await import("@aws-sdk/client-s3");
+  const rule: LifecycleRule = {
+    ID: "end-broken-uploads",
+    Status: "Enabled",
+    Filter: { Prefix: "" },
+    AbortIncompleteMultipartUpload: { DaysAfterInitiation: UPLOAD_DAYS },
+  };
+  const LifecycleConfiguration = { Rules: [rule] };
+  await unlessRefused(
+    client.send(new PutBucketLifecycleConfigurationCommand({ Bucket: bucket, LifecycleConfiguration })),
   );
 }
 

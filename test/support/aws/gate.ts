@@ -195,6 +195,7 @@ function readS3(
     if (query.has("location")) return "GetBucketLocation";
     if (query.has("tagging")) return "PutBucketTagging";
     if (query.has("publicAccessBlock")) return "PutPublicAccessBlock";
+    if (query.has("lifecycle")) return "PutBucketLifecycleConfiguration";
     if (query.has("versions")) return "ListObjectVersions";
     if (method === "POST") return isObject ? "PutObject" : "DeleteObject";
     if (query.has("uploads")) return "ListMultipartUploads";

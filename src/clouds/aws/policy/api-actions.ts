@@ -15,6 +15,7 @@ const S3_ACTIONS: Readonly<Record<string, string>> = {
   ListObjectVersions: "ListBucketVersions",
   ListMultipartUploads: "ListBucketMultipartUploads",
   PutPublicAccessBlock: "PutBucketPublicAccessBlock",
+  PutBucketLifecycleConfiguration: "PutLifecycleConfiguration",
 };
 
 /** One call of an AWS API. */

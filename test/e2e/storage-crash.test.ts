@@ -1,0 +1,109 @@
+import { readFileSync, truncateSync } from "node:fs";
+import { join } from "node:path";
+import { HeadObjectCommand, ListMultipartUploadsCommand } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findMoto } from "../support/aws/moto.ts";
+import { BucketRig } from "../support/s3/bucket-rig.ts";
+import { plainText } from "./support/plain-text.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+const MIB = 1024 * 1024;
+const LONG_MS = 300_000;
+
+/** The making of buckets is in storage.test.ts. */
+describe.skipIf(findMoto() === undefined)("kill -9 of the server while buckets are removed or filled", () => {
+  let rig: BucketRig;
+
+  beforeAll(async () => {
+    rig = await BucketRig.create();
+    rig.sandbox.write("src/a.txt", "one\n");
+  });
+
+  afterAll(() => rig?.dispose());
+
+  async function restart(extra: Readonly<Record<string, string>> = {}): Promise<void> {
+    if (rig.sandbox.serverProcesses().length > 0) await rig.sandbox.killServer();
+    await rig.sandbox.startServer({ ...rig.env, ...extra });
+  }
+
+  async function make(bucket: string, more = ""): Promise<void> {
+    const { exitCode, text } = await rig.launch(
+      "c",
+      `file_mounts: {~/${bucket}: {name: ${bucket}, source: ./src, mode: COPY${more}}}`,
+    );
+    expect(exitCode, text).toBe(0);
+  }
+
+  async function listed(): Promise<readonly string[]> {
+    const records: unknown = JSON.parse((await rig.sky("storage", "ls", "-o", "json")).stdout);
+    return (records as readonly { readonly name: string }[]).map(({ name }) => name);
+  }
+
+  /** Where a command passes that removes a bucket. */
+  async function pointsOf(...command: readonly string[]): Promise<readonly string[]> {
+    const list = join(rig.sandbox.root, `points-${command[0]}`);
+    await restart({ SKYPILOT_FAILPOINT_LIST: list });
+    expect((await rig.sky(...command)).exitCode).toBe(0);
+    const points = readFileSync(list, "utf8").trim().split("\n");
+    return [...new Set(points)].filter((point) => point.startsWith("storage-delete."));
+  }
+
+  /** Kills the server at a point of a command, and expects that it goes on with a new one and leaves nothing unknown. */
+  async function survives(point: string, bucket: string, command: readonly string[]): Promise<void> {
+    await restart({ SKYPILOT_FAILPOINT: point });
+    const client = rig.sandbox.startSky(command, { env: rig.sandbox.env(rig.env), timeoutMs: 90_000 });
+    await waitFor(`the server to die at ${point}`, () => rig.sandbox.serverProcesses().length === 0);
+    await restart();
+    // In this order: the row goes after its bucket.
+    const rows = await listed();
+    if ((await rig.buckets()).includes(bucket)) expect(rows, point).toContain(bucket);
+    const result = await client.result;
+    expect(result.exitCode, `${point}\n${plainText(result.stdout + result.stderr)}`).toBe(0);
+    expect(await rig.buckets(), point).not.toContain(bucket);
+    expect(await listed(), point).not.toContain(bucket);
+  }
+
+  it("`sky storage delete` goes on to its end", { timeout: LONG_MS }, async () => {
+    await make("recorded");
+    const points = await pointsOf("storage", "delete", "-y", "recorded");
+    expect(points.length).toBeGreaterThanOrEqual(8);
+    for (const [index, point] of points.entries()) {
+      const bucket = `gone-${index}`;
+      await make(bucket);
+      await survives(point.replace("recorded", bucket), bucket, ["storage", "delete", "-y", bucket]);
+    }
+  });
+
+  it("`sky down` removes what does not persist", { timeout: LONG_MS }, async () => {
+    await make("down-recorded", ", persistent: false");
+    const points = await pointsOf("down", "-y", "c");
+    expect(points.length).toBeGreaterThanOrEqual(8);
+    for (const [index, point] of points.entries()) {
+      const bucket = `down-${index}`;
+      await make(bucket, ", persistent: false");
+      await survives(point.replace("down-recorded", bucket), bucket, ["down", "-y", "c"]);
+    }
+  });
+
+  it(
+    "an upload in parts is begun anew, and what was sent of it goes with the bucket",
+    { timeout: LONG_MS },
+    async () => {
+      truncateSync(rig.sandbox.write("src/large.bin", ""), 300 * MIB);
+      const uploads = async (): Promise<number> => {
+        if (!(await rig.buckets()).includes("parts")) return 0;
+        return (await rig.s3.send(new ListMultipartUploadsCommand({ Bucket: "parts" }))).Uploads?.length ?? 0;
+      };
+      const launched = rig.launch("c", "file_mounts: {~/parts: {name: parts, source: ./src, mode: COPY}}");
+      await waitFor("parts to be sent", async () => (await uploads()) > 0, { timeoutMs: 30_000 });
+      await restart();
+      const { exitCode, text } = await launched;
+      expect(exitCode, text).toBe(0);
+      const whole = await rig.s3.send(new HeadObjectCommand({ Bucket: "parts", Key: "large.bin" }));
+      expect(whole.ContentLength).toBe(300 * MIB);
+      expect(await uploads()).toBe(1);
+      expect((await rig.sky("storage", "delete", "-y", "parts")).text).toBe("Deleted S3 bucket parts.\n");
+      expect(await rig.buckets()).toEqual([]);
+    },
+  );
+});
