@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sample, type Arbitrary } from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { parseIni, type IniSection } from "../../src/clouds/aws/auth/ini.ts";
+import { parseIni, type IniSection } from "../../src/shared/ini.ts";
 import { resolveSource } from "../../src/clouds/aws/auth/resolve.ts";
 import { SharedFileReader } from "../../src/clouds/aws/auth/shared-files.ts";
 import type { Source } from "../../src/clouds/aws/auth/source.ts";

@@ -5,7 +5,7 @@ import { renderTimeLeft } from "../../shared/time-left.ts";
 import type { AuthSession, AwsAuth } from "./auth/auth-session.ts";
 import { renderIdentity } from "./auth/identity.ts";
 import { isObject } from "./auth/json.ts";
-import { isNetworkError, networkDetail } from "./auth/network.ts";
+import { isNetworkError, networkDetail } from "../../platform/network-error.ts";
 import type { SourceKind } from "./auth/source.ts";
 import { listRegions, listZones, type ZoneName } from "./catalog/zones.ts";
 import { openClients, type AwsClients } from "./clients.ts";

@@ -5,7 +5,7 @@ import type { ServiceQuotasClient } from "@aws-sdk/client-service-quotas";
 import type { SSMClient } from "@aws-sdk/client-ssm";
 import type { STSClient } from "@aws-sdk/client-sts";
 import type { HttpAgents } from "../../core/ports/cloud.ts";
-import type { ApiCall } from "./policy/api-actions.ts";
+import { onFailure } from "../../shared/sdk-failure.ts";
 import { explainFailure, type DecodeMessage } from "./policy/denied-error.ts";
 
 /** Keys for signing; asked for before each call, so that rotated ones count at once. */
@@ -43,19 +43,6 @@ export interface AwsClients {
   /** Gives back sockets. */
   close(): void;
 }
-
-interface Stack {
-  readonly middlewareStack: { add(middleware: Middleware, options: typeof STEP): void };
-}
-
-interface CallArgs {
-  readonly input: object;
-}
-
-type Handler = (args: CallArgs) => Promise<{ readonly response: unknown; readonly output: object }>;
-type Middleware = (next: Handler, context: { readonly commandName?: string }) => Handler;
-
-const STEP = { step: "initialize", name: "explainRefusals", priority: "high" } as const;
 
 /** Opens the clients of a session. */
 export function openClients(session: AwsSession): AwsClients {
@@ -147,32 +134,4 @@ export function explainRefusals(
   decode: DecodeMessage,
 ): void {
   onFailure(client, (error, call) => explainFailure(error, { ...call, ...place }, { decode }));
-}
-
-/** What a call was about. */
-type Called = Omit<ApiCall, "service" | "region">;
-
-/** Lets every call of the client that fails throw what `explain` makes of it. `client`: any client of the SDK. */
-export function onFailure(client: object, explain: (error: unknown, call: Called) => unknown): void {
-  (client as Stack).middlewareStack.add(
-    (next, context) => async (args) => {
-      try {
-        return await next(args);
-      } catch (error) {
-        throw await explain(error, callOf(args.input, context.commandName ?? ""));
-      }
-    },
-    STEP,
-  );
-}
-
-function callOf(input: object, commandName: string): Called {
-  const [bucket, key]: unknown[] = [Reflect.get(input, "Bucket"), Reflect.get(input, "Key")];
-  // Old versions have an action of their own.
-  const suffix = Reflect.get(input, "VersionId") === undefined ? "" : "Version";
-  return {
-    operation: `${commandName.replace(/Command$/u, "")}${commandName === "DeleteObjectCommand" ? suffix : ""}`,
-    ...(typeof bucket === "string" ? { bucket } : {}),
-    ...(typeof key === "string" ? { key } : {}),
-  };
 }

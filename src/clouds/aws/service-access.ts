@@ -1,7 +1,7 @@
 import type { ServiceAccess } from "../../core/ports/cloud.ts";
 import { PermissionDeniedError } from "../../shared/errors.ts";
-import { explainRefusals, openClients, onFailure, type AwsSession } from "./clients.ts";
-import { failureOf, isDenial } from "./policy/denial.ts";
+import { failureOf, isDenial, onFailure } from "../../shared/sdk-failure.ts";
+import { explainRefusals, openClients, type AwsSession } from "./clients.ts";
 import { storeApart } from "./store-alone.ts";
 
 /** What an adapter of another AWS service, such as an object store, needs of a session. */

@@ -1,5 +1,5 @@
 import { OperationFailedError, SkyError } from "../../shared/errors.ts";
-import { failureOf } from "./policy/denial.ts";
+import { failureOf } from "../../shared/sdk-failure.ts";
 
 /** Codes that mean the credentials, not the call. */
 const ABOUT_CREDENTIALS: ReadonlySet<string> = new Set([

@@ -1,9 +1,9 @@
 import type { Capability, CheckResult } from "../../core/ports/cloud.ts";
 import { SkyError } from "../../shared/errors.ts";
 import type { AuthSession } from "./auth/auth-session.ts";
-import { isNetworkError, networkDetail } from "./auth/network.ts";
+import { isNetworkError, networkDetail } from "../../platform/network-error.ts";
 import type { AwsClients, AwsSession } from "./clients.ts";
-import { failureOf } from "./policy/denial.ts";
+import { failureOf } from "../../shared/sdk-failure.ts";
 import { renderReason, noNetwork, type AwsAuthError } from "./errors.ts";
 
 /** Where a server other than AWS's own has the buckets of a session; undefined where they are at AWS, or at a stand-in for all of it. */

@@ -1,7 +1,7 @@
 import { Secret } from "../../../shared/secret.ts";
 import { configInvalid, partialCredentials } from "../errors.ts";
 import { expandPath, variable, type AwsEnvironment } from "./environment.ts";
-import type { IniSection } from "./ini.ts";
+import type { IniSection } from "../../../shared/ini.ts";
 import { resolveSso } from "./resolve-sso.ts";
 import { textOption, type SharedFiles } from "./shared-files.ts";
 import type { ContainerSource, EnvSource, FileSource, Source, StaticKeys, WebIdentitySource } from "./source.ts";

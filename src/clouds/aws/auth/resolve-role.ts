@@ -1,6 +1,6 @@
 import { configInvalid } from "../errors.ts";
 import { variable } from "./environment.ts";
-import type { IniSection } from "./ini.ts";
+import type { IniSection } from "../../../shared/ini.ts";
 import {
   containerSource,
   envSource,

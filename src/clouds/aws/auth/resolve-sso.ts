@@ -1,5 +1,5 @@
 import { configInvalid } from "../errors.ts";
-import type { IniSection } from "./ini.ts";
+import type { IniSection } from "../../../shared/ini.ts";
 import { textOption, type SharedFiles } from "./shared-files.ts";
 import type { SsoSource } from "./source.ts";
 

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from "node:fs";
 import { AwsAuthError, configUnreadable } from "../errors.ts";
-import { IniError, parseIni, type IniSection, type IniValue } from "./ini.ts";
+import { IniError, parseIni, type IniSection, type IniValue } from "../../../shared/ini.ts";
 import { splitWords } from "./section-name.ts";
 import { configPath, credentialsPath, type AwsEnvironment } from "./environment.ts";
 

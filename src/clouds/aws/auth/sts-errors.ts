@@ -9,7 +9,7 @@ import {
   wrongKey,
 } from "../errors.ts";
 import type { LoadContext } from "./load-context.ts";
-import { isNetworkError, networkDetail } from "./network.ts";
+import { isNetworkError, networkDetail } from "../../../platform/network-error.ts";
 import { describeSource, profileOf, type Credentials, type Source } from "./source.ts";
 
 /** The provider's code of an SDK error, e.g. `ExpiredToken`; the class name where it has no code. */

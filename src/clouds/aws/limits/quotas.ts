@@ -3,7 +3,7 @@ import type { Clock } from "../../../shared/clock.ts";
 import { orAborted } from "../../../shared/or-aborted.ts";
 import { Kept } from "../nodes/kept.ts";
 import { withQuotas, type Region } from "../nodes/region.ts";
-import { failureOf } from "../policy/denial.ts";
+import { failureOf } from "../../../shared/sdk-failure.ts";
 import { quotaCodesOf } from "../quota-family.ts";
 
 /** A quota changes when somebody asks AWS for more, which takes hours. */

@@ -9,9 +9,9 @@ import {
   SkyError,
   UnknownOutcomeError,
 } from "../../../shared/errors.ts";
-import { isNetworkError } from "../auth/network.ts";
+import { isNetworkError } from "../../../platform/network-error.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
-import { failureOf, type ServiceFailure } from "../policy/denial.ts";
+import { failureOf, type ServiceFailure } from "../../../shared/sdk-failure.ts";
 
 /** How far an error of EC2 reaches: it decides what is tried next. */
 export type FailureClass =

@@ -4,7 +4,7 @@ import type { Clock } from "../../../shared/clock.ts";
 import { orAborted } from "../../../shared/or-aborted.ts";
 import { SkyError } from "../../../shared/errors.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
-import { failureOf } from "../policy/denial.ts";
+import { failureOf } from "../../../shared/sdk-failure.ts";
 import { Kept } from "./kept.ts";
 import type { RegionOpener } from "./open-region.ts";
 import { findReservations } from "./reservations.ts";

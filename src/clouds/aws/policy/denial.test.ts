@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { ACTIONS } from "../actions.ts";
 import { actionOf, bucketArnOf } from "./api-actions.ts";
-import { failureOf, isDenial, mergeDecoded, parseDenial, type ServiceFailure } from "./denial.ts";
+import { failureOf, isDenial, type ServiceFailure } from "../../../shared/sdk-failure.ts";
+import { mergeDecoded, parseDenial } from "./denial.ts";
 import { AwsDeniedError, explainFailure } from "./denied-error.ts";
 import { matchesPattern, statementFor } from "./remedy.ts";
 

@@ -1,3 +1,4 @@
+import { isDenial, type ServiceFailure } from "../../../shared/sdk-failure.ts";
 import { actionOf, bucketArnOf, type ApiCall } from "./api-actions.ts";
 
 /** Which kind of policy refused: it decides what helps. */
@@ -16,39 +17,6 @@ export interface Denial {
   readonly cause: DenialCause;
   /** To be decoded by `sts:DecodeAuthorizationMessage`. */
   readonly encodedMessage?: string;
-}
-
-/** What of an error of the AWS SDK is looked at. */
-export interface ServiceFailure {
-  readonly name: string;
-  readonly message: string;
-  readonly httpStatus?: number;
-}
-
-const DENIAL_CODES: ReadonlySet<string> = new Set([
-  "AccessDenied",
-  "AccessDeniedException",
-  "AccessDeniedFault",
-  "Client.UnauthorizedOperation",
-  "NotAuthorized",
-  "UnauthorizedOperation",
-]);
-
-/** The parts of an error that this product reads; undefined for what is no error of a service. */
-export function failureOf(error: unknown): ServiceFailure | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const metadata: unknown = Reflect.get(error, "$metadata");
-  const status: unknown =
-    typeof metadata === "object" && metadata !== null ? Reflect.get(metadata, "httpStatusCode") : 0;
-  const failure = { name: error.name, message: error.message };
-  return typeof status === "number" && status > 0 ? { ...failure, httpStatus: status } : failure;
-}
-
-/** Whether AWS refused because the principal lacks a permission (not because the credentials are wrong or expired). */
-export function isDenial(failure: ServiceFailure): boolean {
-  if (DENIAL_CODES.has(failure.name)) return true;
-  // A HEAD request has no body, hence no code: only 403 itself.
-  return failure.httpStatus === 403 && ["403", "Forbidden", "Unknown", "UnknownError"].includes(failure.name);
 }
 
 /** Takes a refusal apart; undefined when the failure is none. */

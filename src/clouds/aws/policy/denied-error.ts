@@ -1,6 +1,7 @@
 import { PermissionDeniedError } from "../../../shared/errors.ts";
 import type { ApiCall } from "./api-actions.ts";
-import { failureOf, mergeDecoded, parseDenial, type Denial } from "./denial.ts";
+import { failureOf } from "../../../shared/sdk-failure.ts";
+import { mergeDecoded, parseDenial, type Denial } from "./denial.ts";
 import { explainDenial } from "./remedy.ts";
 
 /** AWS refused a call: trying again, or elsewhere in the account, does not help. */

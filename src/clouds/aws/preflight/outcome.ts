@@ -1,5 +1,6 @@
 import { SkyError } from "../../../shared/errors.ts";
-import { failureOf, type Denial } from "../policy/denial.ts";
+import { failureOf } from "../../../shared/sdk-failure.ts";
+import type { Denial } from "../policy/denial.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
 
 /** What one trial showed about an action. `open` = nothing. */

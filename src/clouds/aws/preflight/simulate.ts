@@ -6,7 +6,7 @@ import {
   type IAMClient,
 } from "@aws-sdk/client-iam";
 import { ROLE_NAME, type ActionRow } from "../actions.ts";
-import { failureOf } from "../policy/denial.ts";
+import { failureOf } from "../../../shared/sdk-failure.ts";
 import { AwsDeniedError } from "../policy/denied-error.ts";
 import { fillResource } from "../policy/document.ts";
 import type { Outcome } from "./outcome.ts";

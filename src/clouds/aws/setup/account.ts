@@ -17,7 +17,7 @@ import {
   type IAMClient,
 } from "@aws-sdk/client-iam";
 import { ROLE_NAME, USER_POLICY_NAME } from "../actions.ts";
-import { failureOf } from "../policy/denial.ts";
+import { failureOf } from "../../../shared/sdk-failure.ts";
 import type { PolicyDocument } from "../policy/document.ts";
 import { NODE_POLICY_NAME, ROLE_DESCRIPTION, type AccountState, type SetupStep } from "./plan.ts";
 

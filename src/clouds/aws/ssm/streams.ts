@@ -4,7 +4,7 @@ import { OperationFailedError } from "../../../shared/errors.ts";
 import { signedHeaders } from "../catalog/sign.ts";
 import { openClients, type AwsClients, type AwsSession } from "../clients.ts";
 import { toCoreError } from "../nodes/failures.ts";
-import { failureOf } from "../policy/denial.ts";
+import { failureOf } from "../../../shared/sdk-failure.ts";
 
 /** Makes AWS connect SSH to an instance without knowing the user, the key or what is said. */
 const DOCUMENT = "AWS-StartSSHSession";

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseIni } from "../auth/ini.ts";
+import { parseIni } from "../../../shared/ini.ts";
 import { splitWords } from "../auth/section-name.ts";
 import { editSection, profileHeader } from "./config-edit.ts";
 
