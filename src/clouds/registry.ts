@@ -16,6 +16,7 @@ export interface CloudOptions {
 /** Every cloud by its registry key; the only place that names them. */
 const clouds = {
   aws: (options) => import("./aws/index.ts").then((m) => m.createAwsCloud(options)),
+  cloudflare: (options) => import("./cloudflare/index.ts").then((m) => m.createCloudflareCloud(options)),
   fake: (options) => import("./fake/index.ts").then((m) => m.createFakeCloud(options)),
   gcp: (options) => import("./gcp/index.ts").then((m) => m.createGcpCloud(options)),
   local: (options) => import("./local/index.ts").then((m) => m.createLocalCloud(options)),

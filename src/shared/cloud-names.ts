@@ -1,7 +1,7 @@
 /** Other names that users write for a cloud. */
 export const CLOUD_ALIASES: Readonly<Record<string, string>> = { k8s: "kubernetes" };
 
-/** How messages spell the clouds, by registry key. */
+/** How messages spell the clouds that run nodes, by registry key. */
 export const CLOUD_NAMES: Readonly<Record<string, string>> = {
   aws: "AWS",
   azure: "Azure",
@@ -32,7 +32,15 @@ export const CLOUD_NAMES: Readonly<Record<string, string>> = {
   fake: "Fake",
 };
 
+/** How messages spell those that hold data and run nothing. */
+export const STORE_NAMES: Readonly<Record<string, string>> = {
+  cloudflare: "Cloudflare",
+  coreweave: "CoreWeave",
+  vastdata: "VastData",
+  huggingface: "HuggingFace",
+};
+
 /** The cloud as messages spell it; a name that is not known stays as it is. */
 export function displayCloud(cloud: string): string {
-  return CLOUD_NAMES[cloud] ?? cloud;
+  return CLOUD_NAMES[cloud] ?? STORE_NAMES[cloud] ?? cloud;
 }

@@ -7,6 +7,10 @@ type OpenAccess = (context: CloudContext) => Promise<ServiceAccess>;
 /** Every object store by its type; the only place that names them. */
 const stores = {
   S3: (clouds) => import("./s3/store.ts").then((m) => m.createS3Store(accessOf(clouds, "aws", "s3"))),
+  R2: async (clouds) => {
+    const [{ createS3Store }, { R2 }] = await Promise.all([import("./s3/store.ts"), import("./s3/kind.ts")]);
+    return createS3Store(accessOf(clouds, R2.cloud, "s3"), R2);
+  },
 } as const satisfies Record<StoreType, (clouds: CloudRegistry) => Promise<ObjectStore>>;
 
 /** Finds stores by type and loads their code on first use. A store calls with the keys of the cloud that it belongs to. */

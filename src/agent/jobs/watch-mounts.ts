@@ -73,7 +73,7 @@ class NodeWatch {
     const before = this.#refusals.get(dest);
     this.#refusals.set(dest, refusal?.line);
     if (isFirstLook || refusal === undefined || refusal.line === before) return;
-    await this.#say(`refused-${refusal.line}`, dest, `met a refusal of S3: ${refusal.text}`);
+    await this.#say(`refused-${refusal.line}`, dest, `met a refusal of ${refusal.by ?? "S3"}: ${refusal.text}`);
   }
 
   #say(step: string, dest: string, what: string): Promise<void> {

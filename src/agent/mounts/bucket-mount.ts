@@ -9,6 +9,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { readChunk } from "../logs/tail-file.ts";
 import { describeError, type AgentLog } from "../node/agent-log.ts";
 import { assertLinkable, makeLink, resolveDestination, type Destination } from "../sync/dest.ts";
+import { uriOf } from "./bucket-uri.ts";
 import { mayAllowOthers, requireFuse } from "./fuse.ts";
 import { hasInstanceRole } from "./instance-role.ts";
 import type { KeysDoor } from "./keys-door.ts";
@@ -67,7 +68,7 @@ export class BucketMount {
   get state(): Omit<MountState, "node"> {
     const keys = this.#tools.door.keysOf(this.#id);
     const expiresAtMs = keys?.expiresAtMs;
-    const refusal = lastRefusal(this.#logTail());
+    const refusal = lastRefusal(this.#logTail(), this.spec);
     return {
       dest: this.spec.dest,
       state: this.#state,
@@ -248,10 +249,10 @@ export class BucketMount {
   }
 
   #failed(what: string, cause?: unknown): AgentPeerError {
-    const { dest, bucket, prefix } = this.spec;
-    const place = [bucket, prefix].filter((part) => part !== "").join("/");
-    const { code, message, hint } = explain(nameAction(lastProblem(this.#logTail()) ?? what));
-    return new AgentPeerError(code, `s3://${place} could not be mounted at ${dest}: ${message}`, {
+    const { dest, scheme } = this.spec;
+    const problem = nameAction(lastProblem(this.#logTail()) ?? what, this.spec);
+    const { code, message, hint } = explain(problem, scheme);
+    return new AgentPeerError(code, `${uriOf(this.spec)} could not be mounted at ${dest}: ${message}`, {
       ...(hint === undefined ? {} : { hint }),
       ...(cause === undefined ? {} : { cause }),
     });
@@ -328,15 +329,32 @@ async function stop(running: MountProcess, clock: Clock): Promise<void> {
   }
 }
 
+/** Says what the keys may do, by the scheme of URIs. */
+const RIGHTS: Readonly<Record<string, string>> = {
+  s3: "sky check aws --permissions",
+  r2: "sky check cloudflare -v, and docs/r2.md",
+};
+
 /** rclone's words, and what to do about the usual ones. */
-function explain(message: string): {
+function explain(
+  message: string,
+  scheme: string | undefined,
+): {
   readonly code: "MOUNT_FAILED" | "MOUNT_DENIED";
   readonly message: string;
   readonly hint?: string;
 } {
   const code = "MOUNT_FAILED";
-  if (/AccessDenied|403|Forbidden|NoCredentialProviders|get credentials|IMDS|AnonymousCredentials/u.test(message)) {
-    return { code: "MOUNT_DENIED", message, hint: "The node may not list the bucket: sky check aws --permissions" };
+  if (
+    /AccessDenied|Unauthorized|403|Forbidden|NoCredentialProviders|get credentials|IMDS|AnonymousCredentials/u.test(
+      message,
+    )
+  ) {
+    return {
+      code: "MOUNT_DENIED",
+      message,
+      hint: `The node may not list the bucket: ${RIGHTS[scheme ?? "s3"] ?? "sky check"}`,
+    };
   }
   if (/NoSuchBucket|directory not found/u.test(message)) {
     return { code, message, hint: "The bucket is gone. Check its name, or launch again to have it made anew." };

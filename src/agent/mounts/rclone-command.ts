@@ -14,6 +14,12 @@ export interface MountCommand {
 
 /** How often rclone looks what waits in its cache; it says so in its log, which tells when a mount is flushed. */
 const CACHE_LOOK = "1s";
+/** As rclone knows the servers, by the scheme of URIs; others speak S3 in the plainest way. Older rclones do not know R2's. */
+function providerOf({ scheme, endpoint }: MountSpec, { version }: MountCommand): string {
+  if (scheme === "r2" && isAtLeast(version, 1, 59)) return "Cloudflare";
+  return endpoint === undefined ? "AWS" : "Other";
+}
+
 /** Of a file that is written as a stream: with 10,000 parts it may grow to 160 GB. */
 const PART_SIZE = "16M";
 
@@ -25,7 +31,7 @@ export function mountArguments(spec: MountSpec, command: MountCommand): string[]
   const settings: Settings = {
     config: "",
     "log-level": "INFO",
-    "s3-provider": spec.endpoint === undefined ? "AWS" : "Other",
+    "s3-provider": providerOf(spec, command),
     "s3-region": spec.region,
     "s3-endpoint": spec.endpoint,
     "s3-chunk-size": PART_SIZE,
@@ -98,7 +104,7 @@ export function readCacheLine(line: string): { readonly waiting: number } | unde
 
 /** Answers that do not change by themselves. Keys that ended do: new ones come. */
 const FINAL =
-  /AccessDenied|NoSuchBucket|InvalidAccessKeyId|SignatureDoesNotMatch|AllAccessDisabled|MethodNotAllowed|EntityTooLarge/u;
+  /AccessDenied|Unauthorized|NoSuchBucket|InvalidAccessKeyId|SignatureDoesNotMatch|AllAccessDisabled|MethodNotAllowed|NotImplemented|EntityTooLarge/u;
 
 /** What a line of rclone's log says of a file that could not be sent. */
 export function readUploadFailure(
@@ -112,16 +118,20 @@ export function readUploadFailure(
 }
 
 /** The last refusal in the log, with the action that is missing where S3's answer does not name it. */
-export function lastRefusal(log: string): { readonly line: string; readonly text: string } | undefined {
-  const line = log.split("\n").findLast((one) => /ERROR.*(?:AccessDenied|Forbidden)/u.test(one));
+export function lastRefusal(
+  log: string,
+  spec: Pick<MountSpec, "scheme">,
+): { readonly line: string; readonly text: string; readonly by?: string } | undefined {
+  const line = log.split("\n").findLast((one) => /ERROR.*(?:AccessDenied|Unauthorized|Forbidden)/u.test(one));
   if (line === undefined) return undefined;
   const text = lastProblem(line) ?? line;
-  return { line, text: nameAction(text) };
+  const by = spec.scheme === undefined ? {} : { by: spec.scheme.toUpperCase() };
+  return { line, text: nameAction(text, spec), ...by };
 }
 
-/** S3's own answers name the action for callers of the bucket's account alone. */
-export function nameAction(text: string): string {
-  if (/s3:[A-Z]/u.test(text)) return text;
+/** S3's own answers name the action for callers of the bucket's account alone. Other stores have no such actions. */
+export function nameAction(text: string, { scheme = "s3" }: Pick<MountSpec, "scheme">): string {
+  if (scheme !== "s3" || /s3:[A-Z]/u.test(text)) return text;
   const found = ACTIONS.find(([, pattern]) => pattern.test(text));
   return found === undefined ? text : `${text} (needs ${found[0]})`;
 }

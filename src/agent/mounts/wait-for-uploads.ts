@@ -3,13 +3,14 @@ import { join } from "node:path";
 import type { MountSpec } from "../../shared/agent/mounts.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { uriOf } from "./bucket-uri.ts";
 import { freeSpace } from "../sync/free-space.ts";
 import { readChunk } from "../logs/tail-file.ts";
 import { nameAction, readCacheLine, readUploadFailure } from "./rclone-command.ts";
 
 /** A mount whose files go to the bucket by way of the disk. */
 export interface UploadingMount {
-  readonly spec: Pick<MountSpec, "dest" | "bucket">;
+  readonly spec: Pick<MountSpec, "dest" | "scheme" | "bucket" | "prefix">;
   readonly logPath: string;
   readonly isRunning: () => boolean;
 }
@@ -85,18 +86,18 @@ function throwRefusal(lines: readonly string[], spec: UploadingMount["spec"]): v
 }
 
 /** On a full disk the program cannot say anything either. */
-function hangs({ spec: { dest, bucket }, logPath }: UploadingMount): AgentPeerError {
-  const why = freeSpace(logPath).free < FULL_BYTES ? "The node's disk is full" : `The mount of ${dest} hangs`;
+function hangs({ spec, logPath }: UploadingMount): AgentPeerError {
+  const why = freeSpace(logPath).free < FULL_BYTES ? "The node's disk is full" : `The mount of ${spec.dest} hangs`;
   return new AgentPeerError(
     "MOUNT_FAILED",
-    `${why}, so it is not known whether what was written to ${dest} is in s3://${bucket}.`,
+    `${why}, so it is not known whether what was written to ${spec.dest} is in ${uriOf(spec)}.`,
   );
 }
 
-function refused({ dest, bucket }: UploadingMount["spec"], reason: string): AgentPeerError {
+function refused(spec: UploadingMount["spec"], reason: string): AgentPeerError {
   return new AgentPeerError(
     "MOUNT_DENIED",
-    `What was written to ${dest} is not in s3://${bucket}: ${nameAction(`upload of ${reason}`)}`,
+    `What was written to ${spec.dest} is not in ${uriOf(spec)}: ${nameAction(`upload of ${reason}`, spec)}`,
   );
 }
 

@@ -52,7 +52,7 @@ export async function lendCredentials(
       return { ...(await byRole(auth, wish, { roleArn: way.roleArn, base })), isConfigured: true };
     }
     case "own-keys":
-      return { ...toSdk(await auth.credentials()), how: OWN_KEYS, isConfigured: true };
+      return { ...toSdk(await auth.credentials()), how: OWN_KEYS, isConfigured: true, isUncut: true };
     case "same-role":
       return bySameRole(auth, wish, way.source);
     case "federation":
@@ -143,7 +143,7 @@ function toSdk({
   secretAccessKey,
   sessionToken,
   expiresAtMs,
-}: Credentials): Omit<LentCredentials, "how" | "isConfigured"> {
+}: Credentials): Omit<LentCredentials, "how" | "isConfigured" | "isUncut"> {
   return {
     accessKeyId,
     secretAccessKey: secretAccessKey.reveal(),

@@ -17,7 +17,7 @@ test("lists what is enabled", async () => {
   expect(log.plain()).toEqual([
     "Checking credentials to enable clouds for SkyPilot.",
     "  Fake: enabled [compute]",
-    "  24 others are not available in this version.",
+    "  28 others are not available in this version.",
     "",
     "🎉 Enabled infra 🎉",
     "  Fake [compute]",

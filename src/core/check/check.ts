@@ -81,7 +81,10 @@ export const enabledCloudsOperation: Operation<EnabledCloudsBody, readonly strin
   isResumable: false,
   run: async (body, context) => {
     const workspace = body.workspace === undefined || body.workspace === null ? {} : { workspace: body.workspace };
-    const enabled = (await enabledClouds(context, workspace)).filter((one) => one.enabled.length > 0);
+    // Clients take each for a place where tasks can run.
+    const enabled = (await enabledClouds(context, workspace)).filter(
+      ({ cloud, enabled: capabilities }) => capabilities.length > 0 && cloud.isStoreOnly !== true,
+    );
     if (body.expand !== true) return enabled.map(({ cloud }) => cloud.name);
     // In the long form each entry is what `--infra` takes.
     const asCaller = { ...cloudContext(context), ...workspace };

@@ -1,5 +1,5 @@
 import { readEnabledClouds, storeEnabledClouds } from "../../db/queries/enabled-clouds.ts";
-import { CLOUD_NAMES } from "../../shared/cloud-names.ts";
+import { CLOUD_NAMES, STORE_NAMES } from "../../shared/cloud-names.ts";
 import { NoCloudAccessError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import type { Capability, CheckResult, Cloud, CloudContext } from "../ports/cloud.ts";
@@ -10,9 +10,10 @@ export interface CheckedCloud {
 }
 
 /** Clouds of the original, by registry key; of most this release knows the name only. */
-export const ORIGINAL_CLOUDS: readonly string[] = Object.keys(CLOUD_NAMES).filter(
-  (key) => key !== "fake" && key !== "local",
-);
+export const ORIGINAL_CLOUDS: readonly string[] = [
+  ...Object.keys(CLOUD_NAMES).filter((key) => key !== "fake" && key !== "local"),
+  ...Object.keys(STORE_NAMES),
+];
 
 export interface WhichClouds {
   /** Absent: every one that the server's config allows. */

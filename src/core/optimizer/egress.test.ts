@@ -18,6 +18,7 @@ test.each([
   ["oci", 10_240, 0],
   ["oci", 11_240, 8.5],
   ["kubernetes", 1000, 0],
+  ["cloudflare", 1000, 0],
 ])("%s: %d GB cost $%d", (cloud, gigabytes, usd) => {
   expect(egressUsd(cloud, gigabytes)).toBeCloseTo(usd, 6);
 });
@@ -38,6 +39,7 @@ test.each([
   ["s3://bucket/path", "aws"],
   ["gs://bucket", "gcp"],
   ["https://account.blob.core.windows.net/container", "azure"],
+  ["r2://bucket/path", "cloudflare"],
   ["https://example.com/data", undefined],
   ["CLOUD", undefined],
 ])("%s is in %s", (uri, cloud) => {

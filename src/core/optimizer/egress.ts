@@ -79,6 +79,8 @@ const STORE_CLOUDS: Readonly<Record<string, string>> = {
   https: "azure",
   cos: "ibm",
   oci: "oci",
+  // Nothing is charged for what leaves it.
+  r2: "cloudflare",
 };
 
 /** The cloud that a data URI such as `s3://bucket` lives in; undefined for others. */

@@ -107,6 +107,8 @@ export interface LentCredentials extends ServiceCredentials {
   readonly how: string;
   /** Whether the config names this way, so that it goes before what nodes may do by themselves. */
   readonly isConfigured: boolean;
+  /** Whether these are the caller's own keys, which may do more and do not end. */
+  readonly isUncut?: boolean;
 }
 
 /** What a cloud's own command may use besides the cloud's context. */
@@ -376,6 +378,8 @@ export interface Cloud {
   readonly notices?: NonNullable<NodeConfig["notices"]>;
   /** False for a cloud that can be checked but cannot run nodes yet; launches leave it out. */
   readonly hasNodes?: boolean;
+  /** It holds data, and never runs nodes. */
+  readonly isStoreOnly?: boolean;
   /** `offers` answers although nodes cannot run yet, so that launches can be planned. */
   readonly canPlan?: boolean;
   /** Whether tasks that name no infra may run here: always (absent), only while no other cloud is enabled, or never. */

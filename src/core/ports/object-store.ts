@@ -1,7 +1,7 @@
 import type { CloudContext, LentCredentials } from "./cloud.ts";
 
 /** As `store:` of a task names them. */
-export type StoreType = "S3";
+export type StoreType = "S3" | "R2";
 
 /** A bucket as the caller's credentials see it. */
 export type BucketState =
@@ -62,6 +62,12 @@ export interface ObjectStore {
   readonly cloud: string;
   /** Where buckets are made when the task's place says nothing. */
   readonly defaultRegion: string;
+  /** Whether what is public can be read without any credentials. */
+  readonly isPublicReadable: boolean;
+  /** How the user finds out what the credentials may do. */
+  readonly rightsHint: string;
+  /** A command by which the user sees a bucket with the same credentials. */
+  lookCommand(bucket: string, context: CloudContext): Promise<string>;
   /** Where a bucket for nodes at a place is made. */
   regionFor(nodes: { readonly cloud: string; readonly region: string }, context: CloudContext): Promise<string>;
   /** Whoever may only list what is below `prefix` finds it by that. */

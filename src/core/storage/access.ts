@@ -13,8 +13,8 @@ export interface OpenStore {
 }
 
 /**
- * Opens a store for a request. Where its cloud is off, after asking the cloud once more, who only reads (`isRead`) gets what is public;
- * otherwise throws ResourcesUnavailableError.
+ * Opens a store for a request. Where its cloud is off, after asking the cloud once more, who only reads (`isRead`) gets what is public, if
+ * the store has that; otherwise throws ResourcesUnavailableError.
  */
 export async function openStore(
   type: StoreType,
@@ -27,7 +27,7 @@ export async function openStore(
     asks: (_name, last) => last?.includes("storage") !== true,
   });
   // A cloud that the config leaves out is not there at all.
-  if (isRead && cloud?.enabled.includes("storage") === false) {
+  if (isRead && store.isPublicReadable && cloud?.enabled.includes("storage") === false) {
     return { store, as: { ...cloudContext(context), isAnonymous: true } };
   }
   if (cloud?.enabled.includes("storage") !== true) {

@@ -109,18 +109,18 @@ async function lookUp(
   if (name !== undefined && row === undefined) requireSource(mount);
   if (row !== undefined && row.store !== mount.store) throw otherStore(mount, row.store);
   const state = await open.store.findBucket(mount, open.as);
-  if (state.kind === "forbidden") throw forbidden(bucket);
+  if (state.kind === "forbidden") throw await forbidden(bucket, open);
   if (state.kind === "missing") {
     if (name === undefined) {
       throw new StorageBucketGetError(`Attempted to use a non-existent bucket as a source: ${mount.uri}.`, {
-        hint: `Check the name: aws s3 ls s3://${bucket}`,
+        hint: `Check the name: ${await open.store.lookCommand(bucket, open.as)}`,
       });
     }
     return undefined;
   }
   // A bucket without a row is somebody else's work, and stays so: it is filled when the task says with what, and never removed.
   if (name !== undefined && row === undefined) {
-    if (mount.sources.length === 0) throw notOurs(name);
+    if (mount.sources.length === 0) throw notOurs(name, open.store.scheme);
     return { region: state.region, isForeign: true };
   }
   return { region: state.region, isForeign: false };
@@ -153,20 +153,20 @@ async function createBucket(
     cluster_hash: mount.persistent ? null : wish.clusterHash,
   });
   try {
-    await open.store.createBucket(bucket, { region: wish.region, labels: labelsOf(context) }, open.as);
+    await open.store.createBucket(bucket, { region: wish.region, labels: labelsOf(open, context) }, open.as);
   } catch (error) {
     // A refusal made nothing. After anything else nobody knows, and the row stays.
     if (error instanceof SkyError) await deleteStorage(context.db, bucket);
     else await updateStorage(context.db, bucket, { status: "INIT_FAILED" });
-    throw creationFailed(bucket, error);
+    throw creationFailed(mount, error);
   }
   await updateStorage(context.db, bucket, { status: "READY", region: wish.region });
 }
 
-/** `aws.labels` of the config. */
-function labelsOf(context: OperationContext): Readonly<Record<string, string>> {
-  const aws = context.config["aws"];
-  const labels: unknown = typeof aws === "object" && aws !== null ? Reflect.get(aws, "labels") : undefined;
+/** `labels` of the store's cloud in the config, such as `aws.labels`. */
+function labelsOf({ store }: OpenStore, context: OperationContext): Readonly<Record<string, string>> {
+  const section = context.config[store.cloud];
+  const labels: unknown = typeof section === "object" && section !== null ? Reflect.get(section, "labels") : undefined;
   if (typeof labels !== "object" || labels === null) return {};
   return Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)]));
 }
@@ -179,28 +179,28 @@ function otherStore(mount: BucketMount, before: string): StorageBucketCreateErro
   );
 }
 
-function forbidden(bucket: string): StorageBucketGetError {
+async function forbidden(bucket: string, { store, as }: OpenStore): Promise<StorageBucketGetError> {
   return new StorageBucketGetError(
     `Failed to access existing bucket '${bucket}'. This is likely because it is a private bucket you do not have access to.\n` +
       "To fix: \n  1. If you are trying to create a new bucket: use a different name.\n" +
       "  2. If you are trying to connect to an existing bucket: make sure your cloud credentials have access to it. " +
-      `To debug, consider running \`aws s3 ls s3://${bucket}\`.`,
-    { hint: "See what these credentials may do: sky check aws --permissions" },
+      `To debug, consider running \`${await store.lookCommand(bucket, as)}\`.`,
+    { hint: store.rightsHint },
   );
 }
 
-function notOurs(name: string): StorageSpecError {
+function notOurs(name: string, scheme: string): StorageSpecError {
   return new StorageSpecError(
     `Attempted to mount a non-sky managed bucket '${name}' without specifying the storage source. Bucket '${name}' already exists. \n` +
       "    • To create a new bucket, specify a unique name.\n" +
       "    • To mount an externally created bucket (e.g., created through cloud console or cloud cli), specify the bucket URL " +
-      `in the source field instead of its name. I.e., replace \`name: ${name}\` with \`source: s3://${name}\`.`,
+      `in the source field instead of its name. I.e., replace \`name: ${name}\` with \`source: ${scheme}://${name}\`.`,
   );
 }
 
-function creationFailed(bucket: string, error: unknown): Error {
+function creationFailed({ bucket, store }: BucketMount, error: unknown): Error {
   return storageFailure(StorageBucketCreateError, error, {
-    what: `Attempted to create S3 bucket ${bucket} but failed.`,
+    what: `Attempted to create ${store} bucket ${bucket} but failed.`,
     hint: "If it was made all the same, `sky storage ls` shows it; launch again to go on.",
     reason: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
   });

@@ -30,7 +30,7 @@ export async function mountBucket(target: MountTarget, context: OperationContext
   const { mount, region, cluster } = target;
   const store = await context.stores.load(mount.store);
   const as = cloudContext(context);
-  const place = { region, endpoint: undefined, config: context.config };
+  const place = { scheme: store.scheme, region, endpoint: undefined, config: context.config };
   const wanted = { store: mount.store, spec: toMountSpec(mount, { ...place, credentials: "lent" }) };
   const lent = await unlessRefused(context.mountKeys.lend(cluster.row, wanted, as));
   if (cluster.row.cloud === store.cloud && (lent instanceof SkyError || !lent.keys.isConfigured)) {
@@ -89,8 +89,8 @@ export async function requireKeys(
     const sessionName = `sky-${where.clusterName}`.slice(0, 32);
     const wish = { isReadOnly: isReadOnlyMount(mount), sessionName, context: as };
     const lent = await unlessRefused(store.lendKeys(place, wish));
-    const { displayName } = await context.clouds.load(store.cloud);
-    const mayBeOwn = where.clouds.some((cloud) => cloud === undefined || cloud === store.cloud);
+    const { displayName, isStoreOnly } = await context.clouds.load(store.cloud);
+    const mayBeOwn = isStoreOnly !== true && where.clouds.some((cloud) => cloud === undefined || cloud === store.cloud);
     const isElsewhere = where.clouds.some((cloud) => cloud !== store.cloud);
     if (lent instanceof SkyError) {
       if (!mayBeOwn) throw cannotMount(mount, lent);
@@ -103,9 +103,10 @@ export async function requireKeys(
 }
 
 function wayOf(
-  { how, isConfigured }: LentCredentials,
+  { how, isConfigured, isUncut }: LentCredentials,
   at: { readonly cloud: string; readonly mayBeOwn: boolean; readonly isElsewhere: boolean },
 ): string {
+  if (isUncut === true) return `Nodes mount buckets with ${how}, in memory alone.`;
   const byKeys = `keys for these alone, by ${how}; this server renews them.`;
   if (isConfigured || !at.mayBeOwn) return `Nodes mount buckets with ${byKeys}`;
   const own = at.isElsewhere ? `Nodes on ${at.cloud} mount` : "Nodes mount";

@@ -7,7 +7,8 @@ const SEQUENTIAL = { data: { mount_cached: { sequential_upload: true } } };
 
 function cacheOf(spec: Partial<StorageSpec>, config: Readonly<Record<string, unknown>>): unknown {
   const mount = { dest: "~/data", bucket: "b", prefix: "", spec: { mode: "MOUNT_CACHED", ...spec } } as BucketMount;
-  return toMountSpec(mount, { region: "us-east-1", endpoint: undefined, credentials: "lent", config }).cache;
+  return toMountSpec(mount, { scheme: "s3", region: "us-east-1", endpoint: undefined, credentials: "lent", config })
+    .cache;
 }
 
 test("the config makes uploads sequential, unless the task or its type says otherwise", () => {

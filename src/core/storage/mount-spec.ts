@@ -13,6 +13,8 @@ const PRESETS: Readonly<Record<string, MountCache & { readonly isReadOnly: boole
 };
 
 export interface MountSpecOptions {
+  /** Of the store's URIs. */
+  readonly scheme: string;
   readonly region: string;
   readonly endpoint: string | undefined;
   readonly credentials: MountSpec["credentials"];
@@ -22,11 +24,12 @@ export interface MountSpecOptions {
 
 /** What the agents are told of a bucket that is mounted. */
 export function toMountSpec(mount: BucketMount, options: MountSpecOptions): MountSpec {
-  const { region, endpoint, credentials } = options;
+  const { scheme, region, endpoint, credentials } = options;
   const { dest, bucket, prefix, spec } = mount;
   const isCached = spec?.mode === "MOUNT_CACHED";
   return {
     dest,
+    ...(scheme === "s3" ? {} : { scheme }),
     bucket,
     prefix,
     region,

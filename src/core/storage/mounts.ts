@@ -3,6 +3,7 @@ import { NotAvailableYetError, StorageSpecError } from "../../shared/errors.ts";
 import { isCloudUri, isWebUri } from "../task/cloud-uri.ts";
 import type { StorageSpec, Task } from "../task/task.ts";
 import type { StoreType } from "../ports/object-store.ts";
+import type { ChosenStores } from "./choose-store.ts";
 
 /** Something local that goes into a bucket first. */
 export interface LocalSource {
@@ -43,12 +44,18 @@ export interface WebMount {
 
 export type RemoteMount = BucketMount | WebMount;
 
-/** Every mount of a task whose content is not simply local, in the task's order. Throws NotAvailableYetError for what comes later. */
-export function remoteMounts(task: Pick<Task, "fileMounts" | "storageMounts">): readonly RemoteMount[] {
+/**
+ * Every mount of a task whose content is not simply local, in the task's order. `chosen` says where the buckets are of storage objects that
+ * name no store. Throws NotAvailableYetError for what comes later.
+ */
+export function remoteMounts(
+  task: Pick<Task, "fileMounts" | "storageMounts">,
+  chosen: ChosenStores = new Map(),
+): readonly RemoteMount[] {
   const uris = Object.entries(task.fileMounts).filter(([, source]) => isCloudUri(source));
   return [
     ...uris.map(([dest, uri]) => toUriMount(dest, uri)),
-    ...Object.entries(task.storageMounts).map(([dest, spec]) => toStorageMount(dest, spec)),
+    ...Object.entries(task.storageMounts).map(([dest, spec]) => toStorageMount(dest, spec, chosen)),
   ];
 }
 
@@ -62,21 +69,24 @@ function toUriMount(dest: string, uri: string): RemoteMount {
   return { kind: "bucket", dest, ...placeOf(uri), uri, sources: [], persistent: true };
 }
 
-function toStorageMount(dest: string, spec: StorageSpec): RemoteMount {
+function toStorageMount(dest: string, spec: StorageSpec, chosen: ChosenStores): RemoteMount {
   if (typeof spec.source === "string" && isCloudUri(spec.source)) {
     const mount = toUriMount(dest, spec.source);
-    return mount.kind === "web" ? mount : { ...mount, persistent: spec.persistent, spec };
+    if (mount.kind === "web") return mount;
+    if (spec.store !== undefined && spec.store !== mount.store) throw noTransfer(mount.store, spec.store);
+    return { ...mount, persistent: spec.persistent, spec };
   }
   if (spec.name === undefined) throw new StorageSpecError("Storage name must be specified if the source is local.");
   const internal = spec.internal["_bucket_sub_path"];
   const subPath = typeof internal === "string" ? trimSlashes(internal) : "";
+  const store = storeOf(spec.store ?? chosen.get(spec.name) ?? "S3");
   return {
     kind: "bucket",
     dest,
-    store: storeOf(spec.store ?? "S3"),
+    store,
     bucket: spec.name,
     prefix: subPath,
-    uri: `s3://${[spec.name, subPath].filter((part) => part !== "").join("/")}`,
+    uri: `${store.toLowerCase()}://${[spec.name, subPath].filter((part) => part !== "").join("/")}`,
     sources: localSources(spec.source),
     name: spec.name,
     persistent: spec.persistent,
@@ -97,10 +107,18 @@ function placeOf(uri: string): Pick<BucketMount, "store" | "bucket" | "prefix"> 
   return { store: storeOf(scheme), bucket, prefix: trimSlashes(rest) };
 }
 
+/** By scheme or by `store:`; of those that are there both are the same. */
 function storeOf(name: string): StoreType {
-  if (name.toUpperCase() === "S3") return "S3";
+  const type = name.toUpperCase();
+  if (type === "S3" || type === "R2") return type;
   throw new NotAvailableYetError(`Buckets of '${name.toLowerCase()}' are not available in this version.`, {
-    hint: "Available are s3:// and https://.",
+    hint: "Available are s3:// (`store: s3`), r2:// (`store: r2`) and, to copy files of the web, https://.",
+  });
+}
+
+function noTransfer(from: StoreType, to: string): NotAvailableYetError {
+  return new NotAvailableYetError(`Transfer from ${from.toLowerCase()} to ${to.toLowerCase()} is not yet supported.`, {
+    hint: "Leave out `store:` to use the bucket where it is.",
   });
 }
 

@@ -5,6 +5,7 @@ import * as messages from "../clusters/messages.ts";
 import { openRunLog, runLogDir, type RunLog } from "../clusters/provision-log.ts";
 import type { OperationContext } from "../operation.ts";
 import { ensureBucket, requireBucket } from "./buckets.ts";
+import { chooseStores } from "./choose-store.ts";
 import { copyBucket, copyWebFile } from "./copy.ts";
 import { mountBucket, requireKeys } from "./mount-bucket.ts";
 import { isMounted, remoteMounts, type BucketMount, type RemoteMount } from "./mounts.ts";
@@ -25,10 +26,11 @@ export async function requireStorage(
   clusterName: string,
   context: OperationContext,
 ): Promise<void> {
-  const buckets = remoteMounts(task).filter((mount) => mount.kind === "bucket");
-  if (buckets.length === 0) return;
+  if (remoteMounts(task).every((mount) => mount.kind !== "bucket")) return;
   // When the request goes on after a restart, buckets that it has made itself are there.
   await context.effect("check-storage", async () => {
+    const mounts = remoteMounts(task, await chooseStores(task, context));
+    const buckets = mounts.filter((mount) => mount.kind === "bucket");
     await Promise.all(buckets.map((mount) => requireBucket(mount, context)));
     const clouds = task.resources.candidates.map(({ infra }) => infra.cloud);
     await requireKeys(buckets.filter(isMounted), { clusterName, clouds }, context);
@@ -37,8 +39,9 @@ export async function requireStorage(
 
 /** Makes the task's buckets, fills them, and brings their content and files of the web to every node. */
 export async function syncStorage(sync: StorageSync, context: OperationContext): Promise<void> {
-  const mounts = remoteMounts(sync.task);
-  if (mounts.length === 0) return;
+  if (remoteMounts(sync.task).length === 0) return;
+  const chosen = await context.effect("storage.stores", async () => [...(await chooseStores(sync.task, context))]);
+  const mounts = remoteMounts(sync.task, new Map(chosen));
   const log = openRunLog(join(runLogDir(context.home, sync.runTimestamp), "storage_sync.log"), context.clock);
   const hint = messages.viewServerLog(`${sync.runTimestamp}/storage_sync.log`);
   const ordered = [...mounts.entries()].sort(([, one], [, other]) => rank(one) - rank(other));

@@ -59,10 +59,13 @@ function validateBucketName(name: string, store: string | undefined): void {
         "please specify it using the `source` field (e.g. `source: s3://mybucket/`). If you are trying to create a new bucket, " +
         "please use the `store` field to specify the store type (e.g. `store: s3`).",
     );
-  if (store !== undefined && store !== "S3") return;
-  const problem = s3NameProblem(name);
+  if (store !== undefined && store !== "S3" && store !== "R2") return;
+  const problem = s3NameProblem(name) ?? (store === "R2" && name.includes(".") ? NO_DOTS : undefined);
   if (problem !== undefined) throw new StorageNameError(`Invalid store name: name ${name} ${problem}`);
 }
+
+/** Of S3's names R2 takes those without dots. */
+const NO_DOTS = "must not contain dots (.): R2 knows letters, numbers and hyphens (-) alone.";
 
 function s3NameProblem(name: string): string | undefined {
   if (name.length < 3 || name.length > 63) return "must be between 3 (min) and 63 (max) characters long.";

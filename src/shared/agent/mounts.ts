@@ -16,6 +16,8 @@ export interface MountSpec {
   readonly dest: string;
   /** Where it lies on the machine when tasks, which run in a container, see it elsewhere. Set by agents alone. */
   readonly place?: string;
+  /** `r2` of `r2://bucket`; absent = `s3`. */
+  readonly scheme?: string;
   readonly bucket: string;
   /** Without slash at either end; "" = the whole bucket. */
   readonly prefix: string;
@@ -78,6 +80,6 @@ export interface MountState {
   readonly expiresAtMs?: number;
   /** Why the server could not renew them lately. */
   readonly keysProblem?: string;
-  /** The last thing that S3 refused; `line` tells it from others with the same text. */
-  readonly refusal?: { readonly line: string; readonly text: string };
+  /** The last thing that the store refused; `line` tells it from others with the same text. `by`: which store; absent = S3. */
+  readonly refusal?: { readonly line: string; readonly text: string; readonly by?: string };
 }

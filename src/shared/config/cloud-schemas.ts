@@ -171,6 +171,9 @@ export const VAST_SCHEMA: Schema = object({
   remote_identity: REMOTE_IDENTITY,
 });
 
+/** `LOCAL_CREDENTIALS`: nodes get the keys of the API token themselves, and not keys for one bucket. */
+export const CLOUDFLARE_SCHEMA: Schema = object({ remote_identity: word("LOCAL_CREDENTIALS") });
+
 const SPECIAL_IN_WORKSPACES: readonly string[] = ["gcp", "aws", "ssh", "kubernetes", "slurm", "nebius"];
 
 /** The keys of one workspace; every cloud can be disabled in it. */

@@ -4,6 +4,7 @@ import type { Schema } from "./json-schema.ts";
 import {
   AWS_SCHEMA,
   AZURE_SCHEMA,
+  CLOUDFLARE_SCHEMA,
   GCP_SCHEMA,
   NEBIUS_SCHEMA,
   OCI_SCHEMA,
@@ -170,6 +171,7 @@ function buildSchema(side: SchemaSide): Schema {
     oci: OCI_SCHEMA,
     vast: VAST_SCHEMA,
     nebius: NEBIUS_SCHEMA,
+    cloudflare: CLOUDFLARE_SCHEMA,
     plugins: OPEN,
   });
 }

@@ -2,6 +2,7 @@ import type { BucketLocationConstraint, LifecycleRule, S3Client, _Error as S3Fai
 import type { BucketState, ObjectPlace } from "../../core/ports/object-store.ts";
 import { PermissionDeniedError } from "../../shared/errors.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
+import type { StoreKind } from "./kind.ts";
 import { headerOf, isNotImplemented, nameOf, statusOf } from "./errors.ts";
 
 const PARALLEL_ABORTS = 16;
@@ -51,11 +52,19 @@ export async function findPublicBucket(client: S3Client, bucket: string): Promis
   return seen.kind === "forbidden" ? { kind: "exists", region: seen.region } : seen;
 }
 
+interface NewBucket {
+  readonly region: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Whether all buckets of the server are in one place, which none may name. */
+  readonly isOnlyRegion: boolean;
+}
+
 /** Creates a bucket that the public cannot reach. One that the account has already is left as it is. */
 export async function createBucket(
   client: S3Client,
   bucket: string,
-  wish: { readonly region: string; readonly labels: Readonly<Record<string, string>>; readonly isOnlyRegion: boolean },
+  wish: NewBucket,
+  { hasExtras, hasOwnNames }: Pick<StoreKind, "hasExtras" | "hasOwnNames">,
 ): Promise<void> {
   const { CreateBucketCommand } = await import("@aws-sdk/client-s3");
   const place =
@@ -65,8 +74,10 @@ export async function createBucket(
   try {
     await client.send(new CreateBucketCommand({ Bucket: bucket, ...place }));
   } catch (error) {
-    if (nameOf(error) !== "BucketAlreadyOwnedByYou") throw error;
+    const isOwn = nameOf(error) === "BucketAlreadyOwnedByYou" || (hasOwnNames && statusOf(error) === 409);
+    if (!isOwn) throw error;
   }
+  if (!hasExtras) return;
   await closeToPublic(client, bucket);
   await endBrokenUploads(client, bucket);
   await setTags(client, bucket, wish.labels);
@@ -122,12 +133,14 @@ interface ObjectName {
   readonly VersionId?: string;
 }
 
+type DeletionKind = Pick<StoreKind, "hasExtras" | "displayName" | "deletionHint">;
+
 /** Empties a bucket, every version and unfinished upload included, and removes it. */
-export async function deleteBucket(client: S3Client, bucket: string): Promise<"deleted" | "gone"> {
+export async function deleteBucket(client: S3Client, bucket: string, kind: DeletionKind): Promise<"deleted" | "gone"> {
   const { DeleteBucketCommand } = await import("@aws-sdk/client-s3");
   for (let round = 1; ; round += 1) {
     try {
-      await emptyBucket(client, bucket);
+      await emptyBucket(client, bucket, kind);
       await client.send(new DeleteBucketCommand({ Bucket: bucket }));
       return "deleted";
     } catch (error) {
@@ -138,27 +151,29 @@ export async function deleteBucket(client: S3Client, bucket: string): Promise<"d
   }
 }
 
-async function emptyBucket(client: S3Client, bucket: string): Promise<void> {
+async function emptyBucket(client: S3Client, bucket: string, kind: DeletionKind): Promise<void> {
   const { DeleteObjectsCommand } = await import("@aws-sdk/client-s3");
   await abortUploads(client, bucket);
-  for await (const page of listEverything(client, bucket)) {
+  for await (const page of (kind.hasExtras ? listEverything : listCurrent)(client, bucket)) {
     if (page.length === 0) continue;
     const answer = await client.send(
       new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: [...page], Quiet: true } }),
     );
     const [failed] = answer.Errors ?? [];
-    if (failed !== undefined) throw deletionRefused(bucket, failed);
+    if (failed !== undefined) throw deletionRefused(bucket, failed, kind);
   }
 }
 
 /** Refusals of single objects come in the answer of a call that went well. */
-function deletionRefused(bucket: string, { Key, VersionId, Code, Message }: S3Failure): Error {
+function deletionRefused(
+  bucket: string,
+  { Key, VersionId, Code, Message }: S3Failure,
+  { displayName, deletionHint }: DeletionKind,
+): Error {
   const what = `${Key ?? ""} of bucket ${bucket}`;
   if (Code !== "AccessDenied") return new Error(`${what}: ${Code ?? ""} ${Message ?? ""}`);
   const action = VersionId === undefined ? "s3:DeleteObject" : "s3:DeleteObjectVersion";
-  return new PermissionDeniedError(`AWS refused ${action} on ${what}.`, {
-    hint: "sky aws policy --features bucket-care prints a policy that allows it.",
-  });
+  return new PermissionDeniedError(`${displayName} refused ${action} on ${what}.`, { hint: deletionHint });
 }
 
 /** Pages of at most 1,000 names, as many as one delete call takes. Every version where the caller may list them, else what is current. */

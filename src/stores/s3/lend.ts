@@ -1,27 +1,57 @@
-import type { ServiceAccess } from "../../core/ports/cloud.ts";
+import type { LentCredentials, ServiceAccess } from "../../core/ports/cloud.ts";
 import type { ObjectPlace, PlaceKeys } from "../../core/ports/object-store.ts";
 import { StorageBucketGetError } from "../../shared/errors.ts";
+import { openS3 } from "./client.ts";
+import { nameOf, statusOf } from "./errors.ts";
+import type { StoreKind } from "./kind.ts";
 
 const READ = ["s3:GetObject"];
 const WRITE = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"];
 
+export interface PlaceWish extends Pick<StoreKind, "displayName" | "untakenHint"> {
+  /** The rights, in the provider's own form. */
+  readonly scope: object;
+  readonly sessionName: string;
+}
+
 /** Keys that reach one place of one bucket. */
-export async function lendKeys(
-  access: ServiceAccess,
-  place: ObjectPlace,
-  wish: { readonly isReadOnly: boolean; readonly sessionName: string },
-): Promise<PlaceKeys> {
+export async function lendKeys(access: ServiceAccess, place: ObjectPlace, wish: PlaceWish): Promise<PlaceKeys> {
   const { endpoint, lend } = access;
   if (lend === undefined) {
     throw new StorageBucketGetError(`There is no way to give nodes keys for ${place.bucket}.`, {
       hint: "Use `mode: COPY`, which needs none.",
     });
   }
-  const keys = await lend({ policy: JSON.stringify(placePolicy(place, wish)), sessionName: wish.sessionName });
+  const keys = await lend({ policy: JSON.stringify(wish.scope), sessionName: wish.sessionName });
+  if (wish.untakenHint !== undefined) await requireTaken(access, place, { ...wish, keys });
   return { keys, ...(endpoint === undefined ? {} : { endpoint }) };
 }
 
-/** The rights that a mount uses. */
+/** Keys that were made without asking the provider are tried once, so that no node meets a refusal first. */
+async function requireTaken(
+  access: ServiceAccess,
+  { bucket, region, prefix }: ObjectPlace,
+  { keys, displayName, untakenHint = "" }: PlaceWish & { readonly keys: LentCredentials },
+): Promise<void> {
+  const { ListObjectsV2Command } = await import("@aws-sdk/client-s3");
+  const as = { ...access, credentials: () => Promise.resolve(keys), explainRefusals: () => undefined };
+  const client = await openS3(as, region);
+  const below = prefix === "" ? {} : { Prefix: `${prefix}/` };
+  try {
+    await client.send(new ListObjectsV2Command({ Bucket: bucket, MaxKeys: 1, ...below }));
+  } catch (error) {
+    // A bucket that is to be made yet, or a server that is away, says nothing of the keys.
+    if (statusOf(error) !== 401 && statusOf(error) !== 403) return;
+    throw new StorageBucketGetError(
+      `${displayName} does not take ${keys.how} for ${bucket} (${nameOf(error) ?? "refused"}).`,
+      { cause: error, hint: untakenHint },
+    );
+  } finally {
+    client.destroy();
+  }
+}
+
+/** The rights that a mount uses, as a policy of AWS. */
 export function placePolicy(place: ObjectPlace, { isReadOnly }: { readonly isReadOnly: boolean }): object {
   const { bucket, prefix, region } = place;
   const arn = `arn:${partitionOf(region)}:s3:::${bucket}`;

@@ -3,18 +3,17 @@ import type { CloudContext, ServiceAccess } from "../../core/ports/cloud.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
 import { createBucket, deleteBucket, findPlace, findPublicBucket } from "./buckets.ts";
 import { openS3 } from "./client.ts";
+import { AMAZON, type StoreKind } from "./kind.ts";
 import { lendKeys } from "./lend.ts";
 import { listObjects, listPublic } from "./list.ts";
 import { publicUrls, signReads } from "./sign.ts";
 import { uploadFiles } from "./upload.ts";
 
-const HOME_REGION = "us-east-1";
-
 type Access = (context: CloudContext) => Promise<ServiceAccess>;
 type WithClient = <T>(context: CloudContext, region: string, work: (client: S3Client) => Promise<T>) => Promise<T>;
 
-/** Amazon S3 and servers that speak its protocol. `access` finds the keys of a request. */
-export function createS3Store(access: Access): ObjectStore {
+/** Amazon S3, and others that speak its protocol. `access` finds the keys of a request. */
+export function createS3Store(access: Access, kind: StoreKind = AMAZON): ObjectStore {
   /** The bucket's region decides to which endpoint its calls go. */
   const withClient: WithClient = async (context, region, work) => {
     const client = await openS3(await access(context), region);
@@ -24,29 +23,37 @@ export function createS3Store(access: Access): ObjectStore {
       client.destroy();
     }
   };
-  const reads = readsOf(access, withClient);
+  const homeOf = (to: ServiceAccess): string => (to.endpoint === undefined ? kind.homeRegion : to.region);
+  const reads = readsOf({ access, withClient, homeOf, kind });
+  const { type, scheme, cloud, homeRegion, isPublicReadable, rightsHint } = kind;
   return {
-    type: "S3",
-    scheme: "s3",
-    cloud: "aws",
-    defaultRegion: HOME_REGION,
+    type,
+    scheme,
+    cloud,
+    defaultRegion: homeRegion,
+    isPublicReadable,
+    rightsHint,
     ...reads,
+    lookCommand: async (bucket, context) => kind.lookCommand(bucket, (await access(context)).endpoint),
     regionFor: async (nodes, context) => {
       const to = await access(context);
-      return nodes.cloud === "aws" && to.isApart !== true ? nodes.region : homeOf(to);
+      return nodes.cloud === cloud && to.isApart !== true ? nodes.region : homeOf(to);
     },
     createBucket: async (bucket, wish, context) => {
       const isOnlyRegion = (await access(context)).isApart === true;
-      return withClient(context, wish.region, (client) => createBucket(client, bucket, { ...wish, isOnlyRegion }));
+      return withClient(context, wish.region, (client) =>
+        createBucket(client, bucket, { ...wish, isOnlyRegion }, kind),
+      );
     },
     deleteBucket: async (bucket, context) => {
       const state = await reads.findBucket({ bucket, prefix: "" }, context);
       if (state.kind === "missing") return "gone";
       const region = state.kind === "exists" ? state.region : homeOf(await access(context));
-      return withClient(context, region, (client) => deleteBucket(client, bucket));
+      return withClient(context, region, (client) => deleteBucket(client, bucket, kind));
     },
     endpoint: async (context) => (await access(context)).endpoint,
-    lendKeys: async (place, { context, ...wish }) => lendKeys(await access(context), place, wish),
+    lendKeys: async (place, { context, isReadOnly, sessionName }) =>
+      lendKeys(await access(context), place, { ...kind, scope: kind.scopeOf(place, { isReadOnly }), sessionName }),
     upload: (place, files, { context, ...options }) =>
       withClient(context, place.region, (client) =>
         uploadFiles({ client, place, files, signal: context.signal, ...options }),
@@ -54,13 +61,25 @@ export function createS3Store(access: Access): ObjectStore {
   };
 }
 
+interface Calls {
+  readonly access: Access;
+  readonly withClient: WithClient;
+  /** Where buckets are looked for, and made when the nodes' place says nothing. */
+  readonly homeOf: (access: ServiceAccess) => string;
+  readonly kind: StoreKind;
+}
+
 /** What works without credentials, too, where it is public. */
-function readsOf(access: Access, withClient: WithClient): Pick<ObjectStore, "findBucket" | "list" | "signReads"> {
+function readsOf({ access, withClient, homeOf, kind }: Calls): Pick<ObjectStore, "findBucket" | "list" | "signReads"> {
   return {
-    findBucket: async (place, context) =>
-      withClient(context, homeOf(await access(context)), (client) =>
+    findBucket: async (place, context) => {
+      const home = homeOf(await access(context));
+      const state = await withClient(context, home, (client) =>
         context.isAnonymous === true ? findPublicBucket(client, place.bucket) : findPlace(client, place),
-      ),
+      );
+      // What it tells of a bucket's location is then nothing to sign for.
+      return state.kind === "exists" && !kind.hasRegions ? { ...state, region: home } : state;
+    },
     async *list(place, context) {
       const client = await openS3(await access(context), place.region);
       try {
@@ -76,9 +95,4 @@ function readsOf(access: Access, withClient: WithClient): Pick<ObjectStore, "fin
           : signReads(client, place.bucket, { keys, expiresSeconds }),
       ),
   };
-}
-
-/** Where buckets are looked for, and made when the nodes' place says nothing. */
-function homeOf(access: ServiceAccess): string {
-  return access.endpoint === undefined ? HOME_REGION : access.region;
 }
