@@ -8,6 +8,7 @@ import { containerDestination } from "../container/links.ts";
 import { mountInside } from "../container/mount-inside.ts";
 import type { NodeContainer } from "../container/node-container.ts";
 import { fetchFiles } from "../sync/fetch-files.ts";
+import { openConnections, type HttpConnections } from "../sync/http-get.ts";
 import type { NodeMounts } from "../mounts/node-mounts.ts";
 import type { SshDoor } from "../ssh/ssh-door.ts";
 import type { PartsInUse } from "../sync/large-files.ts";
@@ -44,6 +45,8 @@ export class LocalNode implements ClusterNode {
   readonly index: number;
   readonly #options: LocalNodeOptions;
   readonly #partsInUse: PartsInUse = new Map();
+  /** Files come in batches, which share the connections. */
+  #connections: Promise<HttpConnections> | undefined;
 
   constructor(options: LocalNodeOptions) {
     this.index = options.index;
@@ -166,7 +169,8 @@ export class LocalNode implements ClusterNode {
   /** In a container the place that the destination leads to lies in what it mounts. */
   async fetch(wish: Omit<FetchParams, "key">, signal: AbortSignal): Promise<FetchResult> {
     const { home, power, clock, container } = this.#options;
-    const options = { home, mayUseSudo: power === "poweroff", clock, signal };
+    this.#connections ??= openConnections();
+    const options = { home, mayUseSudo: power === "poweroff", clock, signal, connections: await this.#connections };
     if (!container.isUsed) return fetchFiles(wish, options);
     const { dest: mounted, link } = containerDestination(wish.dest);
     const result = await fetchFiles({ ...wish, dest: mounted }, options);

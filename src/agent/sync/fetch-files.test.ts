@@ -15,6 +15,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../../shared/clock.ts";
 import { fetchFiles, type FetchOptions } from "./fetch-files.ts";
+import { openConnections } from "./http-get.ts";
+
+const connections = await openConnections();
 
 let home: string;
 let server: Server;
@@ -45,6 +48,7 @@ const options = (): FetchOptions => ({
   // No waiting between attempts.
   clock: { ...systemClock, sleep: () => Promise.resolve() },
   signal: new AbortController().signal,
+  connections,
 });
 
 /** Serves `content` as an object store does: ranges, and the first `cuts` answers broken off halfway. */
@@ -158,4 +162,37 @@ test("redirects are followed; a name that leads out of the destination is refuse
   mkdirSync(join(home, "inside"));
   const out = fetchFiles({ dest: "~/inside", files: [{ path: "../out", url: `${url}/new` }] }, options());
   await expect(out).rejects.toMatchObject({ agentCode: "BAD_PARAMS" });
+});
+
+test("cancelling ends what is under way, and the connections serve others all the same", async () => {
+  const cancel = new AbortController();
+  handler = (request, response) => {
+    if (request.url === "/quick") response.end("x");
+    else response.writeHead(200, { "content-length": 9 }).write("abc", () => cancel.abort(new Error("cancelled")));
+  };
+  const slow = { path: "slow", url: `${url}/slow`, size: 9, mtimeMs: 1_700_000_000_000 };
+  const failed = fetchFiles({ dest: "~/data", files: [slow] }, { ...options(), signal: cancel.signal });
+  await expect(failed).rejects.toThrow("cancelled");
+  expect(readdirSync(join(home, "data"))).toEqual([]);
+  const quick = { path: "quick", url: `${url}/quick`, size: 1, mtimeMs: 1_700_000_000_000 };
+  expect(await fetchFiles({ dest: "~/data", files: [quick] }, options())).toMatchObject({ bytes: 1 });
+});
+
+test("a URL may carry a user and a password", async () => {
+  let login: string | undefined;
+  handler = (request, response) => {
+    login = request.headers.authorization;
+    response.end("x");
+  };
+  const withUser = url.replace("//", "//me%40work:p%3Aw@");
+  await fetchFiles({ dest: "~/one", files: [{ path: "", url: `${withUser}/one` }] }, options());
+  expect(login).toBe(`Basic ${Buffer.from("me@work:p:w").toString("base64")}`);
+});
+
+test("a key that is also the folder of others is an error that says so", async () => {
+  handler = (_request, response) => response.end("x");
+  const file = { url: `${url}/x`, size: 1, mtimeMs: 1_700_000_000_000 };
+  const files = ["a/b", "a"].map((path) => ({ ...file, path }));
+  const failed = fetchFiles({ dest: "~/data", files }, options());
+  await expect(failed).rejects.toMatchObject({ agentCode: "PATH_EXISTS" });
 });

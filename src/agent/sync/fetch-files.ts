@@ -1,27 +1,22 @@
 import { createHash } from "node:crypto";
-import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, utimesSync, type Stats } from "node:fs";
 import { open } from "node:fs/promises";
-import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { FetchFile, FetchParams, FetchResult, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
 import { assertLinkable, makeLink, resolveDestination, type DestinationOptions } from "./dest.ts";
+import { fillFile, type Download } from "./fetch-ranges.ts";
 import { requireSpace } from "./free-space.ts";
 import { assertEntries, FileTree, temporaryName } from "./file-tree.ts";
-import { HttpRefusal, openConnections, placeOf, type HttpConnections } from "./http-get.ts";
+import type { HttpConnections } from "./http-get.ts";
+import { placeFile } from "./place-file.ts";
 import { explainWriteError } from "./write-errors.ts";
 
-const MIB = 1024 * 1024;
-/** Files under way at a time. */
-const PARALLEL_FILES = 16;
 /** Files up to this size are held whole in memory, some of them at a time. */
-const SMALL_BYTES = MIB / 4;
-/** Larger files come in ranges of this size. */
-const RANGE_BYTES = 32 * MIB;
-/** Ranges of one file under way at a time. */
-const PARALLEL_RANGES = 6;
-const ATTEMPTS = 5;
-const FIRST_PAUSE_MS = 250;
+const SMALL_BYTES = 256 * 1024;
+/** Files under way at a time: of small ones enough to hide how long a store takes to answer. */
+const PARALLEL_SMALL = 32;
+const PARALLEL_LARGE = 16;
 const MODE = 0o644;
 /** A time may lose a microsecond on its way to the disk and back. */
 const SAME_VERSION_MS = 0.002;
@@ -29,11 +24,12 @@ const SAME_VERSION_MS = 0.002;
 export interface FetchOptions extends DestinationOptions {
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  readonly connections: HttpConnections;
 }
 
 /**
  * Downloads files to this node, by URLs that carry the right to read them. What is there already, by size, time and content, is left as it is;
- * each file appears complete or not at all. Throws FETCH_REFUSED (e.g. an expired URL), PATH_EXISTS, NO_SPACE, NOT_ALLOWED.
+ * what replaces a file appears complete or not at all. Throws FETCH_REFUSED (e.g. an expired URL), PATH_EXISTS, NO_SPACE, NOT_ALLOWED.
  */
 export async function fetchFiles(
   { dest, files, restBytes = 0 }: Omit<FetchParams, "key">,
@@ -46,27 +42,32 @@ export async function fetchFiles(
   const tree = new FileTree(destination.path);
   if (entries.length === 0) tree.makeDirectory({ ...emptyEntry, kind: "dir" });
   const missing = files
-    .map((file, index) => ({ file, entry: entries[index] ?? emptyEntry }))
-    .filter(({ file, entry }) => file.size === undefined || !tree.hasFile(entry, { sameTimeMs: SAME_VERSION_MS }));
+    .map((file, index) => ({ file, entry: entries[index] ?? emptyEntry, tree }))
+    .map((one) => ({ ...one, stats: tree.find(one.entry) }))
+    .filter((one) => !isThere(one));
   requireSpace(destination.path, {
     sizes: missing.map(({ file }) => file.size ?? 0),
     restBytes: missing.length === files.length ? restBytes : 0,
     shown: dest,
   });
-  const connections = await openConnections();
   const result = { files: files.length, bytes: 0, unchanged: files.length - missing.length };
+  const umask = process.umask();
+  const fetch = async (one: Placing): Promise<void> => {
+    options.signal.throwIfAborted();
+    // Not in one statement: `+=` would add to what the sum was before the wait.
+    const bytes = await fetchOne({ ...one, umask }, { ...options, file: one.file });
+    result.bytes += bytes;
+  };
   try {
-    await forEachParallel(missing, PARALLEL_FILES, async ({ file, entry }) => {
-      options.signal.throwIfAborted();
-      // Not in one statement: `+=` would add to what the sum was before the wait.
-      const bytes = await fetchOne({ file, entry, tree, connections }, options);
-      result.bytes += bytes;
-    });
+    await forEachParallel(missing.filter(isSmall), PARALLEL_SMALL, fetch);
+    await forEachParallel(
+      missing.filter((one) => !isSmall(one)),
+      PARALLEL_LARGE,
+      fetch,
+    );
     if (destination.link !== undefined) makeLink(destination.link, destination.path, options);
   } catch (error) {
     throw explainWriteError(error, dest);
-  } finally {
-    connections.close();
   }
   return result;
 }
@@ -87,22 +88,53 @@ function timeOf({ mtimeMs, etag }: FetchFile): number | undefined {
   return Math.floor(mtimeMs / 1000) * 1000 + microseconds / 1000;
 }
 
-interface Download {
+interface Placing {
   readonly file: FetchFile;
   readonly entry: SyncEntry;
   readonly tree: FileTree;
-  readonly connections: HttpConnections;
+  /** What was at the file's place. */
+  readonly stats: Stats | undefined;
+}
+
+function isThere({ file, entry, tree, stats }: Placing): boolean {
+  return file.size !== undefined && stats !== undefined && tree.hasFile(entry, { stats, sameTimeMs: SAME_VERSION_MS });
+}
+
+function isSmall({ file }: Placing): boolean {
+  return file.size !== undefined && file.size <= SMALL_BYTES && file.mtimeMs !== undefined;
 }
 
 /** Resolves with the number of bytes. */
-async function fetchOne(download: Download, options: FetchOptions): Promise<number> {
-  const { file, entry, tree } = download;
+function fetchOne(placing: Placing & { readonly umask: number }, download: Download): Promise<number> {
+  const { entry, tree, stats } = placing;
   tree.ensureParent(entry);
+  if (stats !== undefined) tree.assertReplaceable(entry, stats);
+  return isSmall(placing) ? fetchSmall(placing, download) : fetchLarge(placing, download);
+}
+
+/** Content that is held whole until it is there takes one write of the file instead of a round through other threads for each step. */
+async function fetchSmall(
+  { file, entry, tree, stats, umask }: Placing & { readonly umask: number },
+  download: Download,
+): Promise<number> {
+  const content = Buffer.allocUnsafe(file.size ?? 0);
+  const write = (chunk: Buffer, position: number): void => void chunk.copy(content, position);
+  const bytes = await fillFile({ isInstant: true, write }, download);
+  try {
+    placeFile({ entry, path: tree.pathOf(entry), isNew: stats === undefined, umask }, content);
+  } catch (error) {
+    // An object's key may also be the folder of others.
+    tree.assertReplaceable(entry);
+    throw error;
+  }
+  return bytes;
+}
+
+async function fetchLarge({ file, entry, tree }: Placing, download: Download): Promise<number> {
   tree.assertReplaceable(entry);
   const path = tree.pathOf(entry);
   const temporary = temporaryName(path);
-  const isSmall = file.size !== undefined && file.size <= SMALL_BYTES;
-  const bytes = await (isSmall ? writeSmall : writeLarge)(temporary, download, options).catch((error: unknown) => {
+  const bytes = await writeLarge(temporary, download).catch((error: unknown) => {
     rmSync(temporary, { force: true });
     throw error;
   });
@@ -112,111 +144,12 @@ async function fetchOne(download: Download, options: FetchOptions): Promise<numb
   return bytes;
 }
 
-/** Where content goes as it comes. */
-interface Sink {
-  write(chunk: Buffer, position: number): void | Promise<unknown>;
-}
-
-/** Content that is held whole until it is there takes one write of the file instead of a round through other threads for each step. */
-async function writeSmall(path: string, download: Download, options: FetchOptions): Promise<number> {
-  const content = Buffer.alloc(download.file.size ?? 0);
-  const sink: Sink = { write: (chunk, position) => void chunk.copy(content, position) };
-  const bytes = await fillFile(sink, download, options);
-  writeFileSync(path, content, { flag: "wx", mode: MODE });
-  return bytes;
-}
-
-async function writeLarge(path: string, download: Download, options: FetchOptions): Promise<number> {
+async function writeLarge(path: string, download: Download): Promise<number> {
   const handle = await open(path, "wx", MODE);
   try {
     const write = (chunk: Buffer, position: number): Promise<unknown> => handle.write(chunk, 0, chunk.length, position);
-    return await fillFile({ write }, download, options);
+    return await fillFile({ isInstant: false, write }, download);
   } finally {
     await handle.close();
   }
-}
-
-async function fillFile(sink: Sink, download: Download, options: FetchOptions): Promise<number> {
-  const { file } = download;
-  const { size } = file;
-  if (size === 0) return 0;
-  if (size === undefined || size <= RANGE_BYTES) return getRange(sink, download, { from: 0, size, options });
-  const starts = Array.from({ length: Math.ceil(size / RANGE_BYTES) }, (_, index) => index * RANGE_BYTES);
-  await forEachParallel(starts, PARALLEL_RANGES, async (from) => {
-    await getRange(sink, download, { from, size: Math.min(RANGE_BYTES, size - from), options });
-  });
-  return size;
-}
-
-interface Range {
-  readonly from: number;
-  /** Undefined: whatever the server sends, from its beginning. */
-  readonly size: number | undefined;
-  readonly options: FetchOptions;
-}
-
-/** Repeats what failed on the way; a range goes on where it broke off. */
-async function getRange(sink: Sink, download: Download, range: Range): Promise<number> {
-  const { clock, signal } = range.options;
-  let written = 0;
-  for (let attempt = 1; ; attempt++) {
-    try {
-      if (range.size === undefined) written = 0;
-      await readBody(sink, download, {
-        range,
-        skip: written,
-        onBytes: (count) => {
-          written += count;
-        },
-      });
-      if (range.size === undefined || written === range.size) return written;
-      throw new Error(`${placeOf(new URL(download.file.url))} sent ${written} of ${range.size} bytes`);
-    } catch (error) {
-      if (signal.aborted || attempt >= ATTEMPTS || !isPassing(error)) throw asAgentError(error, download.file);
-      await clock.sleep(FIRST_PAUSE_MS * 2 ** (attempt - 1), { signal });
-    }
-  }
-}
-
-interface BodyRead {
-  readonly range: Range;
-  /** Bytes of the range that are there already. */
-  readonly skip: number;
-  readonly onBytes: (count: number) => void;
-}
-
-async function readBody(sink: Sink, { file, connections }: Download, read: BodyRead): Promise<void> {
-  const { from, size, options } = read.range;
-  const isWhole = size === undefined || (from === 0 && read.skip === 0 && size === file.size);
-  const headers = {
-    // The parts of a large file must not come from two versions of it.
-    ...(file.etag === undefined ? {} : { "if-match": `"${file.etag}"` }),
-    ...(isWhole ? {} : { range: `bytes=${from + read.skip}-${from + (size ?? 0) - 1}` }),
-  };
-  const response = await connections.get(file.url, { headers, signal: options.signal });
-  if (!isWhole && response.statusCode !== 206) {
-    response.destroy();
-    throw new HttpRefusal(response.statusCode ?? 0, `${placeOf(new URL(file.url))} (asked for a range)`);
-  }
-  let position = from + (isWhole ? 0 : read.skip);
-  for await (const chunk of response as AsyncIterable<Buffer>) {
-    await sink.write(chunk, position);
-    position += chunk.length;
-    read.onBytes(chunk.length);
-  }
-}
-
-/** What the network or the server may do better the next time; errors of the disk and refusals stay. */
-function isPassing(error: unknown): boolean {
-  if (error instanceof AgentPeerError) return false;
-  const { code, syscall } = error as NodeJS.ErrnoException;
-  return !(syscall === "write" && code !== "EPIPE") && !["ENOSPC", "EDQUOT", "EACCES", "EROFS"].includes(code ?? "");
-}
-
-function asAgentError(error: unknown, file: FetchFile): unknown {
-  if (error instanceof AgentPeerError || !isPassing(error)) return error;
-  const { message } = error as Error;
-  const place = placeOf(new URL(file.url));
-  const text = message.startsWith(place) ? message : `${place}: ${message}`;
-  return new AgentPeerError("FETCH_FAILED", `The node could not download ${text}.`, { cause: error });
 }
