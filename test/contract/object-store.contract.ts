@@ -6,6 +6,7 @@ import { PutBucketVersioningCommand, PutObjectCommand, S3Client } from "@aws-sdk
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { CloudContext } from "../../src/core/ports/cloud.ts";
 import type { ObjectPlace, ObjectStore, UploadFile } from "../../src/core/ports/object-store.ts";
+import { openAgents } from "../../src/clouds/aws/auth/network.ts";
 import { serviceAccess } from "../../src/clouds/aws/service-access.ts";
 import { createS3Store } from "../../src/stores/s3/store.ts";
 import type { Keys } from "../support/aws/moto.ts";
@@ -18,6 +19,8 @@ export interface S3Server {
   readonly keys: Keys;
   /** Whether it plays AWS as a whole, with all its regions. */
   readonly isAws: boolean;
+  /** File with the certificate that its own is to be checked by. */
+  readonly caFile?: string;
 }
 
 export const context: CloudContext = {
@@ -28,10 +31,12 @@ export const context: CloudContext = {
 };
 
 /** The store as it is used with the server. */
-export function storeOf({ url, keys: owner, isAws }: S3Server, keys: Keys = owner): ObjectStore {
+export function storeOf({ url, keys: owner, isAws, caFile }: S3Server, keys: Keys = owner): ObjectStore {
   const credentials = (): Promise<Keys> => Promise.resolve(keys);
   const endpoint = (service: string): string | undefined => (isAws || service === "s3" ? url : undefined);
-  const session = { credentials, region: "us-east-1", endpoint, maxAttempts: 1 };
+  const env = caFile === undefined ? {} : { AWS_CA_BUNDLE: caFile };
+  const agents = { openAgents: () => openAgents({ home: "/nowhere", env }, { keepAlive: true }) };
+  const session = { credentials, region: "us-east-1", endpoint, maxAttempts: 1, ...agents };
   return createS3Store(() => Promise.resolve(serviceAccess(session, "s3")));
 }
 

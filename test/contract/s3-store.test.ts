@@ -6,10 +6,12 @@ import {
   GetBucketLifecycleConfigurationCommand,
   GetBucketTaggingCommand,
   GetPublicAccessBlockCommand,
+  HeadObjectCommand,
   S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ObjectPlace, UploadFile } from "../../src/core/ports/object-store.ts";
+import { openAgents } from "../../src/clouds/aws/auth/network.ts";
 import { parseBuckets } from "../../src/clouds/aws/policy/bucket-scope.ts";
 import { buildPolicy } from "../../src/clouds/aws/policy/document.ts";
 import { PermissionDeniedError } from "../../src/shared/errors.ts";
@@ -208,5 +210,43 @@ describe.skipIf(findGateway() === undefined)("S3 on versitygw (SKY_S3_GATEWAY)",
     expect(await Promise.all(statuses)).toEqual([200, 403, 403]);
     await expect.poll(async () => (await fetch(url)).status, { timeout: 5000 }).toBe(403);
     expect(await store.deleteBucket("signed", context)).toBe("deleted");
+  });
+});
+
+// As AWS itself is asked.
+describe.skipIf(findGateway() === undefined)("S3 by TLS on versitygw (SKY_S3_GATEWAY)", () => {
+  let gateway: S3Gateway;
+
+  beforeAll(async () => {
+    gateway = await S3Gateway.start({ isSecure: true });
+  }, 60_000);
+
+  afterAll(() => gateway?.stop());
+
+  test("content goes with a checksum, which the server checks and keeps", async () => {
+    const { url, keys, caFile } = gateway;
+    const store = storeOf({ url, keys, isAws: false, caFile });
+    const place = { bucket: "sealed", region: "us-east-1", prefix: "" };
+    await store.createBucket("sealed", HOME, context);
+    const files = [file("small", "123456789"), file("large", "123456789".repeat(2_000_000))];
+    expect(await store.upload(place, files, { context })).toMatchObject({ files: 2, unchangedFiles: 0 });
+    const https = openAgents({ home: "/nowhere", env: { AWS_CA_BUNDLE: caFile } }).https;
+    const requestHandler = { httpsAgent: https };
+    const direct = new S3Client({
+      region: "us-east-1",
+      endpoint: url,
+      credentials: keys,
+      forcePathStyle: true,
+      requestHandler,
+    });
+    const sumOf = async (Key: string): Promise<string | undefined> => {
+      const head = new HeadObjectCommand({ Bucket: "sealed", Key, ChecksumMode: "ENABLED" });
+      return (await direct.send(head)).ChecksumCRC32;
+    };
+    // The well-known CRC-32 of these nine digits.
+    expect(await sumOf("small")).toBe(Buffer.from("cbf43926", "hex").toString("base64"));
+    expect(await sumOf("large")).toMatch(/-3$/u);
+    direct.destroy();
+    expect(await store.upload(place, files, { context })).toMatchObject({ unchangedFiles: 2 });
   });
 });

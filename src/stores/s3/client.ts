@@ -27,6 +27,8 @@ export async function openS3(access: ServiceAccess, region: string): Promise<S3C
     // A bucket in another region than expected is found there, instead of failing with a redirect.
     followRegionRedirects: true,
     requestHandler: handlerOf(access),
+    // Without TLS content is signed by its SHA-256, which makes other sums of it needless.
+    ...(access.endpoint?.startsWith("http:") === true ? { requestChecksumCalculation: "WHEN_REQUIRED" } : {}),
     // Servers other than AWS's own seldom have a host name for each bucket.
     ...(access.endpoint === undefined ? {} : { endpoint: access.endpoint, forcePathStyle: true }),
   };

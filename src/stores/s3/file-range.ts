@@ -2,22 +2,34 @@ import { open } from "node:fs/promises";
 import type { UploadFile } from "../../core/ports/object-store.ts";
 import { OperationFailedError } from "../../shared/errors.ts";
 
-/** Fills the buffer from a place in the file; gives the buffer. Throws OperationFailedError when the file ends before. */
+/** Read and looked at in one go; other work of the server gets its turn in between. */
+const STEP_BYTES = 1024 * 1024;
+
+/**
+ * Fills the buffer from a place in the file; gives the buffer. What was read is told piece by piece. Throws OperationFailedError when the
+ * file ends before.
+ */
 export async function readRange(
   file: UploadFile,
-  { from, buffer }: { readonly from: number; readonly buffer: Buffer<ArrayBuffer> },
+  {
+    from,
+    buffer,
+    onRead,
+  }: { readonly from: number; readonly buffer: Buffer<ArrayBuffer>; readonly onRead: (piece: Buffer) => void },
 ): Promise<Buffer<ArrayBuffer>> {
   if (buffer.length === 0) return buffer;
   const handle = await open(file.path);
   try {
     let filled = 0;
     while (filled < buffer.length) {
-      const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, from + filled);
+      const wanted = Math.min(STEP_BYTES, buffer.length - filled);
+      const { bytesRead } = await handle.read(buffer, filled, wanted, from + filled);
       if (bytesRead === 0) {
         throw new OperationFailedError(`${file.path} became shorter while it was uploaded.`, {
           hint: "Repeat the command when nothing writes to it.",
         });
       }
+      onRead(buffer.subarray(filled, filled + bytesRead));
       filled += bytesRead;
     }
     return buffer;

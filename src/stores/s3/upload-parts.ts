@@ -2,7 +2,8 @@ import type { CompletedPart, S3Client } from "@aws-sdk/client-s3";
 import type { ObjectPlace, UploadFile } from "../../core/ports/object-store.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
 import { readRange } from "./file-range.ts";
-import { tryRawPut, type RawPut } from "./raw-put.ts";
+import type { Seal } from "./seal.ts";
+import { tryRawPut, type RawPuts } from "./raw-put.ts";
 
 /** Files up to this size go in one call, larger ones in parts of it, so that what is under way holds 40 MiB at most. */
 export const SINGLE_BYTES = 8 * 1024 * 1024;
@@ -13,7 +14,7 @@ const MAX_PARTS = 10_000;
 export interface PutJob {
   readonly client: S3Client;
   readonly place: ObjectPlace;
-  readonly raw: RawPut;
+  readonly raw: RawPuts;
   readonly signal: AbortSignal;
 }
 
@@ -25,9 +26,10 @@ export function partBytesOf(size: number): number {
 /** An upload that fails is taken back, so that no parts stay behind that cost money. */
 export async function putInParts(job: PutJob, file: UploadFile, key: string): Promise<void> {
   const { AbortMultipartUploadCommand, CreateMultipartUploadCommand } = await import("@aws-sdk/client-s3");
-  const { client, place, signal } = job;
+  const { client, place, raw, signal } = job;
   const target = { Bucket: place.bucket, Key: key };
-  const create = new CreateMultipartUploadCommand({ ...target, ChecksumAlgorithm: "CRC32" });
+  const checksums = raw.hasChecksums ? { ChecksumAlgorithm: "CRC32" as const } : {};
+  const create = new CreateMultipartUploadCommand({ ...target, ...checksums });
   const { UploadId, ChecksumAlgorithm } = await client.send(create, { abortSignal: signal });
   try {
     await putParts(job, file, { ...target, UploadId: UploadId ?? "", hasChecksums: ChecksumAlgorithm === "CRC32" });
@@ -57,11 +59,9 @@ async function putParts(job: PutJob, file: UploadFile, { hasChecksums, ...target
     const whole = buffers.pop() ?? Buffer.allocUnsafe(partBytes);
     const from = (PartNumber - 1) * partBytes;
     const buffer = whole.subarray(0, Math.min(partBytes, file.size - from));
-    const { ETag, ChecksumCRC32 } = await putPart(job, {
-      ...target,
-      PartNumber,
-      Body: await readRange(file, { from, buffer }),
-    });
+    const seal = job.raw.newSeal();
+    const Body = await readRange(file, { from, buffer, onRead: (piece) => seal.add(piece) });
+    const { ETag, ChecksumCRC32 } = await putPart(job, { ...target, PartNumber, Body }, seal);
     const checksum = hasChecksums && ChecksumCRC32 !== undefined ? { ChecksumCRC32 } : {};
     parts.push({ PartNumber, ETag, ...checksum });
     buffers.push(whole);
@@ -79,9 +79,10 @@ async function putPart(
     readonly PartNumber: number;
     readonly Body: Buffer<ArrayBuffer>;
   },
+  seal: Seal,
 ): Promise<Pick<CompletedPart, "ETag" | "ChecksumCRC32">> {
   const { UploadPartCommand } = await import("@aws-sdk/client-s3");
   const query = { partNumber: String(part.PartNumber), uploadId: part.UploadId };
-  const stored = await tryRawPut(raw, { key: part.Key, body: part.Body, query }, signal);
+  const stored = await tryRawPut(raw, { key: part.Key, body: part.Body, seal, query }, signal);
   return stored ?? client.send(new UploadPartCommand(part), { abortSignal: signal });
 }

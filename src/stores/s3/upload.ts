@@ -97,7 +97,9 @@ async function md5Of(path: string, from: number, bytes: number): Promise<Buffer>
 async function putWhole(job: PutJob, file: UploadFile, key: string): Promise<void> {
   const { PutObjectCommand } = await import("@aws-sdk/client-s3");
   const { client, place, raw, signal } = job;
-  const body = await readRange(file, { from: 0, buffer: Buffer.allocUnsafe(file.size) });
-  if ((await tryRawPut(raw, { key, body }, signal)) !== undefined) return;
+  const seal = raw.newSeal();
+  const onRead = (piece: Buffer): void => seal.add(piece);
+  const body = await readRange(file, { from: 0, buffer: Buffer.allocUnsafe(file.size), onRead });
+  if ((await tryRawPut(raw, { key, body, seal }, signal)) !== undefined) return;
   await client.send(new PutObjectCommand({ Bucket: place.bucket, Key: key, Body: body }), { abortSignal: signal });
 }

@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { freePort } from "../free-port.ts";
 const REGION = "us-east-1";
 const FLEET_PORT = 7070;
 const LIFETIME_MS = 3_600_000;
+const [CERTIFICATE, KEY] = ["server.pem", "server.key"];
 
 type Start = (argv: readonly string[], options: RunOptions) => RunningProgram;
 
@@ -20,6 +21,7 @@ interface Place {
   readonly address: string;
   readonly directory: string;
   readonly start: Start;
+  readonly isSecure?: boolean;
 }
 
 /** Where versitygw is, from SKY_S3_GATEWAY or PATH; undefined = nowhere. Throws when SKY_REQUIRE_E2E wants it. */
@@ -28,6 +30,13 @@ export function findGateway(): string | undefined {
   const found = spawnSync(program, ["--version"], { stdio: "ignore" }).status === 0;
   if (!found && (process.env["SKY_REQUIRE_E2E"] ?? "") !== "") throw new Error(`There is no ${program}.`);
   return found ? program : undefined;
+}
+
+function makeCertificate(directory: string): void {
+  const files = ["-keyout", KEY, "-out", CERTIFICATE];
+  const subject = ["-subj", "/CN=s3.test", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
+  execFileSync("openssl", ["req", ...kind, ...subject, ...files], { cwd: directory, stdio: "ignore" });
 }
 
 /** An S3 server beside moto, so that no single one decides: versitygw, which checks signatures and bucket policies, over a folder. */
@@ -42,16 +51,17 @@ export class S3Gateway {
 
   private constructor(place: Place) {
     this.#place = place;
-    this.url = `http://${place.address}`;
+    this.url = `${place.isSecure === true ? "https" : "http"}://${place.address}`;
     this.buckets = join(place.directory, "buckets");
     for (const name of ["buckets", "versions", "accounts"]) mkdirSync(join(place.directory, name), { recursive: true });
     this.#program = this.#launch();
   }
 
-  /** Starts it on a free port of this machine. */
-  static async start(): Promise<S3Gateway> {
+  /** Starts it on a free port of this machine; `isSecure` = by TLS, with a certificate that `caFile` vouches for. */
+  static async start({ isSecure = false }: { readonly isSecure?: boolean } = {}): Promise<S3Gateway> {
     const directory = mkdtempSync(join(tmpdir(), "s3-gateway-"));
-    return S3Gateway.#open({ address: `127.0.0.1:${await freePort()}`, directory, start: startProgram });
+    if (isSecure) makeCertificate(directory);
+    return S3Gateway.#open({ address: `127.0.0.1:${await freePort()}`, directory, start: startProgram, isSecure });
   }
 
   /** Starts it in a fleet's network; it ends with the fleet at the latest. */
@@ -64,6 +74,10 @@ export class S3Gateway {
     const gateway = new S3Gateway(place);
     await gateway.#untilItAnswers();
     return gateway;
+  }
+
+  get caFile(): string {
+    return join(this.#place.directory, CERTIFICATE);
   }
 
   /** What programs need in their environment to use it as its owner; nothing else of AWS is there. */
@@ -101,9 +115,10 @@ export class S3Gateway {
   }
 
   #launch(): RunningProgram {
-    const { address, directory, start } = this.#place;
+    const { address, directory, start, isSecure = false } = this.#place;
+    const tls = isSecure ? ["--cert", this.caFile, "--key", join(directory, KEY)] : [];
     const accounts = join(directory, "accounts");
-    const argv = ["--port", address, "--region", REGION, "--iam-dir", accounts, "--quiet", "--keep-alive"];
+    const argv = ["--port", address, "--region", REGION, "--iam-dir", accounts, "--quiet", "--keep-alive", ...tls];
     return start(
       [findGateway() ?? "versitygw", ...argv, "posix", "--versioning-dir", join(directory, "versions"), this.buckets],
       {
@@ -118,7 +133,7 @@ export class S3Gateway {
     const { start, directory } = this.#place;
     const env = { PATH: process.env["PATH"] ?? "" };
     await waitFor("versitygw to answer", async () => {
-      const { exitCode } = await start(["curl", "-so", "/dev/null", this.url], { cwd: directory, env }).result;
+      const { exitCode } = await start(["curl", "-kso", "/dev/null", this.url], { cwd: directory, env }).result;
       return exitCode === 0;
     });
   }
