@@ -1,13 +1,15 @@
 import type { CompletedPart, S3Client } from "@aws-sdk/client-s3";
 import type { ObjectPlace, UploadFile } from "../../core/ports/object-store.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
+import { Buffers } from "./buffers.ts";
 import { readRange } from "./file-range.ts";
 import type { Seal } from "./seal.ts";
 import { tryRawPut, type RawPuts } from "./raw-put.ts";
 
-/** Files up to this size go in one call, larger ones in parts of it, so that what is under way holds 40 MiB at most. */
+/** Files up to this size go in one call, larger ones in parts of it. */
 export const SINGLE_BYTES = 8 * 1024 * 1024;
-export const PARALLEL_LARGE = 5;
+/** Of content that is larger than a small file; what is under way holds 32 MiB at most. */
+export const PARALLEL_LARGE = 4;
 /** S3 takes at most this many parts of an object. */
 const MAX_PARTS = 10_000;
 
@@ -15,6 +17,8 @@ export interface PutJob {
   readonly client: S3Client;
   readonly place: ObjectPlace;
   readonly raw: RawPuts;
+  /** Of `SINGLE_BYTES` each. */
+  readonly buffers: Buffers;
   readonly signal: AbortSignal;
 }
 
@@ -53,18 +57,18 @@ async function putParts(job: PutJob, file: UploadFile, { hasChecksums, ...target
   const partBytes = partBytesOf(file.size);
   const numbers = Array.from({ length: Math.ceil(file.size / partBytes) }, (_, index) => index + 1);
   const parts: CompletedPart[] = [];
-  // Taken anew for each part they would wait for the collector, which comes by seldom for what is not on its heap.
-  const buffers = Array.from({ length: Math.min(PARALLEL_LARGE, numbers.length) }, () => Buffer.allocUnsafe(partBytes));
-  await forEachParallel(numbers, PARALLEL_LARGE, async (PartNumber) => {
-    const whole = buffers.pop() ?? Buffer.allocUnsafe(partBytes);
+  // Parts of files beyond 80 GB are larger: fewer of them are under way.
+  const parallel = Math.max(1, Math.floor((PARALLEL_LARGE * SINGLE_BYTES) / partBytes));
+  const buffers = partBytes === SINGLE_BYTES ? job.buffers : new Buffers(partBytes);
+  await forEachParallel(numbers, parallel, async (PartNumber) => {
     const from = (PartNumber - 1) * partBytes;
-    const buffer = whole.subarray(0, Math.min(partBytes, file.size - from));
-    const seal = job.raw.newSeal();
-    const Body = await readRange(file, { from, buffer, onRead: (piece) => seal.add(piece) });
-    const { ETag, ChecksumCRC32 } = await putPart(job, { ...target, PartNumber, Body }, seal);
+    const { ETag, ChecksumCRC32 } = await buffers.with(Math.min(partBytes, file.size - from), async (buffer) => {
+      const seal = job.raw.newSeal();
+      const Body = await readRange(file, { from, buffer, onRead: (piece) => seal.add(piece) });
+      return putPart(job, { ...target, PartNumber, Body }, seal);
+    });
     const checksum = hasChecksums && ChecksumCRC32 !== undefined ? { ChecksumCRC32 } : {};
     parts.push({ PartNumber, ETag, ...checksum });
-    buffers.push(whole);
   });
   const Parts = parts.sort((a, b) => (a.PartNumber ?? 0) - (b.PartNumber ?? 0));
   await job.client.send(new CompleteMultipartUploadCommand({ ...target, MultipartUpload: { Parts } }));

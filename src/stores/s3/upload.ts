@@ -3,6 +3,7 @@ import { createReadStream } from "node:fs";
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { ObjectPlace, StoredObject, UploadFile, UploadProgress } from "../../core/ports/object-store.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
+import { Buffers } from "./buffers.ts";
 import { readRange } from "./file-range.ts";
 import { listObjects } from "./list.ts";
 import { openRawPuts, tryRawPut } from "./raw-put.ts";
@@ -10,7 +11,7 @@ import { PARALLEL_LARGE, partBytesOf, putInParts, SINGLE_BYTES, type PutJob } fr
 
 const MIB = 1024 * 1024;
 /** Files up to this size are small: many of them are under way at a time. */
-const SMALL_BYTES = MIB;
+const SMALL_BYTES = MIB / 2;
 const PARALLEL_SMALL = 32;
 /** A machine whose clock is off by more is refused by S3. */
 const MAX_SKEW_MS = 15 * 60_000;
@@ -49,11 +50,15 @@ export async function uploadFiles(job: UploadJob): Promise<UploadProgress> {
   const sized = (from: number, to: number): readonly UploadFile[] =>
     job.files.filter(({ size }) => size > from && size <= to);
   const raw = await openRawPuts(job.client, job.place.bucket);
-  const whole = (file: UploadFile): Promise<void> => send(file, (one, key) => putWhole({ ...job, raw }, one, key));
-  await forEachParallel(sized(-1, SMALL_BYTES), PARALLEL_SMALL, whole);
-  await forEachParallel(sized(SMALL_BYTES, SINGLE_BYTES), PARALLEL_LARGE, whole);
-  for (const file of sized(SINGLE_BYTES, Infinity))
-    await send(file, (one, key) => putInParts({ ...job, raw }, one, key));
+  const buffers = new Buffers(SINGLE_BYTES);
+  const put = { ...job, raw, buffers };
+  const putSmall = (file: UploadFile, key: string): Promise<void> =>
+    putWhole(put, { file, key, buffer: Buffer.allocUnsafe(file.size) });
+  const putLarge = (file: UploadFile, key: string): Promise<void> =>
+    buffers.with(file.size, (buffer) => putWhole(put, { file, key, buffer }));
+  await forEachParallel(sized(-1, SMALL_BYTES), PARALLEL_SMALL, (file) => send(file, putSmall));
+  await forEachParallel(sized(SMALL_BYTES, SINGLE_BYTES), PARALLEL_LARGE, (file) => send(file, putLarge));
+  for (const file of sized(SINGLE_BYTES, Infinity)) await send(file, (one, key) => putInParts(put, one, key));
   return progress;
 }
 
@@ -94,12 +99,17 @@ async function md5Of(path: string, from: number, bytes: number): Promise<Buffer>
   return hash.digest();
 }
 
-async function putWhole(job: PutJob, file: UploadFile, key: string): Promise<void> {
+interface Whole {
+  readonly file: UploadFile;
+  readonly key: string;
+  /** Of the file's size. */
+  readonly buffer: Buffer<ArrayBuffer>;
+}
+
+async function putWhole({ client, place, raw, signal }: PutJob, { file, key, buffer }: Whole): Promise<void> {
   const { PutObjectCommand } = await import("@aws-sdk/client-s3");
-  const { client, place, raw, signal } = job;
   const seal = raw.newSeal();
-  const onRead = (piece: Buffer): void => seal.add(piece);
-  const body = await readRange(file, { from: 0, buffer: Buffer.allocUnsafe(file.size), onRead });
+  const body = await readRange(file, { from: 0, buffer, onRead: (piece) => seal.add(piece) });
   if ((await tryRawPut(raw, { key, body, seal }, signal)) !== undefined) return;
   await client.send(new PutObjectCommand({ Bucket: place.bucket, Key: key, Body: body }), { abortSignal: signal });
 }
