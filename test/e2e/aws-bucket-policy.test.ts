@@ -97,6 +97,28 @@ describe.skipIf(findMoto() === undefined)("what `sky aws policy --bucket` prints
     }
   });
 
+  it("public buckets are read unsigned by who may nothing with S3", async () => {
+    ann.policy = (await printed()).Statement;
+    expect((await asAnn("check", "aws")).text).toContain("AWS: enabled [compute");
+    gate.publicBuckets.add("shared");
+    const { text, exitCode } = await asAnn("launch", "-y", "-c", "public", task("public", "s3://shared/models"));
+    gate.publicBuckets.clear();
+    expect(exitCode, text).toBe(0);
+    expect(text).toContain(
+      "These AWS credentials may not read s3://shared/models, which is public: it is read without them.",
+    );
+    expect(text).toContain(") ./a.bin ./b.bin");
+    ann.policy = (await printed("--features", "s3", "--bucket", "mine-*")).Statement;
+    await asAnn("check", "aws");
+    gate.publicBuckets.add("shared");
+    const other = await asAnn("launch", "-y", "-c", "other", task("one", "s3://shared/secret"));
+    gate.publicBuckets.clear();
+    expect(other.text).toContain(
+      "These AWS credentials may not read s3://shared/secret, which is public: it is read without them.",
+    );
+    expect(other.exitCode).toBe(0);
+  });
+
   it("refuses to print what would not work", async () => {
     const refused = (...options: readonly string[]): Promise<RunResult> =>
       sandbox.sky(["aws", "policy", "--account", "123456789012", ...options]);

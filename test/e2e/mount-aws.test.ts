@@ -1,4 +1,4 @@
-import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -110,8 +110,30 @@ describeWithFleet("buckets mounted on EC2", () => {
     );
     expect(other).toContain(") one\n");
     await user.sky("down", "-y", "other");
+    front.sessions.delete(ROLE_KEY);
     ending.abort();
     await serving;
     expect(aws.errors).toEqual([]);
+  });
+
+  it("public ones of others are copied to them unsigned", { timeout: 300_000 }, async () => {
+    await s3.send(new CreateBucketCommand({ Bucket: "open", ACL: "public-read" }));
+    await s3.send(new PutObjectCommand({ Bucket: "open", Key: "set/o.txt", Body: "open\n", ACL: "public-read" }));
+    // The caller may do everything but that.
+    front.base = [
+      { Effect: "Allow", Action: ["*"], Resource: ["*"] },
+      { Effect: "Deny", Action: ["s3:*"], Resource: ["arn:aws:s3:::open", "arn:aws:s3:::open/*"] },
+    ];
+    const mounts = "file_mounts: {~/set: s3://open/set, ~/o.txt: s3://open/set/o.txt}";
+    const yaml = `resources: {infra: aws/us-east-1, cpus: 2}\nnum_nodes: 2\n${mounts}\nrun: cat ~/set/o.txt ~/o.txt\n`;
+    user.sandbox.write("open.yaml", yaml);
+    const text = plainText(await user.sky("launch", "-y", "-c", "open", "open.yaml"));
+    expect(text).toContain(
+      "These AWS credentials may not read s3://open/set, which is public: it is read without them.",
+    );
+    expect(text.match(/\) open$/gmu)).toHaveLength(4);
+    expect(front.requests.filter((line) => line.includes(" /open/set/"))).toEqual([]);
+    await user.sky("down", "-y", "open");
+    front.base = undefined;
   });
 });

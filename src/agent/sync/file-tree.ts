@@ -2,8 +2,10 @@ import {
   chmodSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readlinkSync,
   renameSync,
+  rmSync,
   symlinkSync,
   unlinkSync,
   utimesSync,
@@ -16,6 +18,9 @@ import type { SyncEntry } from "../../shared/agent/protocol.ts";
 
 /** Times that differ by less are equal: file systems keep different fractions of a second. */
 const SAME_TIME_MS = 2;
+
+/** As `temporaryName` makes them. */
+const TEMPORARY = /^\..+\.[0-9a-f]{8}\.sky-sync$/u;
 
 /** Refuses a manifest with paths that are not below the destination. Throws BAD_PARAMS. */
 export function assertEntries(entries: readonly SyncEntry[]): void {
@@ -122,7 +127,8 @@ export class FileTree {
   #ensureRoot(): void {
     // The destination itself may be a link to a directory that the user chose.
     if (this.#made.has("")) return;
-    if (mkdirSync(this.#root, { recursive: true }) !== undefined) this.#fresh.add("");
+    if (mkdirSync(this.#root, { recursive: true }) === undefined) sweep(this.#root);
+    else this.#fresh.add("");
     this.#made.add("");
   }
 
@@ -133,10 +139,22 @@ export class FileTree {
     if (stats?.isDirectory() !== true) {
       mkdirSync(path, { mode: 0o755 });
       this.#fresh.add(path.slice(this.#root.length + 1));
+    } else {
+      // A read-only directory gets its mode at the end; until then we must be able to write into it.
+      if ((stats.mode & 0o700) !== 0o700) chmodSync(path, (stats.mode & 0o7777) | 0o700);
+      sweep(path);
     }
-    // A read-only directory gets its mode at the end; until then we must be able to write into it.
-    else if ((stats.mode & 0o700) !== 0o700) chmodSync(path, (stats.mode & 0o7777) | 0o700);
     this.#made.add(path);
+  }
+}
+
+/** Takes away what an agent left half written that died, or whose machine did. */
+function sweep(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (!TEMPORARY.test(name)) continue;
+    const path = join(directory, name);
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats !== undefined && stats.mtimeMs < performance.timeOrigin) rmSync(path, { force: true });
   }
 }
 

@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { createHash } from "node:crypto";
@@ -22,6 +23,7 @@ import { BLOCK_BYTES, encodeBlock, type EncodedBlock, type SyncBlock } from "../
 import type { NodeSync } from "../node/cluster-node.ts";
 import { resolveDestination } from "./dest.ts";
 import { decodeBlocks } from "./decode-blocks.ts";
+import { FileTree } from "./file-tree.ts";
 import type { PartsInUse } from "./large-files.ts";
 import { beginSync } from "./receive-files.ts";
 import { explainWriteError } from "./write-errors.ts";
@@ -163,6 +165,28 @@ test("a failure that is no cut leaves nothing half done; pieces out of order are
   await expect(outOfOrder).rejects.toMatchObject({ agentCode: "BAD_PARAMS" });
   receiver.abort(new AgentPeerError("NO_SPACE", "full"));
   expect(readdirSync(join(home, "w"))).toEqual([]);
+});
+
+test("what an agent left half written that is gone is taken away; what is under way, or the user's, stays", () => {
+  const left = (name: string, seconds: number): void => {
+    writeFileSync(join(home, name), "half");
+    utimesSync(join(home, name), seconds, seconds);
+  };
+  mkdirSync(join(home, "d"));
+  const now = Date.now() / 1000;
+  left(".a.txt.0123abcd.sky-sync", 1);
+  left("d/.b.0123abcd.sky-sync", 1);
+  left(".a.txt.4567cdef.sky-sync", now);
+  left(".a.txt.0123abcd.sky-part", 1);
+  left(".a.txt.mine.sky-sync", 1);
+  new FileTree(home).ensureParent(file("d/b", 1));
+  expect(readdirSync(home).sort()).toEqual([
+    ".a.txt.0123abcd.sky-part",
+    ".a.txt.4567cdef.sky-sync",
+    ".a.txt.mine.sky-sync",
+    "d",
+  ]);
+  expect(readdirSync(join(home, "d"))).toEqual([]);
 });
 
 test("what does not fit is refused before anything is sent", async () => {

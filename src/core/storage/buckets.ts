@@ -1,5 +1,4 @@
 import { deleteStorage, findStorage, insertStorage, updateStorage } from "../../db/queries/storage.ts";
-import { displayCloud } from "../../shared/cloud-names.ts";
 import {
   SkyError,
   StorageBucketCreateError,
@@ -9,10 +8,11 @@ import {
   StorageSpecError,
 } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
-import { openStore, type OpenStore } from "./access.ts";
-import { storageFailure } from "./failed.ts";
+import type { OpenStore } from "./access.ts";
+import { reading, storageFailure } from "./failed.ts";
 import { toHandleJson } from "./handle.ts";
-import { isMounted, isOnlyRead, type BucketMount } from "./mounts.ts";
+import { isMounted, type BucketMount } from "./mounts.ts";
+import { openFor, requirePublic } from "./public-buckets.ts";
 
 /** Where and for whom a bucket that is missing is made. */
 export interface BucketWish {
@@ -29,7 +29,7 @@ export interface BucketWish {
  * ResourcesUnavailableError.
  */
 export async function requireBucket(mount: BucketMount, context: OperationContext): Promise<void> {
-  const open = await openStore(mount.store, context, { isRead: isOnlyRead(mount) });
+  const open = await openFor(mount, context);
   const found = await lookUp(mount, open, context);
   if (found === undefined) return;
   const { region } = found;
@@ -52,31 +52,13 @@ async function requireFolder(mount: BucketMount, region: string, { store, as }: 
   );
 }
 
-/** Without credentials a bucket that is there says little of what may be read. */
-async function requirePublic(
-  mount: BucketMount,
-  region: string,
-  { open, context }: { readonly open: OpenStore; readonly context: OperationContext },
-): Promise<void> {
-  const { store, as } = open;
-  context.log.line(`${displayCloud(store.cloud)} access is off: ${mount.uri} is read without credentials.`);
-  try {
-    for await (const _ of store.list({ bucket: mount.bucket, region, prefix: mount.prefix }, as)) break;
-  } catch (error) {
-    throw storageFailure(StorageBucketGetError, error, {
-      what: `${mount.uri} cannot be read.`,
-      hint: `sky check ${store.cloud}`,
-    });
-  }
-}
-
 /** Finds the bucket, or makes it. May be repeated. */
 export async function ensureBucket(
   mount: BucketMount,
   wish: BucketWish,
   context: OperationContext,
 ): Promise<{ readonly region: string; readonly isNew: boolean }> {
-  const open = await openStore(mount.store, context, { isRead: isOnlyRead(mount) });
+  const open = await openFor(mount, context);
   const found = await lookUp(mount, open, context);
   if (found === undefined) {
     const wanted = await open.store.regionFor(wish.nodes, open.as);
@@ -108,7 +90,7 @@ async function lookUp(
   const row = name === undefined ? undefined : await findStorage(context.db, name);
   if (name !== undefined && row === undefined) requireSource(mount);
   if (row !== undefined && row.store !== mount.store) throw otherStore(mount, row.store);
-  const state = await open.store.findBucket(mount, open.as);
+  const state = await reading(mount.uri, context.signal, () => open.store.findBucket(mount, open.as));
   if (state.kind === "forbidden") throw await forbidden(bucket, open);
   if (state.kind === "missing") {
     if (name === undefined) {

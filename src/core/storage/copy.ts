@@ -1,16 +1,20 @@
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { FetchFile, FetchParams } from "../../shared/agent/protocol.ts";
+import type { Clock } from "../../shared/clock.ts";
 import { AgentError } from "../../shared/errors.ts";
 import { spinner } from "../clusters/messages.ts";
 import type { OperationContext } from "../operation.ts";
 import type { StoredObject } from "../ports/object-store.ts";
-import { openStore } from "./access.ts";
-import { isOnlyRead, type BucketMount, type WebMount } from "./mounts.ts";
+import type { BucketMount, WebMount } from "./mounts.ts";
+import { reading } from "./failed.ts";
+import { openFor } from "./public-buckets.ts";
 
 /** Objects that the nodes are told of at a time: their URLs make some 500 KB. */
 const BATCH = 500;
 /** How long the nodes have for a batch; the URLs of credentials that end earlier end with them. */
 const EXPIRES_SECONDS = 6 * 3600;
+/** Longer than nodes try in vain. */
+const LONG_MS = 10 * 60_000;
 const PARTS = /^(?!.*(?:^|\/)\.{1,2}(?:\/|$))[^/\0]+(?:\/[^/\0]+)*$/u;
 
 export interface CopyTarget {
@@ -33,7 +37,7 @@ export function copyBucket(
   target: CopyTarget,
   context: OperationContext,
 ): Promise<CopySummary> {
-  return repeatedOnce(() => copyObjects(mount, region, target, context));
+  return repeated(() => copyObjects(mount, region, target, context), context.clock);
 }
 
 async function copyObjects(
@@ -42,10 +46,9 @@ async function copyObjects(
   target: CopyTarget,
   context: OperationContext,
 ): Promise<CopySummary> {
-  const { store, as } = await openStore(mount.store, context, { isRead: isOnlyRead(mount) });
+  const { store, as } = await openFor(mount, context);
   const place = { bucket: mount.bucket, region, prefix: mount.prefix };
-  const objects: StoredObject[] = [];
-  for await (const object of store.list(place, as)) objects.push(object);
+  const objects = await reading(mount.uri, context.signal, () => collect(store.list(place, as)));
   const single = objects.find((object) => object.key === mount.prefix);
   const wanted = single === undefined ? objects.filter((object) => isFile(object, mount)) : [single];
   if (single === undefined) tellLeftOut(objects, { mount, target, context });
@@ -55,7 +58,9 @@ async function copyObjects(
   const sign = async (start: number): Promise<readonly FetchFile[]> => {
     const batch = wanted.slice(start, start + BATCH);
     const keys = batch.map((object) => object.key);
-    const urls = await store.signReads(place, keys, { expiresSeconds: EXPIRES_SECONDS, context: as });
+    const urls = await reading(mount.uri, context.signal, () =>
+      store.signReads(place, keys, { expiresSeconds: EXPIRES_SECONDS, context: as }),
+    );
     return batch.map((object, index) => toFetchFile(object, urls[index] ?? "", mount));
   };
   let next = sign(0);
@@ -73,6 +78,12 @@ async function copyObjects(
   }
   target.log.write(`${mount.uri} -> ${mount.dest}: ${summary.files} files, ${summary.bytes} bytes.`);
   return summary;
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
 }
 
 /** Brings a file of the web to every node. */
@@ -93,13 +104,19 @@ function bytesOf(objects: readonly StoredObject[]): number {
   return objects.reduce((sum, object) => sum + object.size, 0);
 }
 
-/** Credentials may have been renewed, or an object replaced, since the URLs were made. What has arrived is not sent again. */
-async function repeatedOnce<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (!(error instanceof AgentError)) throw error;
-    return work();
+/**
+ * Credentials may have been renewed, or an object replaced, since the URLs were made. What has arrived is not sent again. One repetition
+ * has to do, unless the attempt went on for long: sessions end by the hour, and copies may take days.
+ */
+async function repeated<T>(work: () => Promise<T>, clock: Clock): Promise<T> {
+  for (let hasRepeated = false; ; hasRepeated = true) {
+    const startedMs = clock.now();
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      if (hasRepeated && clock.now() - startedMs < LONG_MS) throw error;
+    }
   }
 }
 

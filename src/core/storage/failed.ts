@@ -1,4 +1,4 @@
-import { SkyError, type SkyErrorOptions } from "../../shared/errors.ts";
+import { SkyError, StorageBucketGetError, type SkyErrorOptions } from "../../shared/errors.ts";
 
 /**
  * What failed, with the reason behind it. A refusal keeps its own words and next step; for anything else (the network, the provider, a
@@ -12,6 +12,19 @@ export function storageFailure(
   if (!(error instanceof SkyError)) return new Failure(`${what} ${reason}`, { cause: error, hint });
   const next = error.hint === undefined ? {} : { hint: error.hint };
   return new Failure(`${what} ${error.message}`, { cause: error, ...next });
+}
+
+/** Does something with a bucket that only reads; whatever fails is said of the bucket. */
+export async function reading<T>(uri: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof SkyError || signal.aborted) throw error;
+    throw storageFailure(StorageBucketGetError, error, {
+      what: `${uri} cannot be read.`,
+      hint: "See which credentials are used, and whether S3 answers: sky check aws -v",
+    });
+  }
 }
 
 function messageOf(error: unknown): string {

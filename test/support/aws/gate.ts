@@ -21,6 +21,8 @@ export class Gate {
   readonly asked: string[] = [];
   /** Tags of resources by id. */
   readonly tags = new Map<string, Readonly<Record<string, string>>>();
+  /** Buckets that everybody may read who does not sign. */
+  readonly publicBuckets = new Set<string>();
   /** EC2's old refusals name nothing but an encoded message. */
   isTerse = false;
   /** Whose keys all others are; nobody's when undefined. */
@@ -72,7 +74,8 @@ export class Gate {
     // Of signed URLs it is in the query.
     const signed = message.headers.authorization ?? decodeURIComponent(message.url ?? "");
     const scope = /Credential=([^/]+)\/[^/]+\/([^/]+)\/([^/]+)\//u.exec(signed);
-    const [, key = "", region = "", service = ""] = scope ?? [];
+    if (scope === null) return this.#answerUnsigned(message, response);
+    const [, key = "", region = "", service = ""] = scope;
     const user = this.#users.get(key) ?? this.fallback;
     if (user === undefined) throw new Error(`Nobody has the key ${key}.`);
     const request = readRequest(message, body, { region, service });
@@ -103,6 +106,17 @@ export class Gate {
       );
     }
     await this.#forward(message, body, response);
+  }
+
+  async #answerUnsigned(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [, bucket = ""] = /^\/([^/?]+)/u.exec(message.url ?? "") ?? [];
+    const isRead = message.method === "GET" || message.method === "HEAD";
+    if (isRead && this.publicBuckets.has(bucket)) {
+      // moto has ACLs of its own, which say that nothing is public.
+      message.headers.authorization = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request";
+      return this.#forward(message, Buffer.alloc(0), response);
+    }
+    return xml(response, 403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>");
   }
 
   #refuse(

@@ -1,0 +1,58 @@
+import { displayCloud } from "../../shared/cloud-names.ts";
+import { PermissionDeniedError, StorageBucketGetError } from "../../shared/errors.ts";
+import type { OperationContext } from "../operation.ts";
+import { openStore, type OpenStore } from "./access.ts";
+import { reading, storageFailure } from "./failed.ts";
+import { isOnlyRead, type BucketMount } from "./mounts.ts";
+
+/**
+ * Opens a mount's store: without credentials where what is only read is public, and they are missing or refused. (Who may nothing
+ * with S3 may not read public buckets of other accounts either, until the request is not signed.)
+ */
+export async function openFor(mount: BucketMount, context: OperationContext): Promise<OpenStore> {
+  const open = await openStore(mount.store, context, { isRead: isOnlyRead(mount) });
+  if (!isOnlyRead(mount) || open.as.isAnonymous === true) return open;
+  return reading(mount.uri, context.signal, () => unlessRefused(mount, open));
+}
+
+async function unlessRefused(mount: BucketMount, open: OpenStore): Promise<OpenStore> {
+  const state = await open.store.findBucket(mount, open.as);
+  if (state.kind !== "forbidden") return open;
+  const unsigned = { store: open.store, as: { ...open.as, isAnonymous: true } };
+  const outside = await unsigned.store.findBucket(mount, unsigned.as);
+  if (outside.kind !== "exists") return open;
+  try {
+    await readSome(mount, outside.region, unsigned);
+    return unsigned;
+  } catch (error) {
+    if (error instanceof PermissionDeniedError) return open;
+    throw error;
+  }
+}
+
+/** Without credentials a bucket that is there says little of what may be read. */
+export async function requirePublic(
+  mount: BucketMount,
+  region: string,
+  { open, context }: { readonly open: OpenStore; readonly context: OperationContext },
+): Promise<void> {
+  const cloud = displayCloud(open.store.cloud);
+  const { as } = await openStore(mount.store, context, { isRead: true });
+  context.log.line(
+    as.isAnonymous === true
+      ? `${cloud} access is off: ${mount.uri} is read without credentials.`
+      : `These ${cloud} credentials may not read ${mount.uri}, which is public: it is read without them.`,
+  );
+  try {
+    await readSome(mount, region, open);
+  } catch (error) {
+    throw storageFailure(StorageBucketGetError, error, {
+      what: `${mount.uri} cannot be read.`,
+      hint: `sky check ${open.store.cloud}`,
+    });
+  }
+}
+
+async function readSome(mount: BucketMount, region: string, { store, as }: OpenStore): Promise<void> {
+  for await (const _ of store.list({ bucket: mount.bucket, region, prefix: mount.prefix }, as)) break;
+}
