@@ -1,5 +1,4 @@
 /** The server's uploader in a process of its own: `node storage-upload.ts DIRECTORY BUCKET PREFIX`, with the server's URL and keys in the environment. */
-import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import type { UploadFile } from "../src/core/ports/object-store.ts";
 import { serviceAccess } from "../src/clouds/aws/service-access.ts";
@@ -20,8 +19,7 @@ const store = createS3Store(() => Promise.resolve(serviceAccess(session, "s3")))
 const files: UploadFile[] = [];
 for await (const entry of walkTree(directory, { useIgnoreFiles: true, onSkipped: () => undefined, signal })) {
   if (entry.kind !== "file") continue;
-  const path = join(directory, entry.path);
-  const { size, mtimeMs } = await lstat(path);
-  files.push({ path, key: entry.path, size, mtimeMs });
+  const { path: key, size, mtimeMs } = entry;
+  files.push({ path: join(directory, key), key, size, mtimeMs });
 }
 await store.upload({ bucket, region: "us-east-1", prefix }, files, { context });

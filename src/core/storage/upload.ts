@@ -1,4 +1,4 @@
-import { lstat, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { updateStorage } from "../../db/queries/storage.ts";
 import { StorageUploadError } from "../../shared/errors.ts";
@@ -56,9 +56,9 @@ async function* listSource(
   for await (const entry of walkTree(root, { useIgnoreFiles: true, onSkipped, signal: context.signal })) {
     if (entry.kind === "link") log.write(`Left out ${entry.path}: links are not followed.`);
     if (entry.kind !== "file" || isGit(entry.path)) continue;
-    const path = join(root, entry.path);
-    const { size, mtimeMs } = await lstat(path);
-    yield { path, key: source.key === "" ? entry.path : `${source.key}/${entry.path}`, size, mtimeMs };
+    const { size, mtimeMs } = entry;
+    const key = source.key === "" ? entry.path : `${source.key}/${entry.path}`;
+    yield { path: join(root, entry.path), key, size, mtimeMs };
   }
 }
 

@@ -1,5 +1,6 @@
 import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
 import type { ServiceAccess } from "../../core/ports/cloud.ts";
+import { SigningHash } from "./signing-hash.ts";
 
 /** Connections to one endpoint: enough to hide its latency with small objects. */
 const MAX_SOCKETS = 64;
@@ -27,6 +28,7 @@ export async function openS3(access: ServiceAccess, region: string): Promise<S3C
     // A bucket in another region than expected is found there, instead of failing with a redirect.
     followRegionRedirects: true,
     requestHandler: handlerOf(access),
+    sha256: SigningHash,
     // Without TLS content is signed by its SHA-256, which makes other sums of it needless.
     ...(access.endpoint?.startsWith("http:") === true ? { requestChecksumCalculation: "WHEN_REQUIRED" } : {}),
     // Servers other than AWS's own seldom have a host name for each bucket.
