@@ -1,6 +1,6 @@
 /** `infra: aws/us-east-1/us-east-1a`: where a task may run. */
 
-import { CLOUD_ALIASES, CLOUD_NAMES } from "../../shared/cloud-names.ts";
+import { CLOUD_ALIASES, CLOUD_NAMES, STORE_NAMES } from "../../shared/cloud-names.ts";
 import { closestWord } from "../../shared/config/closest.ts";
 import type { Infra } from "./resources.ts";
 
@@ -8,6 +8,8 @@ import type { Infra } from "./resources.ts";
 export function suggestInfra(text: string): string | undefined {
   const [name = "", ...rest] = text.trim().toLowerCase().split("/");
   if (name === "local" && rest.length > 0) return "This machine is `infra: local`, without a region.";
+  const store = STORE_NAMES[name];
+  if (store !== undefined) return `${store} holds data and runs no tasks.`;
   const known = [...Object.keys(CLOUD_NAMES), ...Object.keys(CLOUD_ALIASES)];
   if (name === "*" || known.includes(name)) return undefined;
   const close = closestWord(name, known);

@@ -1,7 +1,7 @@
 import { findStorage } from "../../db/queries/storage.ts";
 import { enabledClouds } from "../check/clouds.ts";
 import type { OperationContext } from "../operation.ts";
-import type { StoreType } from "../ports/object-store.ts";
+import type { ObjectStore, StoreType } from "../ports/object-store.ts";
 import type { Task } from "../task/task.ts";
 
 /** Store types by the names of buckets. */
@@ -24,16 +24,24 @@ export async function chooseStores(
   return chosen;
 }
 
-/** When none is on, the first: its refusal says what to do. */
+/** When none is on, also after asking once more, the first: its refusal says what to do. */
 async function firstEnabled(context: OperationContext): Promise<StoreType> {
   const [first, ...others] = await Promise.all(context.stores.types().map((type) => context.stores.load(type)));
   if (first === undefined) throw new Error("There is no store.");
   const stores = [first, ...others];
-  const clouds = await enabledClouds(context, {
-    names: stores.map(({ cloud }) => cloud),
-    asks: (_name, last) => last === undefined,
-  });
-  const isOn = (name: string): boolean =>
-    clouds.some(({ cloud, enabled }) => cloud.name === name && enabled.includes("storage"));
-  return (stores.find(({ cloud }) => isOn(cloud)) ?? first).type;
+  const known = await findEnabled(stores, context, (last) => last === undefined);
+  const found = known ?? (await findEnabled(stores, context, () => true));
+  return (found ?? first).type;
+}
+
+/** `asks` says of which clouds the last answer does not count. */
+async function findEnabled(
+  stores: readonly ObjectStore[],
+  context: OperationContext,
+  asks: (last: readonly string[] | undefined) => boolean,
+): Promise<ObjectStore | undefined> {
+  const names = stores.map(({ cloud }) => cloud);
+  const clouds = await enabledClouds(context, { names, asks: (_name, last) => asks(last) });
+  const on = clouds.filter(({ enabled }) => enabled.includes("storage")).map(({ cloud }) => cloud.name);
+  return stores.find(({ cloud }) => on.includes(cloud));
 }
