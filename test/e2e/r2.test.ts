@@ -180,6 +180,13 @@ describe.skipIf(findMoto() === undefined)("buckets on Cloudflare R2", () => {
     expect(r2.unknown).toEqual([]);
   });
 
+  it("are where storage objects go that name no store, while AWS is off", async () => {
+    const { text, exitCode } = await launch("c", COPIES.replace("my-bucket", "unnamed").replace(" store: r2,", ""));
+    expect(exitCode, text).toBe(0);
+    expect(text).toContain("  Created R2 bucket 'unnamed' in auto\n");
+    expect((await sky("storage", "delete", "-y", "unnamed")).text).toBe("Deleted R2 bucket unnamed.\n");
+  });
+
   it("are mounted with keys that reach nothing else, and end", async () => {
     const { text, exitCode } = await launch("m", MOUNTS);
     expect(exitCode, text).toBe(0);

@@ -1,6 +1,7 @@
 import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
 import type { ServiceAccess } from "../../core/ports/cloud.ts";
 import { SigningHash } from "./signing-hash.ts";
+import { sendMd5OfDeletes } from "./md5-deletes.ts";
 
 /** Connections to one endpoint: enough to hide its latency with small objects. */
 const MAX_SOCKETS = 64;
@@ -35,6 +36,7 @@ export async function openS3(access: ServiceAccess, region: string): Promise<S3C
     ...(access.endpoint === undefined ? {} : { endpoint: access.endpoint, forcePathStyle: true }),
   };
   const client = new S3Client(config);
+  if (access.isApart === true) sendMd5OfDeletes(client);
   access.explainRefusals(client, region);
   return client;
 }

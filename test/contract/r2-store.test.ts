@@ -1,0 +1,84 @@
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ObjectStore, UploadFile } from "../../src/core/ports/object-store.ts";
+import { r2Access } from "../../src/clouds/cloudflare/access.ts";
+import { R2 } from "../../src/stores/s3/kind.ts";
+import { createS3Store } from "../../src/stores/s3/store.ts";
+import { findMoto, Moto } from "../support/aws/moto.ts";
+import { R2Front } from "../support/s3/r2-front.ts";
+import { context, objectStoreContract, storeOf, type S3Server } from "./object-store.contract.ts";
+
+// By its documentation: one region, no tags, versions or closing, and temporary credentials that the token's secret signs.
+describe.skipIf(findMoto() === undefined)("R2 in front of moto (SKYPILOT_MOTO_SERVER)", () => {
+  let directory: string;
+  let moto: Moto;
+  let r2: R2Front;
+  let server: S3Server;
+
+  beforeAll(async () => {
+    directory = mkdtempSync(join(tmpdir(), "r2-store-"));
+    moto = await Moto.start();
+    r2 = await R2Front.start(moto.url);
+    const folder = join(directory, ".cloudflare");
+    mkdirSync(folder);
+    writeFileSync(join(folder, "r2.credentials"), r2.credentialsFile, { mode: 0o600 });
+    writeFileSync(join(folder, "accountid"), r2.accountId);
+    const environment = { home: directory, env: {}, nowMs: () => Date.now() };
+    const open = (): ObjectStore => createS3Store((to) => Promise.resolve(r2Access(environment, to)), R2);
+    server = { url: r2.url, keys: r2.keys, isAws: false, open };
+  }, 60_000);
+
+  afterAll(async () => {
+    await r2?.close();
+    moto?.stop();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  function file(key: string, content: string): UploadFile {
+    const path = join(directory, key);
+    writeFileSync(path, content);
+    const { size, mtimeMs } = statSync(path);
+    return { path, key, size, mtimeMs };
+  }
+
+  objectStoreContract(() => server, { hasVersions: false });
+
+  test("makes buckets in its one region, whatever the labels, by calls that R2 has", async () => {
+    const store = storeOf(server);
+    expect(await store.regionFor({ cloud: "aws", region: "eu-south-1" }, context)).toBe("auto");
+    await store.createBucket("labelled", { region: "auto", labels: { team: "ml" } }, context);
+    await store.upload({ bucket: "labelled", region: "auto", prefix: "" }, [file("one", "1")], { context });
+    expect(await store.deleteBucket("labelled", context)).toBe("deleted");
+    expect(r2.unknown).toEqual([]);
+  });
+
+  test("lends keys that reach one place alone, and none for what R2 refuses", async () => {
+    const store = storeOf(server);
+    await store.createBucket("lent", { region: "auto", labels: {} }, context);
+    const place = { bucket: "lent", region: "auto", prefix: "in" };
+    await store.upload({ ...place, prefix: "" }, [file("out", "2")], { context });
+    await store.upload(place, [file("one", "1")], { context });
+    const wish = { isReadOnly: true, sessionName: "sky-c", context };
+    const { keys, endpoint } = await store.lendKeys(place, wish);
+    const client = new S3Client({ region: "auto", endpoint: endpoint ?? "", credentials: keys, forcePathStyle: true });
+    const statusOf = async (call: Promise<{ $metadata: { httpStatusCode?: number } }>): Promise<number | undefined> => {
+      const { $metadata } = await call.catch((error: { $metadata: { httpStatusCode?: number } }) => error);
+      return $metadata.httpStatusCode;
+    };
+    const on = { Bucket: "lent" };
+    expect(await statusOf(client.send(new GetObjectCommand({ ...on, Key: "in/one" })))).toBe(200);
+    expect(await statusOf(client.send(new GetObjectCommand({ ...on, Key: "out" })))).toBe(403);
+    expect(await statusOf(client.send(new PutObjectCommand({ ...on, Key: "in/two", Body: "" })))).toBe(403);
+    client.destroy();
+    r2.refusesTemporary = true;
+    await expect(store.lendKeys(place, wish)).rejects.toThrow(
+      "Cloudflare R2 does not take temporary credentials of the R2 API token for lent (Unauthorized).",
+    );
+    r2.refusesTemporary = false;
+    // Nothing speaks against keys for a bucket that is made later.
+    await expect(store.lendKeys({ ...place, bucket: "later" }, wish)).resolves.toMatchObject({ endpoint: r2.url });
+  });
+});
