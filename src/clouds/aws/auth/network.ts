@@ -6,6 +6,7 @@ import type { HttpAgents } from "../../../core/ports/cloud.ts";
 import { expandPath, variable, type AwsEnvironment } from "./environment.ts";
 import { openHttpAgents } from "../../../platform/http-agents.ts";
 import { networkDetail } from "../../../platform/network-error.ts";
+import { patientDeadline } from "../../../shared/patient-deadline.ts";
 import type { ServerTime } from "./server-time.ts";
 
 export interface HttpCall {
@@ -56,7 +57,7 @@ export async function send(
 ): Promise<HttpAnswer> {
   const url = new URL(call.url);
   const isTls = url.protocol === "https:";
-  const deadline = AbortSignal.timeout(call.timeoutMs);
+  const deadline = patientDeadline(call.timeoutMs);
   const agent = isTls ? options.agents.https : options.agents.http;
   const settings: RequestOptions = {
     method: call.method,
@@ -64,7 +65,7 @@ export async function send(
       ...call.headers,
       ...(call.body === undefined ? {} : { "content-length": Buffer.byteLength(call.body) }),
     },
-    signal: AbortSignal.any([deadline, options.signal]),
+    signal: AbortSignal.any([deadline.signal, options.signal]),
     ...(call.isLocal === true ? {} : { agent }),
   };
   try {
@@ -79,8 +80,10 @@ export async function send(
     return answer;
   } catch (error) {
     options.signal.throwIfAborted();
-    const detail = deadline.aborted ? `no answer within ${call.timeoutMs / 1000} s` : networkDetail(error);
+    const detail = deadline.signal.aborted ? `no answer within ${call.timeoutMs / 1000} s` : networkDetail(error);
     throw noNetwork(url.host, detail, { cause: error });
+  } finally {
+    deadline.cancel();
   }
 }
 
