@@ -90,7 +90,9 @@ async function lookUp(
   const row = name === undefined ? undefined : await findStorage(context.db, name);
   if (name !== undefined && row === undefined) requireSource(mount);
   if (row !== undefined && row.store !== mount.store) throw otherStore(mount, row.store);
-  const state = await reading(mount.uri, context.signal, () => open.store.findBucket(mount, open.as));
+  const state = await reading({ uri: mount.uri, cloud: open.store.cloud }, context.signal, () =>
+    open.store.findBucket(mount, open.as),
+  );
   if (state.kind === "forbidden") throw await forbidden(bucket, open);
   if (state.kind === "missing") {
     if (name === undefined) {

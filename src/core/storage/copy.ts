@@ -48,7 +48,8 @@ async function copyObjects(
 ): Promise<CopySummary> {
   const { store, as } = await openFor(mount, context);
   const place = { bucket: mount.bucket, region, prefix: mount.prefix };
-  const objects = await reading(mount.uri, context.signal, () => collect(store.list(place, as)));
+  const read = { uri: mount.uri, cloud: store.cloud };
+  const objects = await reading(read, context.signal, () => collect(store.list(place, as)));
   const single = objects.find((object) => object.key === mount.prefix);
   const wanted = single === undefined ? objects.filter((object) => isFile(object, mount)) : [single];
   if (single === undefined) tellLeftOut(objects, { mount, target, context });
@@ -58,7 +59,7 @@ async function copyObjects(
   const sign = async (start: number): Promise<readonly FetchFile[]> => {
     const batch = wanted.slice(start, start + BATCH);
     const keys = batch.map((object) => object.key);
-    const urls = await reading(mount.uri, context.signal, () =>
+    const urls = await reading(read, context.signal, () =>
       store.signReads(place, keys, { expiresSeconds: EXPIRES_SECONDS, context: as }),
     );
     return batch.map((object, index) => toFetchFile(object, urls[index] ?? "", mount));

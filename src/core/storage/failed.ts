@@ -15,14 +15,18 @@ export function storageFailure(
 }
 
 /** Does something with a bucket that only reads; whatever fails is said of the bucket. */
-export async function reading<T>(uri: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+export async function reading<T>(
+  { uri, cloud }: { readonly uri: string; /** Whose credentials are used. */ readonly cloud: string },
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (error instanceof SkyError || signal.aborted) throw error;
     throw storageFailure(StorageBucketGetError, error, {
       what: `${uri} cannot be read.`,
-      hint: "See which credentials are used, and whether S3 answers: sky check aws -v",
+      hint: `See which credentials are used, and whether they are answered: sky check ${cloud} -v`,
     });
   }
 }

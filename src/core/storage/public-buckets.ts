@@ -11,8 +11,9 @@ import { isOnlyRead, type BucketMount } from "./mounts.ts";
  */
 export async function openFor(mount: BucketMount, context: OperationContext): Promise<OpenStore> {
   const open = await openStore(mount.store, context, { isRead: isOnlyRead(mount) });
-  if (!isOnlyRead(mount) || open.as.isAnonymous === true) return open;
-  return reading(mount.uri, context.signal, () => unlessRefused(mount, open));
+  const { cloud, isPublicReadable } = open.store;
+  if (!isOnlyRead(mount) || !isPublicReadable || open.as.isAnonymous === true) return open;
+  return reading({ uri: mount.uri, cloud }, context.signal, () => unlessRefused(mount, open));
 }
 
 async function unlessRefused(mount: BucketMount, open: OpenStore): Promise<OpenStore> {
