@@ -7,6 +7,8 @@ import type { Host } from "../fleet/host.ts";
 import { AwsUser } from "../support/aws/aws-user.ts";
 import { MotoFleet } from "../support/aws/moto-fleet.ts";
 import { S3Front } from "../support/s3/s3-front.ts";
+import { filesBelow, findCanaries } from "./support/canaries.ts";
+import { everythingOn } from "./support/host-places.ts";
 import { plainText } from "./support/plain-text.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -109,6 +111,15 @@ describeWithFleet("buckets mounted on EC2", () => {
       "The nodes' own role does not reach s3://data: they get keys for it alone, by a federation token",
     );
     expect(other).toContain(") one\n");
+    const lent = [...front.sessions].filter(([id]) => id.startsWith("ASIALENT"));
+    expect(lent.length).toBeGreaterThan(0);
+    const places = new Map(filesBelow(user.sandbox.root, () => false));
+    for (const host of aws.fleet.hosts.filter((one) => one.isOn)) {
+      for (const [place, text] of await everythingOn(host)) places.set(place, text);
+    }
+    expect([...places.keys()].some((place) => place.endsWith("mounts.json"))).toBe(true);
+    const secrets = lent.flatMap(([, { secret, token }]) => [secret, token]);
+    expect(findCanaries(places, secrets)).toEqual([]);
     await user.sky("down", "-y", "other");
     front.sessions.delete(ROLE_KEY);
     ending.abort();

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWithFleet } from "../fleet/requirements.ts";
 import { MountRig, STATIC_SECRET, type Ran } from "../support/s3/mount-rig.ts";
 import { filesBelow, findCanaries } from "./support/canaries.ts";
+import { everythingOn } from "./support/host-places.ts";
 import { plainText } from "./support/plain-text.ts";
 import { expectRefusal } from "./support/refusal.ts";
 import { waitFor } from "./support/wait-for.ts";
@@ -14,11 +15,13 @@ num_nodes: 2
 file_mounts:
   ~/data: {name: my-data, source: ./src}
   ~/part: {source: s3://extern/some/part, mode: MOUNT, config: {mount: {read_only: true}}}
+  ~/copied: s3://extern/some
 run: |
   cat ~/data/a.txt ~/part/inner.txt
   echo "rank $SKYPILOT_NODE_RANK" > ~/data/rank-$SKYPILOT_NODE_RANK.txt
   echo more >> ~/data/rank-$SKYPILOT_NODE_RANK.txt
   echo no > ~/part/no 2>/dev/null || echo read only
+  env > ~/env-of-the-job; cmp ~/copied/part/inner.txt ~/part/inner.txt
 `;
 
 const CACHED = `
@@ -98,22 +101,31 @@ describeWithFleet("buckets mounted on machines over SSH", () => {
     expect(await rig.textOf("cached", "ünï cöde.txt")).toBe("härte 1 + 2\n");
   });
 
-  it("no disk, log, database or command line holds a key", async () => {
+  it("no disk, log, database, variable or command line holds a key, or a URL that is one", async () => {
     const { sandbox, hosts } = rig.pool;
+    // A job that runs, with all that a job is given.
+    await rig.sky("exec", "c", "-d", "sleep 300");
+    const jobs = (): boolean => hosts.some((host) => host.processes().some(({ argv }) => argv.includes("300")));
+    await waitFor("the job to run", jobs);
     const issued = [...rig.front.sessions.values()].flatMap(({ secret, token }) => [secret, token]);
-    const secrets = [STATIC_SECRET, ...issued];
+    expect(issued.length).toBeGreaterThan(0);
+    // Whoever has a signed URL may read what it names.
+    const secrets = [STATIC_SECRET, ...issued, "X-Amz-Signature", "x-amz-security-token"];
     const places = new Map(filesBelow(sandbox.root, () => false));
-    for (const host of hosts) {
-      for (const folder of ["home", "tmp", "var", "run", "root"]) {
-        const seen = (await host.exec(["sh", "-c", `find /${folder} -xdev -type f -size -20M`])).stdout.split("\n");
-        for (const path of seen.filter((one) => one !== "")) {
-          places.set(`${host.name}:${path}`, (await host.exec(["cat", path])).stdout);
-        }
-      }
-      for (const { pid, argv } of host.processes()) places.set(`${host.name}: process ${pid}`, argv.join("\0"));
+    for (const host of hosts) for (const [place, text] of await everythingOn(host)) places.set(place, text);
+    for (const { pid, argv } of sandbox.processes()) places.set(`process ${pid}`, argv.join("\0"));
+    const names = [...places.keys()];
+    for (const kind of [
+      /mounts\.json$/u,
+      /env-of-the-job$/u,
+      /state\.sqlite/u,
+      /server\.log$/u,
+      /variables of .*rclone/u,
+    ]) {
+      expect(names.filter((place) => kind.test(place)).length, String(kind)).toBeGreaterThan(0);
     }
-    expect([...places.keys()].filter((place) => place.includes("mounts.json")).length).toBeGreaterThan(0);
     expect(findCanaries(places, secrets)).toEqual([]);
+    await rig.sky("cancel", "-y", "c", "-a");
   });
 
   it("what cannot be mounted is refused with what to do", async () => {
@@ -174,7 +186,7 @@ describeWithFleet("buckets mounted on machines over SSH", () => {
     const { text, exitCode } = await rig.sky("down", "-y", "c", "cached");
     expect(exitCode, text).toBe(0);
     for (const host of ["a", "b"]) {
-      const left = "grep fuse /proc/mounts; ls -A ~ | grep -v '^[.]'; true";
+      const left = "grep fuse /proc/mounts; ls -A ~ | grep -v '^[.]' | grep -vx -e copied -e env-of-the-job; true";
       expect(await rig.on(host, left), host).toBe("");
       const isGone = (): boolean =>
         rig.pool.fleet
