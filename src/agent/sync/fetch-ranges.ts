@@ -9,7 +9,7 @@ const MIB = 1024 * 1024;
 /** Larger files come in ranges of this size. */
 const RANGE_BYTES = 32 * MIB;
 /** Ranges of one file under way at a time. */
-const PARALLEL_RANGES = 6;
+const PARALLEL_RANGES = 12;
 const ATTEMPTS = 5;
 const FIRST_PAUSE_MS = 250;
 
