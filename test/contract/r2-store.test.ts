@@ -8,8 +8,18 @@ import { r2Access } from "../../src/clouds/cloudflare/access.ts";
 import { R2 } from "../../src/stores/s3/kind.ts";
 import { createS3Store } from "../../src/stores/s3/store.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
+import { makeCertificate } from "../support/s3/gateway.ts";
 import { R2Front } from "../support/s3/r2-front.ts";
 import { context, objectStoreContract, storeOf, type S3Server } from "./object-store.contract.ts";
+
+/** Sets a user up; gives what opens the store as that user. */
+function writeAccount(home: string, r2: R2Front, env: Readonly<Record<string, string>>): () => ObjectStore {
+  const folder = join(home, ".cloudflare");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "r2.credentials"), r2.credentialsFile, { mode: 0o600 });
+  writeFileSync(join(folder, "accountid"), r2.accountId);
+  return () => createS3Store((to) => Promise.resolve(r2Access({ home, env, nowMs: Date.now }, to)), R2);
+}
 
 // By its documentation: one region, no tags, versions or closing, and temporary credentials that the token's secret signs.
 describe.skipIf(findMoto() === undefined)("R2 in front of moto (SKYPILOT_MOTO_SERVER)", () => {
@@ -22,13 +32,7 @@ describe.skipIf(findMoto() === undefined)("R2 in front of moto (SKYPILOT_MOTO_SE
     directory = mkdtempSync(join(tmpdir(), "r2-store-"));
     moto = await Moto.start();
     r2 = await R2Front.start(moto.url);
-    const folder = join(directory, ".cloudflare");
-    mkdirSync(folder);
-    writeFileSync(join(folder, "r2.credentials"), r2.credentialsFile, { mode: 0o600 });
-    writeFileSync(join(folder, "accountid"), r2.accountId);
-    const environment = { home: directory, env: {}, nowMs: () => Date.now() };
-    const open = (): ObjectStore => createS3Store((to) => Promise.resolve(r2Access(environment, to)), R2);
-    server = { url: r2.url, keys: r2.keys, isAws: false, open };
+    server = { url: r2.url, keys: r2.keys, isAws: false, open: writeAccount(directory, r2, {}) };
   }, 60_000);
 
   afterAll(async () => {
@@ -71,7 +75,7 @@ describe.skipIf(findMoto() === undefined)("R2 in front of moto (SKYPILOT_MOTO_SE
     const on = { Bucket: "lent" };
     expect(await statusOf(client.send(new GetObjectCommand({ ...on, Key: "in/one" })))).toBe(200);
     expect(await statusOf(client.send(new GetObjectCommand({ ...on, Key: "out" })))).toBe(403);
-    expect(await statusOf(client.send(new PutObjectCommand({ ...on, Key: "in/two", Body: "" })))).toBe(403);
+    expect(await statusOf(client.send(new PutObjectCommand({ ...on, Key: "in/two", Body: "2" })))).toBe(403);
     client.destroy();
     r2.refusesTemporary = true;
     await expect(store.lendKeys(place, wish)).rejects.toThrow(
@@ -80,5 +84,25 @@ describe.skipIf(findMoto() === undefined)("R2 in front of moto (SKYPILOT_MOTO_SE
     r2.refusesTemporary = false;
     // Nothing speaks against keys for a bucket that is made later.
     await expect(store.lendKeys({ ...place, bucket: "later" }, wish)).resolves.toMatchObject({ endpoint: r2.url });
+  });
+
+  test("takes content by TLS with a sum of each part, where AWS_CA_BUNDLE vouches for it", async () => {
+    const tls = makeCertificate(directory);
+    const secure = await R2Front.start(moto.url, tls);
+    const home = mkdtempSync(join(directory, "home-"));
+    const env = { AWS_CA_BUNDLE: tls.certificate };
+    const open = writeAccount(home, secure, env);
+    const place = { bucket: "sealed", region: "auto", prefix: "" };
+    await open().createBucket("sealed", { region: "auto", labels: {} }, context);
+    const files = [file("small", "1"), file("large", "123456789".repeat(2_000_000))];
+    expect(await open().upload(place, files, { context })).toMatchObject({ files: 2, unchangedFiles: 0 });
+    expect(await open().upload(place, files, { context })).toMatchObject({ unchangedFiles: 2 });
+    expect(secure.summed.sort()).toEqual(["large", "large", "large", "small"]);
+    expect(secure.unknown).toEqual([]);
+    await expect(writeAccount(home, secure, {})().findBucket(place, context)).rejects.toThrow(
+      "self-signed certificate",
+    );
+    expect(await open().deleteBucket("sealed", context)).toBe("deleted");
+    await secure.close();
   });
 });

@@ -9,14 +9,16 @@ const STORAGE: readonly Capability[] = ["storage"];
 const FEW_BUCKETS =
   "Buckets cannot be listed with this R2 API token; only buckets that it names work, and none can be made (that takes Admin Read & Write).";
 
+/** A check has to end, also where nobody answers. */
+const TIMES = { connectionTimeout: 5000, requestTimeout: 10_000, throwOnRequestTimeout: true } as const;
+
 /** What `sky check` says of R2: always asks R2, so that keys that were taken back show. */
 export async function checkCloudflare(environment: CloudflareEnvironment, context: CloudContext): Promise<CheckResult> {
-  let account: R2Account;
   try {
-    account = findAccount(environment.home);
-    const problem = await findProblem(account, environment, context.signal);
-    if (problem !== undefined && problem !== FEW_BUCKETS) return disabled(problem);
-    const hints = problem === undefined ? [] : [{ capabilities: STORAGE, text: problem }];
+    const account = findAccount(environment.home);
+    const answer = await askR2(account, environment, context.signal);
+    if (answer.kind === "problem") return disabled(answer.text);
+    const hints = answer.kind === "some" ? [{ capabilities: STORAGE, text: FEW_BUCKETS }] : [];
     return { enabled: STORAGE, reasons: [], hints, details: detailsOf(account, context) };
   } catch (error) {
     context.signal.throwIfAborted();
@@ -29,12 +31,10 @@ function disabled(text: string): CheckResult {
   return { enabled: [], reasons: [{ capabilities: STORAGE, text }], details: [] };
 }
 
-/** Undefined when R2 takes the keys, and they may list buckets. */
-async function findProblem(
-  account: R2Account,
-  environment: CloudflareEnvironment,
-  signal: AbortSignal,
-): Promise<string | undefined> {
+/** Whether R2 takes the keys, and for which buckets: `some` are those that a token names. */
+type Answer = { readonly kind: "all" | "some" } | { readonly kind: "problem"; readonly text: string };
+
+async function askR2(account: R2Account, environment: CloudflareEnvironment, signal: AbortSignal): Promise<Answer> {
   const { ListBucketsCommand, S3Client } = await import("@aws-sdk/client-s3");
   const { endpoint, accessKeyId, secretAccessKey } = account;
   const agents = openAgents(environment);
@@ -44,14 +44,16 @@ async function findProblem(
     credentials: { accessKeyId, secretAccessKey: secretAccessKey.reveal() },
     maxAttempts: 2,
     forcePathStyle: true,
-    requestHandler: { httpAgent: agents.http, httpsAgent: agents.https },
+    requestHandler: { httpAgent: agents.http, httpsAgent: agents.https, ...TIMES },
   });
   try {
     await client.send(new ListBucketsCommand({}), { abortSignal: signal });
-    return undefined;
+    return { kind: "all" };
   } catch (error) {
     signal.throwIfAborted();
-    return problemOf(error, endpoint);
+    const failure = failureOf(error);
+    const isRefusal = failure !== undefined && isDenial(failure) && !isAboutKeys(failure);
+    return isRefusal ? { kind: "some" } : { kind: "problem", text: problemOf(error, endpoint) };
   } finally {
     client.destroy();
   }
@@ -67,7 +69,6 @@ function problemOf(error: unknown, endpoint: string): string {
   const failure = failureOf(error);
   if (failure === undefined) return String(error);
   if (isAboutKeys(failure)) return `${wrongKeys(failure)} Run the following command:\n      $ ${SET_KEYS}`;
-  if (isDenial(failure)) return FEW_BUCKETS;
   return `R2 at ${endpoint}: [${failure.name}] ${failure.message}`;
 }
 

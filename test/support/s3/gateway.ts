@@ -32,11 +32,13 @@ export function findGateway(): string | undefined {
   return found ? program : undefined;
 }
 
-function makeCertificate(directory: string): void {
+/** A server's certificate of 127.0.0.1, and its key, in a directory; gives their paths. */
+export function makeCertificate(directory: string): { readonly certificate: string; readonly key: string } {
   const files = ["-keyout", KEY, "-out", CERTIFICATE];
   const subject = ["-subj", "/CN=s3.test", "-addext", "subjectAltName=IP:127.0.0.1"];
   const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
   execFileSync("openssl", ["req", ...kind, ...subject, ...files], { cwd: directory, stdio: "ignore" });
+  return { certificate: join(directory, CERTIFICATE), key: join(directory, KEY) };
 }
 
 /** An S3 server beside moto, so that no single one decides: versitygw, which checks signatures and bucket policies, over a folder. */

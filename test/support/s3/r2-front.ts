@@ -1,5 +1,7 @@
 import { createHash, createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createServer, request as send, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,6 +22,11 @@ interface Refusal {
   readonly status: number;
   readonly code: string;
   readonly message: string;
+}
+
+interface Tls {
+  readonly certificate: string;
+  readonly key: string;
 }
 
 interface Call {
@@ -63,6 +70,8 @@ export class R2Front {
   readonly refusals: string[] = [];
   /** Claims of the temporary credentials that were used, as JSON. */
   readonly temporary = new Set<string>();
+  /** Paths of content that came with a sum of its own. */
+  readonly summed: string[] = [];
   /** Secrets and tokens of the temporary credentials that were used. */
   readonly lent = new Set<string>();
   /** `METHOD path` of what was asked with the keys of the token itself. */
@@ -72,18 +81,21 @@ export class R2Front {
   /** By upload: how long its parts are. */
   readonly #parts = new Map<string, Map<number, number>>();
 
-  private constructor(upstream: string) {
+  private constructor(upstream: string, tls?: Tls) {
     this.#upstream = upstream;
-    this.#server = createServer((request, response) => {
-      this.#answer(request, response).catch((error: unknown) => response.writeHead(599).end(String(error)));
-    });
+    const answer = (request: IncomingMessage, response: ServerResponse): void =>
+      void this.#answer(request, response).catch((error: unknown) => response.writeHead(599).end(String(error)));
+    this.#server =
+      tls === undefined
+        ? createServer(answer)
+        : createSecureServer({ cert: readFileSync(tls.certificate), key: readFileSync(tls.key) }, answer);
   }
 
-  /** On this machine. */
-  static async start(upstream: string): Promise<R2Front> {
-    const front = new R2Front(upstream);
+  /** On this machine; by TLS, as R2 itself, where it is told the paths of a certificate and its key. */
+  static async start(upstream: string, tls?: Tls): Promise<R2Front> {
+    const front = new R2Front(upstream, tls);
     await new Promise<void>((resolve) => front.#server.listen(0, "127.0.0.1", resolve));
-    front.url = `http://127.0.0.1:${(front.#server.address() as AddressInfo).port}`;
+    front.url = `${tls === undefined ? "http" : "https"}://127.0.0.1:${(front.#server.address() as AddressInfo).port}`;
     return front;
   }
 
@@ -120,6 +132,7 @@ export class R2Front {
     if (call.query.has("delete") && !hasOldChecksum(request)) {
       return refuse(request, response, { status: 400, code: "MissingContentMD5", message: "Missing Content-Md5." });
     }
+    if (request.headers["x-amz-checksum-crc32"] !== undefined) this.summed.push(call.key);
     const body = call.key === "" || call.query.has("uploadId") ? await bodyOf(request) : undefined;
     const complaint = body === undefined ? undefined : this.#complaintOf(call, body);
     if (complaint !== undefined) return refuse(request, response, complaint);
@@ -128,9 +141,13 @@ export class R2Front {
 
   #refusalOf(call: Call, request: IncomingMessage): Refusal | undefined {
     const name = `${call.method} ${request.url?.split("?")[0] ?? ""}`;
+    const { headers } = request;
+    // R2 keeps a CRC-32 of each part, and none of the whole.
+    const isWhole = headers["x-amz-checksum-type"] === "FULL_OBJECT" && headers["x-amz-checksum-algorithm"] === "CRC32";
     const unknown = [
+      ...(isWhole ? ["x-amz-checksum-type"] : []),
       ...UNKNOWN_CALLS.filter((one) => call.query.has(one)),
-      ...Object.keys(request.headers).filter((one) => UNKNOWN_HEADERS.test(one)),
+      ...Object.keys(headers).filter((one) => UNKNOWN_HEADERS.test(one)),
     ];
     if (unknown.length > 0) {
       this.unknown.push(`${name} ${unknown.join(" ")}`);
