@@ -1,4 +1,4 @@
-import { deleteStorage, findStorage, insertStorage, updateStorage } from "../../db/queries/storage.ts";
+import { deleteStorage, findStorage, insertStorage, updateStorage, type StorageRow } from "../../db/queries/storage.ts";
 import {
   SkyError,
   StorageBucketCreateError,
@@ -124,7 +124,7 @@ async function createBucket(
 ): Promise<void> {
   const { bucket, store: type } = mount;
   // The row comes first, so that no bucket can be there that `sky storage ls` does not show.
-  await insertStorage(context.db, {
+  const row: StorageRow = {
     name: bucket,
     store: type,
     region: wish.region,
@@ -135,12 +135,13 @@ async function createBucket(
     user_hash: context.caller.userId,
     workspace: context.caller.workspace,
     cluster_hash: mount.persistent ? null : wish.clusterHash,
-  });
+  };
+  await insertStorage(context.db, row);
   try {
     await open.store.createBucket(bucket, { region: wish.region, labels: labelsOf(open, context) }, open.as);
   } catch (error) {
     // A refusal made nothing. After anything else nobody knows, and the row stays.
-    if (error instanceof SkyError) await deleteStorage(context.db, bucket);
+    if (error instanceof SkyError) await deleteStorage(context.db, row);
     else await updateStorage(context.db, bucket, { status: "INIT_FAILED" });
     throw creationFailed(mount, error);
   }

@@ -18,7 +18,7 @@ export async function removeStorage(row: StorageRow, context: OperationContext):
       throw deletionFailed(row, error);
     }
   });
-  await deleteStorage(context.db, name);
+  await deleteStorage(context.db, row);
   context.log.line(
     outcome === "deleted"
       ? `Deleted ${row.store} bucket ${name}.`

@@ -3,12 +3,12 @@ import type { Database, StorageTable } from "../schema.ts";
 
 export type StorageRow = Selectable<StorageTable>;
 
-/** Adds a bucket's row; one that is there keeps what it has. */
+/** Adds a bucket's row. One that is there keeps what it has, but counts as begun anew: see `deleteStorage`. */
 export async function insertStorage(db: Kysely<Database>, row: StorageRow): Promise<void> {
   await db
     .insertInto("storage")
     .values(row)
-    .onConflict((conflict) => conflict.column("name").doNothing())
+    .onConflict((conflict) => conflict.column("name").doUpdateSet({ launched_at: row.launched_at, status: row.status }))
     .execute();
 }
 
@@ -34,6 +34,10 @@ export async function listStorage(
   return query.execute();
 }
 
-export async function deleteStorage(db: Kysely<Database>, name: string): Promise<void> {
-  await db.deleteFrom("storage").where("name", "=", name).execute();
+/** Forgets a bucket that is gone, unless somebody has begun to make it anew since the row was read. */
+export async function deleteStorage(
+  db: Kysely<Database>,
+  { name, launched_at }: Pick<StorageRow, "name" | "launched_at">,
+): Promise<void> {
+  await db.deleteFrom("storage").where("name", "=", name).where("launched_at", "=", launched_at).execute();
 }

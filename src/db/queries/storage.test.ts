@@ -1,0 +1,39 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { databaseKinds, openTestDatabase, POSTGRES_START_MS } from "../../../test/fakes/databases.ts";
+import type { OpenDatabase } from "../database.ts";
+import { deleteStorage, findStorage, insertStorage, type StorageRow } from "./storage.ts";
+
+const ROW: StorageRow = {
+  name: "b",
+  store: "S3",
+  region: "us-east-1",
+  status: "READY",
+  launched_at: 1000,
+  last_use: "sky launch",
+  handle: "{}",
+  user_hash: "u1",
+  workspace: "default",
+  cluster_hash: null,
+};
+
+describe.each(databaseKinds)("rows of buckets on %s", (kind) => {
+  let database: OpenDatabase;
+
+  beforeEach(async () => {
+    database = await openTestDatabase(kind);
+  }, POSTGRES_START_MS);
+  afterEach(() => database.close());
+
+  test("a bucket that is made anew while its row is being removed keeps its row", async () => {
+    const { db } = database;
+    await insertStorage(db, ROW);
+    const read = await findStorage(db, "b");
+    expect(read).toEqual(ROW);
+    await insertStorage(db, { ...ROW, launched_at: 2000, status: "INIT", user_hash: "u2" });
+    await deleteStorage(db, ROW);
+    const left = await findStorage(db, "b");
+    expect(left).toEqual({ ...ROW, launched_at: 2000, status: "INIT" });
+    await deleteStorage(db, { ...ROW, launched_at: 2000 });
+    expect(await findStorage(db, "b")).toBeUndefined();
+  });
+});
