@@ -250,6 +250,26 @@ run: cat ~/outer/inner/y ~/outer/file.txt ~/copy/y ~/copy/mount/y
     expect(await rig.keysOf("extern")).toEqual(["b.txt", "file.txt", "x-ray", "x/y"]);
   });
 
+  it("files of the node that are in the way stay, and are told", async () => {
+    expect(
+      (await rig.launch("way", "file_mounts: {~/file: s3://extern/file.txt, ~/dir: s3://extern/x}")).exitCode,
+    ).toBe(0);
+    for (const [mount, message, hint] of [
+      ["~/file: s3://extern", "/file has to be a directory, but there is a file on the node.", "copy to another path"],
+      ["~/file/in: ./src", "/file/in has to be a directory, but there is a file on the node.", "copy to another path"],
+      ["~/file: {source: s3://extern}", "~/file, or what it lies in, is a file on the node.", "Mount to another path."],
+      ["~/dir: {source: s3://extern}", "Mount path ~/dir is non-empty.", ""],
+      [
+        "~/dir: s3://extern/file.txt",
+        "/dir is a directory on the node, but a file in the upload.",
+        "Remove it on the node",
+      ],
+    ] as const) {
+      expectRefusal(await rig.launch("way", `file_mounts: {${mount}}`), { exitCode: 1, message, hint });
+    }
+    expect((await rig.sky("exec", "way", "cat ~/file ~/dir/y")).text).toMatch(/\) file\n.*\) inner$/mu);
+  });
+
   it("`sky exec` copies and mounts nothing", async () => {
     const file = rig.sandbox.write(
       "exec.yaml",

@@ -221,9 +221,9 @@ export class BucketMount {
   /** Refuses a place with files in it: they would be out of sight. */
   #makePlace(): void {
     const { path } = this.#place;
-    mkdirSync(path, { recursive: true });
-    if (readdirSync(path).length === 0) return;
     const { dest } = this.spec;
+    makeDirectory(path, dest);
+    if (readdirSync(path).length === 0) return;
     throw new AgentPeerError(
       "MOUNT_FAILED",
       `Mount path ${dest} is non-empty. ${dest} may be a standard unix path or may contain files from a previous task. ` +
@@ -363,4 +363,16 @@ function explain(
     return { code, message, hint: "Add the line user_allow_other to /etc/fuse.conf of the node." };
   }
   return { code, message };
+}
+
+function makeDirectory(path: string, dest: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    const isTaken = code === "EEXIST" || code === "ENOTDIR";
+    if (!isTaken && code !== "EACCES") throw error;
+    const what = isTaken ? `${dest}, or what it lies in, is a file on the node` : `This user may not make ${dest}`;
+    throw new AgentPeerError("MOUNT_FAILED", `${what}.`, { hint: "Mount to another path.", cause: error });
+  }
 }

@@ -92,13 +92,13 @@ export class FileTree {
   /** What is at the entry's place; nothing is asked for in a directory that was not there before. */
   find(entry: SyncEntry): Stats | undefined {
     const isFresh = entry.path !== "" && this.#fresh.has(parentOf(entry));
-    return isFresh ? undefined : lstatSync(this.pathOf(entry), { throwIfNoEntry: false });
+    return isFresh ? undefined : statsOf(this.pathOf(entry));
   }
 
   /** Whether the file is there already, by size and modification time. Its mode is set right. */
   hasFile(entry: SyncEntry, options: HasFileOptions = {}): boolean {
     const path = this.pathOf(entry);
-    const { stats = lstatSync(path, { throwIfNoEntry: false }), sameTimeMs = SAME_TIME_MS } = options;
+    const { stats = statsOf(path), sameTimeMs = SAME_TIME_MS } = options;
     if (stats === undefined || !stats.isFile() || stats.size !== entry.size) return false;
     if (Math.abs(stats.mtimeMs - entry.mtimeMs) >= sameTimeMs) return false;
     if ((stats.mode & 0o7777) !== (entry.mode & 0o7777)) chmodSync(path, entry.mode & 0o7777);
@@ -127,8 +127,12 @@ export class FileTree {
   #ensureRoot(): void {
     // The destination itself may be a link to a directory that the user chose.
     if (this.#made.has("")) return;
-    if (mkdirSync(this.#root, { recursive: true }) === undefined) sweep(this.#root);
-    else this.#fresh.add("");
+    try {
+      if (mkdirSync(this.#root, { recursive: true }) === undefined) sweep(this.#root);
+      else this.#fresh.add("");
+    } catch (error) {
+      throw asPathExists(error, this.#root);
+    }
     this.#made.add("");
   }
 
@@ -145,6 +149,25 @@ export class FileTree {
       sweep(path);
     }
     this.#made.add(path);
+  }
+}
+
+/** A file where the destination, or a directory above it, has to be: it may be precious. */
+function asPathExists(error: unknown, path: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== "EEXIST" && code !== "ENOTDIR") return error;
+  return new AgentPeerError("PATH_EXISTS", `${path} has to be a directory, but there is a file on the node.`, {
+    hint: "Remove it on the node, or copy to another path.",
+  });
+}
+
+/** Undefined when there is nothing, also because a file is where a directory would have to be. */
+function statsOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOTDIR") return undefined;
+    throw error;
   }
 }
 

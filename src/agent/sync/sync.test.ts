@@ -223,6 +223,14 @@ test("a directory does not give way to a file; a file gives way to a directory",
   expect(readFileSync(join(home, "w/f/inner"), "utf8")).toBe("y");
 });
 
+test("a file at the destination of a tree stays, and is told", async () => {
+  writeFileSync(join(home, "d"), "mine");
+  for (const dest of ["~/d", "~/d/below"]) {
+    await expect(sync(dest, [file("a", 1)], "a")).rejects.toThrow(`${home}${dest.slice(1)} has to be a directory, but`);
+  }
+  expect(readFileSync(join(home, "d"), "utf8")).toBe("mine");
+});
+
 test("a destination that is a link to a directory is followed", async () => {
   mkdirSync(join(home, "big"));
   symlinkSync(join(home, "big"), join(home, "sky_workdir"));
