@@ -40,10 +40,9 @@ describeWithFleet("buckets of R2 on machines over SSH", () => {
     s3 = new S3Client({ region: "us-east-1", endpoint: moto.url, credentials, forcePathStyle: true });
     await moto.createBucket("extern");
     await s3.send(new PutObjectCommand({ Bucket: "extern", Key: "some/part/inner.txt", Body: "inner\n" }));
-    const folder = join(pool.sandbox.home, ".cloudflare");
-    mkdirSync(folder, { mode: 0o700 });
-    writeFileSync(join(folder, "r2.credentials"), r2.credentialsFile, { mode: 0o600 });
-    writeFileSync(join(folder, "accountid"), `${r2.accountId}\n`);
+    mkdirSync(join(pool.sandbox.home, ".cloudflare"), { mode: 0o700 });
+    writeFileSync(join(pool.sandbox.home, ".cloudflare/accountid"), `${r2.accountId}\n`);
+    writeKeys();
     pool.sandbox.write("src/a.txt", "one\n");
     await pool.sandbox.startServer(env());
     await sky("ssh", "up");
@@ -58,6 +57,10 @@ describeWithFleet("buckets of R2 on machines over SSH", () => {
   });
 
   const env = (): Record<string, string> => ({ AWS_EC2_METADATA_DISABLED: "true" });
+
+  function writeKeys(): void {
+    writeFileSync(join(pool.sandbox.home, ".cloudflare/r2.credentials"), r2.credentialsFile, { mode: 0o600 });
+  }
 
   async function sky(...args: readonly string[]): Promise<RunResult & { readonly text: string }> {
     const result = await pool.sandbox.sky(args, { env: pool.sandbox.env(env()) });
@@ -107,6 +110,16 @@ describeWithFleet("buckets of R2 on machines over SSH", () => {
     expect([...places.keys()].filter((place) => place.includes("mounts.json")).length).toBeGreaterThan(0);
     expect(r2.lent.size).toBeGreaterThan(0);
     expect(findCanaries(places, [r2.keys.secretAccessKey, ...r2.lent])).toEqual([]);
+  });
+
+  it("a launch gives mounts keys of another token, where the one before it is gone", async () => {
+    r2.keys = { accessKeyId: "f00d0000000000000000000000000002", secretAccessKey: `cana48${"1f".repeat(29)}` };
+    const broken = await sky("exec", "c", "ls ~/data; cat ~/part/inner.txt");
+    expect(broken.exitCode, broken.text).toBe(100);
+    writeKeys();
+    const { text, exitCode } = await launch(TASK);
+    expect(exitCode, text).toBe(0);
+    expect(text.match(/\) (?:one|inner|read only)$/gmu)).toHaveLength(8);
   });
 
   it("a token that was taken back is said in the status of the cluster, and in the log of the job that writes", async () => {

@@ -38,6 +38,8 @@ const APPEAR_MS = 20_000;
 const GAP_MS = 50;
 /** How long the first look into a bucket may take: some hundred thousand names. */
 const LOOK_MS = 60_000;
+/** How long a mount may take to show what is in it. */
+const ANSWER_MS = 10_000;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 30_000;
 const LEAVE_MS = 5000;
@@ -105,6 +107,26 @@ export class BucketMount {
     this.#wake.resolve();
     // Somebody took the door's port while no agent ran: the program asks where nobody is, and has to be started anew.
     if (running !== undefined && running.port !== door.port) void stop(running, clock);
+  }
+
+  /**
+   * Lends keys that others were there before of. The program does not ask for new ones before those end, though whoever made them may have
+   * taken them back: then it is started anew. Resolves with whether it is.
+   */
+  async exchange(keys: LentKeys): Promise<boolean> {
+    const { door, clock } = this.#tools;
+    const before = door.keysOf(this.#id)?.issuer;
+    const running = this.#process;
+    this.lend(keys);
+    if (running === undefined || before === undefined || before === keys.issuer) return false;
+    const look = readdir(this.#place.path).then(
+      () => true,
+      () => false,
+    );
+    if (await Promise.race([look, clock.sleep(ANSWER_MS).then(() => false)])) return false;
+    this.#note("failed", "it is put up anew with other keys");
+    await stop(running, clock);
+    return true;
   }
 
   /** Puts it up now. Throws MOUNT_FAILED, PATH_EXISTS, NOT_ALLOWED. */

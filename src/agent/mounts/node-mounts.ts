@@ -69,8 +69,8 @@ export class NodeMounts {
     for (const { spec, keys } of mounts) {
       const known = this.#mounts.get(spec.dest);
       if (known !== undefined && isSame(known.spec, spec)) {
-        if (keys !== undefined) known.lend(keys);
-        if (known.state.state === "mounted") continue;
+        const isComing = keys !== undefined && (await known.exchange(keys));
+        if (isComing || known.state.state === "mounted") continue;
       }
       // Whatever is there now does not do.
       await known?.end({ forget: true });

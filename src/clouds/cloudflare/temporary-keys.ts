@@ -31,6 +31,7 @@ export function makeTemporaryKeys(account: R2Account, wish: LendWish, nowMs: num
     secretAccessKey: createHash("sha256").update(token).digest("hex"),
     sessionToken: Buffer.from(`jwt/${token}`).toString("base64"),
     expiration: new Date(exp * 1000),
+    issuer: accessKeyId,
     how: "temporary credentials of the R2 API token",
     isConfigured: false,
   };

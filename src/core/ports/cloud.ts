@@ -107,6 +107,8 @@ export interface LentCredentials extends ServiceCredentials {
   readonly how: string;
   /** Whether the config names this way, so that it goes before what nodes may do by themselves. */
   readonly isConfigured: boolean;
+  /** Id of the keys that they were made from, where they end when those are taken back. */
+  readonly issuer?: string;
   /** Whether these are the caller's own keys, which may do more and do not end. */
   readonly isUncut?: boolean;
 }

@@ -165,11 +165,13 @@ export class MountKeys {
 
 export function toLentKeys(keys: PlaceKeys["keys"]): LentKeys {
   const { accessKeyId, secretAccessKey, sessionToken, expiration } = keys;
+  const issuer = keys.issuer ?? (keys.isUncut === true ? accessKeyId : undefined);
   return {
     accessKeyId,
     secretAccessKey,
     ...(sessionToken === undefined ? {} : { sessionToken }),
     ...(expiration === undefined ? {} : { expiresAtMs: expiration.getTime() }),
+    ...(issuer === undefined ? {} : { issuer }),
   };
 }
 

@@ -38,6 +38,8 @@ export interface LentKeys {
   readonly sessionToken?: string;
   /** Absent = they do not end by themselves. */
   readonly expiresAtMs?: number;
+  /** Id of the keys that they come from, where they end with those. */
+  readonly issuer?: string;
 }
 
 /** The program that mounts, for one kind of CPU. */

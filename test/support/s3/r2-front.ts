@@ -57,7 +57,7 @@ export class R2Front {
   url = "";
   readonly accountId = "0123456789abcdef0123456789abcdef";
   /** Of the API token. */
-  readonly keys = { accessKeyId: "f00d0000000000000000000000000001", secretAccessKey: `cana47${"0e".repeat(29)}` };
+  keys = { accessKeyId: "f00d0000000000000000000000000001", secretAccessKey: `cana47${"0e".repeat(29)}` };
   /** Which buckets the token is for ("Object Read & Write"); undefined: all of them ("Admin Read & Write"). */
   buckets: readonly string[] | undefined;
   /** Whether the token is for more than reading. */
