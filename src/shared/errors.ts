@@ -85,6 +85,13 @@ export class StorageBucketGetError extends SkyError {
   override readonly status = 409;
 }
 
+/** A bucket that a cluster had mounted was deleted meanwhile. */
+export class StorageExternalDeletionError extends SkyError {
+  readonly code = "STORAGE_EXTERNAL_DELETION";
+  override readonly wireName = "StorageExternalDeletionError";
+  override readonly status = 409;
+}
+
 /** A bucket could not be removed. */
 export class StorageBucketDeleteError extends SkyError {
   readonly code = "STORAGE_BUCKET_DELETE";

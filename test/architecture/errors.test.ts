@@ -49,6 +49,7 @@ const REBUILT_BY_THE_OFFICIAL_CLIENT = new Set([
   "StorageBucketDeleteError",
   "StorageBucketGetError",
   "StorageError",
+  "StorageExternalDeletionError",
   "StorageModeError",
   "StorageNameError",
   "StorageSourceError",
@@ -97,6 +98,7 @@ it("every error has its row: class, code, wire name, HTTP status, exit code", ()
     StorageBucketCreateError | STORAGE_BUCKET_CREATE | StorageBucketCreateError | 500 | 1
     StorageBucketDeleteError | STORAGE_BUCKET_DELETE | StorageBucketDeleteError | 500 | 1
     StorageBucketGetError | STORAGE_BUCKET_GET | StorageBucketGetError | 409 | 1
+    StorageExternalDeletionError | STORAGE_EXTERNAL_DELETION | StorageExternalDeletionError | 409 | 1
     StorageModeError | STORAGE_MODE | StorageModeError | 400 | 1
     StorageNameError | STORAGE_NAME | StorageNameError | 400 | 1
     StorageSourceError | STORAGE_SOURCE | StorageSourceError | 400 | 1

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { ClusterDoesNotExistError, InvalidValueError } from "../../shared/errors.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import { applyAutostop, resolveAutostop } from "./autostop-settings.ts";
+import { requireMountedBuckets } from "../storage/lost-buckets.ts";
 import type { StartBody } from "./bodies.ts";
 import { cloudContext, requireCluster, toCluster, type Cluster } from "./cluster.ts";
 import { ensureCurrentAgents } from "./current-agents.ts";
@@ -59,6 +60,7 @@ async function startLocked(body: StartBody, context: OperationContext): Promise<
   }
   const autostop = resolveAutostop(body);
   if (autostop !== undefined) await applyAutostop({ cluster, agent }, autostop, context);
+  await requireMountedBuckets(cluster.row, context);
   return toHandle(cluster, wireInfra);
 }
 
