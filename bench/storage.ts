@@ -11,14 +11,14 @@ import { Sandbox } from "../test/e2e/support/sandbox.ts";
 import { whyNoFleet } from "../test/fleet/requirements.ts";
 import { createSshPool } from "../test/fleet/ssh-pool.ts";
 import { findGateway, S3Gateway } from "../test/support/s3/gateway.ts";
-import { atLeast, atMost, median, renderFigures, type Figure } from "./cli-figures.ts";
+import { atMost, median, renderFigures, type Figure } from "./cli-figures.ts";
+import { measureReads, readFigures, type ReadRates } from "./mount-reads.ts";
 
 const MIB = 1024 * 1024;
 const FILES = 10_000;
 const FILE_BYTES = 10_000;
 const BIG_MIB = 2048;
 const HUGE_MIB = 10_240;
-const READ_MIB = 1024;
 const RUNS = 3;
 const TIMEOUT_MS = 900_000;
 /** AWS CLI 2 of Debian, which the machines of a fleet see, too. */
@@ -36,8 +36,7 @@ export interface StorageFigures {
   readonly big: Pair;
   /** To four nodes, against one. */
   readonly copy: Pair;
-  /** MB/s. */
-  readonly read: { readonly mounted: number; readonly plain: number };
+  readonly reads: readonly ReadRates[] | undefined;
   readonly serverMib: number;
 }
 
@@ -120,44 +119,20 @@ async function openSky(
   return async (...args) => checked(await sandbox.sky(args, { env, timeoutMs: TIMEOUT_MS }), `sky ${args.join(" ")}`);
 }
 
-/** A mounted bucket on this machine: how fast it is read, and how much memory the server takes to fill one. */
-async function measureMount(gateway: S3Gateway, say: Say): Promise<Pick<StorageFigures, "read" | "serverMib">> {
+/** How much memory the server takes to fill a bucket. */
+async function measureMemory(gateway: S3Gateway, say: Say): Promise<number> {
   const sandbox = await Sandbox.create();
   try {
     const sky = await openSky(sandbox, gateway);
-    // Each is read once, because the kernel keeps what was read.
-    const names = Array.from({ length: RUNS }, (_, run) => `part${run}`);
-    for (const name of names) writeBig(join(gateway.buckets, "reads", name), READ_MIB);
     const launch = (mount: string): Promise<RunResult> => {
       const yaml = `resources: {infra: local}\nfile_mounts:\n  ~/m: ${mount}\nrun: 'true'\n`;
       return sky("launch", "-y", "-c", "c", sandbox.write("task.yaml", yaml));
     };
-    await launch("{source: s3://reads, mode: MOUNT}");
-    const rates: { readonly mounted: number; readonly plain: number }[] = [];
-    for (const name of names) {
-      const presign = [AWS, "--endpoint-url", gateway.url, "s3", "presign", `s3://reads/${name}`];
-      const env = sandbox.env({ ...gateway.env, AWS_DEFAULT_REGION: "us-east-1" });
-      const url = (await sandbox.start(presign, { env }).result).stdout.trim();
-      const rateOf = async (command: string): Promise<number> => {
-        const clock = "date +%s%N";
-        const script = `a=$(${clock}); ${command} > /dev/null; echo took $(($(${clock}) - a))`;
-        const took = Number(/took (\d+)/u.exec((await sky("exec", "c", script)).stdout)?.[1]);
-        return (READ_MIB * MIB * 1000) / took;
-      };
-      const rate = { plain: await rateOf(`curl -sf '${url}'`), mounted: await rateOf(`cat ~/m/${name}`) };
-      say(`  read: ${rate.mounted.toFixed(0)} MB/s mounted, ${rate.plain.toFixed(0)} MB/s plain`);
-      rates.push(rate);
-    }
-    await sky("down", "-y", "c");
     // In several files: versitygw keeps the list of an object's parts where some 1,000 of them find no room.
     for (const name of ["a", "b", "c", "d"]) writeSparse(join(sandbox.work, "huge", name), HUGE_MIB / 4);
     const serverMib = await peakMib(sandbox, () => launch("{name: huge-bucket, source: ./huge, mode: MOUNT}"));
     say(`  ${HUGE_MIB} MiB uploaded: server at most ${serverMib.toFixed(0)} MiB`);
-    const read = {
-      mounted: median(rates.map(({ mounted }) => mounted)),
-      plain: median(rates.map(({ plain }) => plain)),
-    };
-    return { read, serverMib };
+    return serverMib;
   } finally {
     await sandbox.dispose();
   }
@@ -224,9 +199,9 @@ export async function measureStorage(say: Say): Promise<StorageFigures | undefin
     await client.send(new CreateBucketCommand({ Bucket: "bench" }));
     client.destroy();
     const uploads = await measureUploads(gateway, root, say);
-    rmSync(join(gateway.buckets, "bench"), { recursive: true });
-    say("buckets: mounts, memory");
-    return { copy, ...uploads, ...(await measureMount(gateway, say)) };
+    say("buckets: memory");
+    const serverMib = await measureMemory(gateway, say);
+    return { copy, ...uploads, serverMib, reads: await measureReads(say) };
   } finally {
     gateway.stop();
     rmSync(root, { recursive: true, force: true });
@@ -235,7 +210,7 @@ export async function measureStorage(say: Say): Promise<StorageFigures | undefin
 
 /** Rows of the table of figures. */
 export function storageFigures(measured: StorageFigures | undefined): Figure[] {
-  const { many, big, copy, read, serverMib } = measured ?? {};
+  const { many, big, copy, reads, serverMib } = measured ?? {};
   return [
     atMost(
       "10,000 small files (100 MB) to a bucket, against `aws s3 sync` / 5",
@@ -250,7 +225,7 @@ export function storageFigures(measured: StorageFigures | undefined): Figure[] {
       (copy?.awsMs ?? 0) / 3,
       copy?.oursMs,
     ),
-    atLeast("1 GiB read from a mounted bucket, against `curl` × 0.8", "MB/s", (read?.plain ?? 0) * 0.8, read?.mounted),
+    ...readFigures(reads),
     atMost("API server while it uploads 10 GiB: memory (200 MB)", "MiB", 200e6 / MIB, serverMib),
   ];
 }

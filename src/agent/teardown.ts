@@ -1,10 +1,10 @@
-import type { ShutdownParams } from "../shared/agent/protocol.ts";
+import type { ShutdownParams, ShutdownResult } from "../shared/agent/protocol.ts";
 import { systemClock } from "../shared/clock.ts";
 import type { Autostop, AutostopSetting } from "./autostop/autostop.ts";
 import { chooseHooks, runHooks, type HookEvent } from "./autostop/hooks.ts";
 import { powerOff, writePowerState } from "./autostop/power.ts";
 import type { RemoteNode } from "./cluster/remote-node.ts";
-import type { StopNode } from "./cluster/worker-protocol.ts";
+import type { StoppedNode, StopNode } from "./cluster/worker-protocol.ts";
 import type { NodeParts } from "./head.ts";
 import type { EventLog } from "./jobs/job-events.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
@@ -27,16 +27,20 @@ export class Teardown {
   }
 
   /** On the server's word. `keep` ends only this process; its tasks go on and the next agent finds them. */
-  async shutdown({ jobs, hookEvent }: ShutdownParams): Promise<void> {
-    const { queue, exit } = this.#options;
+  async shutdown({ jobs, hookEvent }: ShutdownParams): Promise<ShutdownResult> {
+    const { queue, exit, config } = this.#options;
+    const lost: { readonly node: number; readonly what: string }[] = [];
     queue.close();
     if (hookEvent !== undefined) await this.#runHooks(hookEvent);
     if (jobs === "kill") {
       await queue.failUnfinished();
       const fate = hookEvent === "stop" ? "stop" : "remove";
-      await Promise.all([this.#stopWorkers({ hooks: [], power: "none", container: fate }), this.#endNode(fate)]);
+      const workers = this.#stopWorkers({ hooks: [], power: "none", container: fate });
+      const own = this.#endNode(fate).then((all) => all.map((what) => ({ node: config.index, what })));
+      lost.push(...(await own), ...(await workers));
     }
     exit();
+    return { lost };
   }
 
   /** By the cluster's own idle timer. */
@@ -68,11 +72,13 @@ export class Teardown {
     await this.#runHooks("preemption").catch((error: unknown) => log.error("hooks not run", describeError(error)));
   }
 
-  async #endNode(fate: "stop" | "remove"): Promise<void> {
+  /** Gives what is lost with it, in sentences. */
+  async #endNode(fate: "stop" | "remove"): Promise<readonly string[]> {
     const { container, mounts, log } = this.#options;
-    await endMounts(mounts, { forget: fate === "remove" }, log);
+    const lost = await endMounts(mounts, { forget: fate === "remove" }, log);
     const work = fate === "stop" ? container.stop() : container.remove();
     await work.catch((error: unknown) => log.error("container not ended", describeError(error)));
+    return lost;
   }
 
   #hooksOf(event: HookEvent): ReturnType<typeof chooseHooks> {
@@ -85,15 +91,18 @@ export class Teardown {
     await runHooks(event, this.#hooksOf(event), { directory: paths.hooks, bootId, node, onFailure });
   }
 
-  async #stopWorkers(params: StopNode): Promise<void> {
+  async #stopWorkers(params: StopNode): Promise<NonNullable<ShutdownResult["lost"]>> {
     const { workers, log } = this.#options;
-    await Promise.all(
-      Array.from(workers.values(), (worker) =>
-        worker.stopNode(params).catch((error: unknown) => {
+    const lost = await Promise.all(
+      Array.from(workers.values(), async (worker) => {
+        const stopped = await worker.stopNode(params).catch((error: unknown): StoppedNode => {
           // The answer is lost when the worker ends quickly; a worker that is away cannot be told.
           log.info("worker not stopped", { index: worker.index, ...describeError(error) });
-        }),
-      ),
+          return {};
+        });
+        return (stopped.lost ?? []).map((what) => ({ node: worker.index, what }));
+      }),
     );
+    return lost.flat();
   }
 }

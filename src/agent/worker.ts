@@ -11,7 +11,7 @@ import { stayJoined } from "./cluster/dial-head.ts";
 import { HeadLink } from "./cluster/head-link.ts";
 import { factsOf, listNodeInfos } from "./cluster/members.ts";
 import { createWorkerMethods, createWorkerStreams } from "./cluster/worker-handlers.ts";
-import type { StopNode } from "./cluster/worker-protocol.ts";
+import type { StoppedNode, StopNode } from "./cluster/worker-protocol.ts";
 import type { NodeParts } from "./head.ts";
 import { endMounts } from "./mounts/end-mounts.ts";
 import type { InsideNode } from "./inside/files.ts";
@@ -31,7 +31,7 @@ export async function startWorker(parts: NodeParts): Promise<void> {
   const { config, paths, node, runner, inside, log, exit } = parts;
   const leaving = new AbortController();
   const incarnation = randomUUID();
-  const stop = (params: StopNode): Promise<void> => stopNode(params, parts);
+  const stop = (params: StopNode): Promise<StoppedNode> => stopNode(params, parts);
   const handlers = { node, stop, onNodes: (nodes: readonly InsideNode[]) => inside?.update(nodes) };
   const head = new HeadLink();
   const cutOff = new CutOff({
@@ -91,17 +91,18 @@ function hookOptions(event: HookEvent, { paths, bootId, node, log }: NodeParts):
 }
 
 /** Ends this node with its cluster. */
-async function stopNode(params: StopNode, parts: NodeParts): Promise<void> {
+async function stopNode(params: StopNode, parts: NodeParts): Promise<StoppedNode> {
   const { hooks, hookEvent, power, container: fate } = params;
   const { config, paths, runner, container, mounts, log, exit } = parts;
   if (hookEvent !== undefined) await runHooks(hookEvent, hooks, hookOptions(hookEvent, parts));
   await dropStaleTasks([], { runner, graceMs: 2000 });
-  await endMounts(mounts, { forget: fate === "remove" }, log);
+  const lost = await endMounts(mounts, { forget: fate === "remove" }, log);
   const ending = fate === "remove" ? container.remove() : container.stop();
   await ending.catch((error: unknown) => log.error("container not ended", describeError(error)));
   if (power !== "none") writePowerState(paths.state, power, systemClock.now());
   if (power !== "none" && config.power === "poweroff") powerOff();
   exit();
+  return { lost };
 }
 
 /** Leads this node's tasks to the others, which only the head reaches. */

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findMoto, Moto } from "../support/aws/moto.ts";
+import { rcloneEnv } from "../support/s3/rclone.ts";
 import { plainText } from "./support/plain-text.ts";
 import { SandboxPodman, whyNoPodman } from "./support/podman.ts";
 import { signalProcess } from "./support/process-tree.ts";
@@ -31,6 +32,7 @@ describe.skipIf(reason !== undefined)(`buckets in containers ${reason ?? ""}`, (
     sandbox = await Sandbox.create();
     podman = new SandboxPodman(sandbox);
     podman.extraEnv = {
+      ...rcloneEnv(sandbox),
       AWS_ENDPOINT_URL: moto.url,
       AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
       AWS_SECRET_ACCESS_KEY: "secret",
@@ -71,7 +73,7 @@ describe.skipIf(reason !== undefined)(`buckets in containers ${reason ?? ""}`, (
   const rclones = (): number[] =>
     sandbox
       .processes()
-      .filter(({ argv }) => argv.includes("mount") && argv[0]?.endsWith("rclone") === true)
+      .filter(({ argv }) => argv[0]?.endsWith("rclone") === true && /^mount2?$/u.test(argv[1] ?? ""))
       .map(({ pid }) => pid);
 
   const MOUNTS = `

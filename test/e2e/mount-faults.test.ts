@@ -31,11 +31,6 @@ describeWithFleet("mounted buckets when things go wrong", () => {
     return text;
   }
 
-  function isMounted(host: string): boolean {
-    const mounts = rig.pool.fleet.host(host).processes();
-    return mounts.filter(({ argv }) => argv.join(" ").includes("rclone mount")).length === 2;
-  }
-
   it("keys are renewed before they end, while files are written", { timeout: LONG_MS }, async () => {
     // rclone asks for new ones five minutes before the end: of these, before each request.
     rig.front.lifetimeSeconds = 75;
@@ -63,18 +58,12 @@ describeWithFleet("mounted buckets when things go wrong", () => {
     "an agent that is killed leaves them mounted, and its successor serves them on",
     { timeout: LONG_MS },
     async () => {
-      const before = rig.pool.fleet
-        .host("a")
-        .processes()
-        .filter(({ argv }) => argv.includes("mount"));
+      const before = rig.mounters("a");
+      expect(before).toHaveLength(2);
       for (const host of ["a", "b"]) expect(rig.pool.fleet.host(host).signal(/agent\.cjs.*daemon/u, "SIGKILL")).toBe(1);
       expect(await rig.on("a", "cat ~/data/a.txt")).toBe("one\n");
       expect(await run("echo again > ~/data/again-$SKYPILOT_NODE_RANK; cat ~/data/a.txt")).toContain(") one\n");
-      const after = rig.pool.fleet
-        .host("a")
-        .processes()
-        .filter(({ argv }) => argv.includes("mount"));
-      expect(after.map(({ pid }) => pid)).toEqual(before.map(({ pid }) => pid));
+      expect(rig.mounters("a").map(({ pid }) => pid)).toEqual(before.map(({ pid }) => pid));
       expect(await rig.textOf("data", "again-1")).toBe("again\n");
     },
   );
@@ -84,7 +73,7 @@ describeWithFleet("mounted buckets when things go wrong", () => {
     await waitFor("the agent to come back", async () => (await rig.sky("status", "-r", "c")).text.includes(" UP "), {
       timeoutMs: 60_000,
     });
-    await waitFor("the mounts", () => isMounted("b"), { timeoutMs: 60_000 });
+    await waitFor("the mounts", () => rig.mounters("b").length === 2, { timeoutMs: 60_000 });
     expect((await run("cat ~/data/a.txt")).match(/\) one$/gmu)).toHaveLength(2);
   });
 

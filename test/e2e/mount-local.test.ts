@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findMoto, Moto } from "../support/aws/moto.ts";
 import { hiddenMount } from "../support/s3/hidden-mount.ts";
+import { rcloneEnv } from "../support/s3/rclone.ts";
 import { plainText } from "./support/plain-text.ts";
 import { signalProcess } from "./support/process-tree.ts";
 import { Sandbox } from "./support/sandbox.ts";
@@ -42,6 +43,7 @@ describe.skipIf(findMoto() === undefined)("buckets mounted on this machine", () 
   });
 
   const awsEnv = (): Record<string, string> => ({
+    ...rcloneEnv(sandbox),
     AWS_ENDPOINT_URL: moto.url,
     AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
     AWS_SECRET_ACCESS_KEY: "secret",

@@ -25,6 +25,20 @@ file_mounts:
 run: ls ~/data | wc -l
 `;
 
+/** Changing in place, renaming over what is open, removing, whole trees by their own programs. */
+const USUAL = `
+echo one > over; echo old > open; exec 3<open
+echo new one > new; mv new over; echo added >> over; sed -i s/one/ONE/ over
+rm open; exec 3<&-; [ ! -e open ]
+truncate -s 5000000 sized; printf middle | dd of=sized bs=1 seek=2500000 conv=notrunc status=none
+[ "$(dd if=sized bs=1 skip=2500000 count=6 status=none)" = middle ]; [ "$(stat -c %s sized)" = 5000000 ]
+mkdir -p tree/deep/er; echo f > tree/deep/er/f; echo g > tree/g; chmod 755 tree/g; touch -d 2020-01-01 tree/g
+mkdir copy; cp -a tree/deep copy/; sleep 2; tar -cf - tree | (mkdir /tmp/out; tar -C /tmp/out -xf -); diff -r tree /tmp/out/tree
+mv tree tree2; cat tree2/deep/er/f copy/deep/er/f; [ ! -e tree ]
+mkdir gone; echo x > gone/x; ls gone; rm -r gone; [ ! -e gone ]; [ "$(find . -type f | wc -l)" = 5 ]
+cmp <(head -c 1000000 /dev/zero) <(head -c 1000000 sized); df . > /dev/null; sync
+`;
+
 describeWithFleet("mounted buckets with odd content", () => {
   let rig: MountRig;
 
@@ -67,6 +81,20 @@ describeWithFleet("mounted buckets with odd content", () => {
       "{ /bin/echo one; /bin/echo two; } > ~/data/log; (echo three; /bin/echo four) >> ~/data/log; cat ~/data/log",
     );
     expect(await rig.textOf("data", "log")).toBe("one\ntwo\nthree\nfour\n");
+  });
+
+  it("programs find what they know of files", { timeout: LONG_MS }, async () => {
+    await run(
+      `set -euo pipefail; mkdir ~/data/usual-$SKYPILOT_NODE_RANK; cd ~/data/usual-$SKYPILOT_NODE_RANK\n${USUAL}`,
+      2,
+    );
+    for (const rank of [0, 1]) {
+      const keys = (await rig.keysOf("data")).filter((key) => key.startsWith(`usual-${rank}/`));
+      expect(keys).toEqual(
+        ["copy/deep/er/f", "over", "sized", "tree2/deep/er/f", "tree2/g"].map((name) => `usual-${rank}/${name}`),
+      );
+      expect(await rig.textOf("data", `usual-${rank}/over`)).toBe("new ONE\nadded\n");
+    }
   });
 
   it("10,000 objects are listed within seconds", { timeout: LONG_MS }, async () => {

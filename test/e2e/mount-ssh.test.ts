@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWithFleet } from "../fleet/requirements.ts";
+import { findRclone } from "../support/s3/rclone.ts";
 import { MountRig, STATIC_SECRET, type Ran } from "../support/s3/mount-rig.ts";
 import { filesBelow, findCanaries } from "./support/canaries.ts";
 import { everythingOn } from "./support/host-places.ts";
@@ -37,7 +38,7 @@ describeWithFleet("buckets mounted on machines over SSH", () => {
   let rig: MountRig;
 
   beforeAll(async () => {
-    rig = await MountRig.create([{ name: "a" }, { name: "b" }]);
+    rig = await MountRig.create([{ name: "a" }, { name: "b", hasOldRclone: true }]);
     await rig.createBucket("extern", { "some/part/inner.txt": "inner\n", "other.txt": "other\n" });
     await rig.createBucket("cached");
     rig.pool.sandbox.write("src/a.txt", "one\n");
@@ -51,6 +52,11 @@ describeWithFleet("buckets mounted on machines over SSH", () => {
     expect(text).toContain("Nodes mount buckets with keys for these alone, by a federation token of");
     expect(text).toContain("  Mounting (to 2 nodes): s3://my-data -> ~/data\n");
     expect(text).toContain("✓ Storage mounted.");
+    // Where neither node nor server can have a newer one, as here.
+    expect(text).toContain("  Nodes mount by the rclone that is installed there, which is old. ");
+    const own = findRclone() === undefined ? "/usr/bin/rclone" : "/usr/local/bin/rclone";
+    expect(rig.mounters("a").map(({ argv }) => argv[0])).toEqual([own, own]);
+    expect(rig.mounters("b").map(({ argv }) => argv[0])).toEqual(["/usr/bin/rclone", "/usr/bin/rclone"]);
     expect(text.match(/\) (?:one|inner|read only)$/gmu)).toHaveLength(6);
     expect(await rig.textOf("my-data", "rank-0.txt")).toBe("rank 0\nmore\n");
     expect(await rig.textOf("my-data", "rank-1.txt")).toBe("rank 1\nmore\n");

@@ -53,6 +53,10 @@ export async function createDisk(disk: DiskOptions): Promise<void> {
   if (options.readOnlyHome === true) write("etc/fleet/read-only-home", "");
   writeUsers(root, disk);
   removePrograms(root, options);
+  for (const [name, file] of Object.entries(options.installed ?? {})) {
+    copyFileSync(file, join(root, "usr/local/bin", name));
+    chmodSync(join(root, "usr/local/bin", name), 0o755);
+  }
   for (const name of ["poweroff", "halt", "reboot", "shutdown"]) install(root, "power.sh", `usr/sbin/${name}`);
   if (options.gpus !== undefined) installGpus(root, options.gpus);
   if (options.clockSkewSeconds !== undefined) skewClock(root, options.clockSkewSeconds);

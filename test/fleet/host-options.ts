@@ -51,6 +51,8 @@ export interface HostOptions {
   readonly readOnlyHome?: boolean;
   /** Programs of /usr/bin and /usr/sbin that are not installed, besides Node and (unless `python`) Python. */
   readonly without?: readonly string[];
+  /** Programs installed by hand, in /usr/local/bin: files of this machine by their names there. */
+  readonly installed?: Readonly<Record<string, string>>;
   /** Whether Python is installed; default false, nodes need none. */
   readonly python?: boolean;
 }

@@ -17,7 +17,7 @@ import type {
 import { openSshAt } from "../ssh/ssh-door.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 import type { Member, MemberFacts } from "./members.ts";
-import type { StopNode, WorkerMethods, WorkerStreams } from "./worker-protocol.ts";
+import type { StoppedNode, StopNode, WorkerMethods, WorkerStreams } from "./worker-protocol.ts";
 
 export type WorkerPeer = AgentPeer<WorkerMethods, WorkerStreams>;
 
@@ -212,8 +212,8 @@ export class RemoteNode implements ClusterNode, Member {
     this.#peer?.call("set_nodes", { nodes }).catch(() => undefined);
   }
 
-  async stopNode(params: StopNode): Promise<void> {
-    await this.#peer?.call("stop_node", params);
+  async stopNode(params: StopNode): Promise<StoppedNode> {
+    return (await this.#peer?.call("stop_node", params)) ?? {};
   }
 
   async #call<T>(request: (peer: WorkerPeer) => Promise<T>): Promise<T> {

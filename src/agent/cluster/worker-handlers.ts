@@ -4,11 +4,11 @@ import type { InsideNode } from "../inside/files.ts";
 import type { LocalNode } from "../node/local-node.ts";
 import { serveSsh } from "../ssh/ssh-door.ts";
 import { decodeBlocks } from "../sync/decode-blocks.ts";
-import type { StopNode, WorkerMethods, WorkerStreams } from "./worker-protocol.ts";
+import type { StoppedNode, StopNode, WorkerMethods, WorkerStreams } from "./worker-protocol.ts";
 
 export interface WorkerHandlerOptions {
   readonly node: LocalNode;
-  readonly stop: (params: StopNode) => Promise<void>;
+  readonly stop: (params: StopNode) => Promise<StoppedNode>;
   readonly onNodes: (nodes: readonly InsideNode[]) => void;
 }
 
@@ -49,10 +49,7 @@ export function createWorkerMethods({ node, stop, onNodes }: WorkerHandlerOption
       onNodes(nodes);
       return Promise.resolve({});
     },
-    stop_node: async (params) => {
-      await stop(params);
-      return {};
-    },
+    stop_node: (params) => stop(params),
   };
 }
 

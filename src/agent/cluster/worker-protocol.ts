@@ -69,7 +69,7 @@ export interface WorkerMethods {
     readonly params: { readonly nodes: readonly InsideNode[] };
     readonly result: Record<string, never>;
   };
-  readonly stop_node: { readonly params: StopNode; readonly result: Record<string, never> };
+  readonly stop_node: { readonly params: StopNode; readonly result: StoppedNode };
 }
 
 export interface NodeHook {
@@ -85,6 +85,11 @@ export interface StopNode {
   readonly power: "none" | "stopped" | "down";
   /** What becomes of the node's container. */
   readonly container: "stop" | "remove";
+}
+
+/** What ends with it though it was written to a bucket, in sentences; workers of older releases do not tell. */
+export interface StoppedNode {
+  readonly lost?: readonly string[];
 }
 
 export interface WorkerStreams {

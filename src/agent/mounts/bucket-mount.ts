@@ -16,6 +16,7 @@ import type { KeysDoor } from "./keys-door.ts";
 import { removePlace } from "./left-over.ts";
 import { adoptMountProcess, startMountProcess, type MountProcess } from "./mount-process.ts";
 import type { Mounter } from "./mounter.ts";
+import { memoryGib } from "./read-settings.ts";
 import { lastProblem, lastRefusal, mountArguments, nameAction } from "./rclone-command.ts";
 import { hasFiles, waitForUploads } from "./wait-for-uploads.ts";
 
@@ -206,7 +207,8 @@ export class BucketMount {
     // rclone knows the variable under another name, and does not start with this one.
     const { AWS_CA_BUNDLE: caBundle, ...rest } = env;
     const cacheDir = join(this.#folder, "cache");
-    const command = { program, version, path, allowsOthers: mayAllowOthers(), cacheDir, caBundle };
+    const allowsOthers = mayAllowOthers();
+    const command = { program, version, path, allowsOthers, cacheDir, caBundle, memoryGib: memoryGib() };
     const started = await startMountProcess([program, ...mountArguments(this.spec, command)], {
       env: { ...rest, ...this.#variables(token) },
       logPath: this.#logPath,

@@ -84,8 +84,13 @@ describe("the program that mounts", () => {
     program: "rclone-1/rclone",
     ...changes,
   });
-  const find = (pins: readonly MounterPin[], installed?: string): ReturnType<typeof findMounter> =>
-    findMounter({ env: { PATH: "/usr/bin:/bin" }, folder, broughtFolder: folder, pins, find: () => installed, signal });
+  const find = (
+    pins: readonly MounterPin[],
+    { installed, acceptsOld = false }: { readonly installed?: string; readonly acceptsOld?: boolean } = {},
+  ): ReturnType<typeof findMounter> => {
+    const places = { env: { PATH: "/usr/bin:/bin" }, folder, broughtFolder: folder };
+    return findMounter({ ...places, pins, acceptsOld, find: () => installed, signal });
+  };
 
   it("is fetched once, checked, and kept", async () => {
     const mounter = await find([pin()]);
@@ -97,11 +102,22 @@ describe("the program that mounts", () => {
 
   it("is the machine's own when that is new enough", async () => {
     const own = join(folder, "own");
-    writeFileSync(own, "#!/bin/sh\necho 'rclone v1.60.1-DEV'\n", { mode: 0o755 });
-    expect(await find([pin()], own)).toEqual({ path: own, version: [1, 60] });
-    writeFileSync(own, "#!/bin/sh\necho 'rclone v1.53.3'\n", { mode: 0o755 });
-    expect((await find([pin()], own)).version).toEqual([1, 75]);
+    const install = (version: string): void =>
+      writeFileSync(own, `#!/bin/sh\necho 'rclone ${version}'\n`, { mode: 0o755 });
+    install("v1.76.0");
+    expect(await find([pin()], { installed: own })).toEqual({ path: own, version: [1, 76] });
+    install("v1.60.1-DEV");
+    const gone = { ...pin(), url: "http://127.0.0.1:1/rclone.zip" };
+    await expect(find([gone], { installed: own })).rejects.toMatchObject({ agentCode: "MOUNTER_MISSING" });
+    expect(await find([gone], { installed: own, acceptsOld: true })).toEqual({ path: own, version: [1, 60] });
+    expect(asked).toBe(0);
+    expect((await find([pin()], { installed: own, acceptsOld: true })).version).toEqual([1, 75]);
     expect(asked).toBe(1);
+    install("v1.53.3");
+    rmSync(join(folder, `rclone-${pin().sha256.slice(0, 16)}`));
+    await expect(find([gone], { installed: own, acceptsOld: true })).rejects.toMatchObject({
+      agentCode: "MOUNTER_MISSING",
+    });
   });
 
   it.each([

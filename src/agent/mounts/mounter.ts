@@ -6,12 +6,12 @@ import type { MounterPin } from "../../shared/agent/mounts.ts";
 import { runCommand } from "../container/engine.ts";
 import { openConnections } from "../sync/http-get.ts";
 import { findProgram } from "./fuse.ts";
-import { isAtLeast } from "./rclone-command.ts";
+import { isAtLeast, type RcloneVersion } from "./rclone-version.ts";
 import { unzipFile } from "./unzip.ts";
 
 export interface Mounter {
   readonly path: string;
-  readonly version: readonly [number, number];
+  readonly version: RcloneVersion;
 }
 
 export interface MounterOptions {
@@ -21,25 +21,37 @@ export interface MounterOptions {
   /** Where the server puts the archive for a node that cannot fetch it. */
   readonly broughtFolder: string;
   readonly pins: readonly MounterPin[];
+  /** Whether an older one than the pinned that is installed does where that cannot be had. */
+  readonly acceptsOld: boolean;
   /** Looks for what is installed. */
   readonly find?: typeof findProgram;
   readonly signal: AbortSignal;
 }
 
-/** Older ones lack options that mounts need. */
+/** Older ones lack options that mounts need; many newer ones lose sight of files whose directory is renamed before they are sent. */
 const OLDEST = [1, 58] as const;
 const MAX_BYTES = 200 * 1024 * 1024;
 /** Where packets vanish, the server brings the archive after this. */
 const ANSWER_MS = 10_000;
 
-/** The rclone of the machine when it is new enough, else the pinned one, fetched once. Throws MOUNT_FAILED. */
+/** The rclone of the machine when it is as new as the pinned one, else that, fetched once. Throws MOUNTER_MISSING. */
 export async function findMounter(options: MounterOptions): Promise<Mounter> {
-  const { env, folder, pins, find = findProgram } = options;
+  const { env, pins, acceptsOld, find = findProgram } = options;
   const installed = find("rclone", env);
   const own = installed === undefined ? undefined : await asMounter(installed, env);
-  if (own !== undefined) return own;
   const pin = pins.find(({ arch }) => arch === process.arch);
+  if (own !== undefined && (pin === undefined || isAtLeast(own.version, ...versionIn(pin.version)))) return own;
   if (pin === undefined) throw noMounter(`there is none for ${process.arch}`);
+  try {
+    return await pinnedMounter(pin, options);
+  } catch (error) {
+    if (own !== undefined && acceptsOld) return own;
+    throw error;
+  }
+}
+
+async function pinnedMounter(pin: MounterPin, options: MounterOptions): Promise<Mounter> {
+  const { env, folder } = options;
   const name = `rclone-${pin.sha256.slice(0, 16)}`;
   const path = join(folder, name);
   const brought = join(options.broughtFolder, `${name}.zip`);
@@ -51,9 +63,13 @@ export async function findMounter(options: MounterOptions): Promise<Mounter> {
 
 async function asMounter(path: string, env: Readonly<Record<string, string>>): Promise<Mounter | undefined> {
   const answer = await runCommand([path, "version"], { env });
-  const found = /rclone v(\d+)\.(\d+)/u.exec(answer.stdout);
-  const version = [Number(found?.[1] ?? 0), Number(found?.[2] ?? 0)] as const;
+  const version = versionIn(answer.stdout);
   return isAtLeast(version, ...OLDEST) ? { path, version } : undefined;
+}
+
+function versionIn(text: string): RcloneVersion {
+  const found = /v(\d+)\.(\d+)/u.exec(text);
+  return [Number(found?.[1] ?? 0), Number(found?.[2] ?? 0)];
 }
 
 async function fetchMounter(

@@ -39,6 +39,8 @@ export class NodeMounts {
   readonly #path: string;
   #mounters: readonly MounterPin[] = [];
   #mounter: Promise<Mounter> | undefined;
+  /** After a reboot there is nobody to ask for another one. */
+  #acceptsOld = true;
   #trimmer: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
 
@@ -64,7 +66,8 @@ export class NodeMounts {
     return this.#work;
   }
 
-  async #mountAll({ mounts, mounters }: Omit<MountParams, "key">): Promise<void> {
+  async #mountAll({ mounts, mounters, acceptsOld = false }: Omit<MountParams, "key">): Promise<void> {
+    this.#acceptsOld = acceptsOld;
     if (mounters.length > 0) this.#mounters = mounters;
     for (const { spec, keys } of mounts) {
       const known = this.#mounts.get(spec.dest);
@@ -130,18 +133,35 @@ export class NodeMounts {
     await Promise.all([...this.#mounts.values()].map((mount) => mount.flush(signal)));
   }
 
-  /** Takes everything down, after a flush. With `forget` nothing comes back when the machine starts again. */
-  async end({ forget }: { readonly forget: boolean }): Promise<void> {
-    const { log } = this.#options;
-    await this.flush(AbortSignal.timeout(LAST_FLUSH_MS)).catch((error: unknown) => {
-      log.error("mounts not flushed", { reason: error instanceof Error ? error.message : String(error) });
-    });
+  /**
+   * Takes everything down, after a flush. With `forget` nothing comes back when the machine starts again; what could not be sent before is
+   * lost then, and told in sentences.
+   */
+  async end({ forget }: { readonly forget: boolean }): Promise<readonly string[]> {
+    const mounts = [...this.#mounts.values()];
+    const unsent = (await Promise.all(mounts.map((mount) => this.#lastFlush(mount)))).flat();
     clearInterval(this.#trimmer);
-    await Promise.all([...this.#mounts.values()].map((mount) => mount.end({ forget })));
+    await Promise.all(mounts.map((mount) => mount.end({ forget })));
     this.#door.close();
-    if (!forget) return;
+    if (!forget) return [];
     this.#mounts.clear();
     rmSync(this.#path, { force: true });
+    return unsent;
+  }
+
+  async #lastFlush(mount: BucketMount): Promise<readonly string[]> {
+    const signal = AbortSignal.timeout(LAST_FLUSH_MS);
+    try {
+      await mount.flush(signal);
+      return [];
+    } catch (error) {
+      const { dest, bucket } = mount.spec;
+      const minutes = LAST_FLUSH_MS / 60_000;
+      const late = `What was written to ${dest} could not all be sent to s3://${bucket} within ${minutes} minutes.`;
+      const reason = signal.aborted ? late : error instanceof Error ? error.message : String(error);
+      this.#options.log.error("mount not flushed", { dest, reason });
+      return [reason];
+    }
   }
 
   #keep(mount: BucketMount): void {
@@ -174,6 +194,7 @@ export class NodeMounts {
       folder: installDir,
       broughtFolder: join(home, ".sky", "agent"),
       pins: this.#mounters,
+      acceptsOld: this.#acceptsOld,
       signal: new AbortController().signal,
     }).catch((error: unknown) => {
       this.#mounter = undefined;

@@ -1,15 +1,18 @@
 import type { MountCache, MountSpec } from "../../shared/agent/mounts.ts";
+import { readSettings } from "./read-settings.ts";
+import type { RcloneVersion } from "./rclone-version.ts";
 
 export interface MountCommand {
   readonly program: string;
-  /** As `rclone version` has it, e.g. `[1, 75]`. */
-  readonly version: readonly [number, number];
+  readonly version: RcloneVersion;
   readonly path: string;
   /** Whether other users of the machine (a container's root among them) may look into it. */
   readonly allowsOthers: boolean;
   readonly cacheDir: string;
   /** File with the certificates that are trusted instead of the machine's. */
   readonly caBundle?: string | undefined;
+  /** Of the machine, or of the container that it is. */
+  readonly memoryGib: number;
 }
 
 /** How often rclone looks what waits in its cache; it says so in its log, which tells when a mount is flushed. */
@@ -22,6 +25,14 @@ function providerOf({ scheme, endpoint }: MountSpec, { version }: MountCommand):
 
 /** Of a file that is written as a stream: with 10,000 parts it may grow to 160 GB. */
 const PART_SIZE = "16M";
+/**
+ * How long a server is waited for that is away. A read is tried three times, each with two by two requests that wait longer and longer: that is half a
+ * minute or so where connections break, and twice that because the kernel asks again, then an error. What was written is sent again until
+ * it is there.
+ */
+const PATIENCE = { "low-level-retries": 2, contimeout: "5s", timeout: "30s" } as const;
+
+type Settings = Readonly<Record<string, string | number | undefined>>;
 
 /** The arguments that mount a bucket in the foreground. Nothing in them is secret. */
 export function mountArguments(spec: MountSpec, command: MountCommand): string[] {
@@ -38,16 +49,20 @@ export function mountArguments(spec: MountSpec, command: MountCommand): string[]
     "cache-dir": command.cacheDir,
     "vfs-cache-poll-interval": CACHE_LOOK,
     "ca-cert": command.caBundle,
-    ...(cache === undefined ? PASSING : cachingSettings(cache, command)),
+    ...PATIENCE,
+    ...readSettings(command, cache),
+    ...(cache === undefined ? PASSING : cachingSettings(cache)),
   };
   return [
-    "mount",
+    subcommand(spec.isReadOnly, command.version),
     `:s3:${place}`,
     command.path,
     "--s3-env-auth",
     "--s3-no-check-bucket",
     // The time of a file is in its object's metadata, which takes a request each.
     "--use-server-modtime",
+    // Of a file that is read from its beginning to its end the MD5 would be told, after that: it costs as much as all the rest of reading.
+    "--no-checksum",
     ...(spec.isReadOnly ? ["--read-only"] : []),
     ...(command.allowsOthers ? ["--allow-other"] : []),
     ...(cache === undefined ? [] : ["--vfs-fast-fingerprint"]),
@@ -67,9 +82,16 @@ const PASSING = {
   "dir-cache-time": "5s",
 } as const;
 
-type Settings = Readonly<Record<string, string | number | undefined>>;
+/**
+ * The other of rclone's two ways to speak to FUSE takes half the processor time to read, with requests of 1 MiB instead of 128 KiB. It is said to be
+ * experimental, and for a second does not find what is below a directory that was renamed: it serves what is only read, in the release
+ * that the tests judge.
+ */
+function subcommand(isReadOnly: boolean, [major, minor]: RcloneVersion): "mount" | "mount2" {
+  return isReadOnly && major === 1 && minor === 75 ? "mount2" : "mount";
+}
 
-function cachingSettings(cache: MountCache, { version }: MountCommand): Settings {
+function cachingSettings(cache: MountCache): Settings {
   const { transfers } = cache;
   const checkers =
     transfers === undefined ? undefined : Math.max(4, Math.min(2 * transfers, Math.floor(30 + 1.2 * transfers)));
@@ -80,20 +102,9 @@ function cachingSettings(cache: MountCache, { version }: MountCommand): Settings
     "vfs-write-back": cache.writeBack ?? "1s",
     transfers,
     checkers,
-    "buffer-size": cache.bufferSize,
     "vfs-cache-max-age": cache.maxAge,
     "vfs-read-ahead": cache.readAhead,
-    "vfs-read-chunk-size": cache.readChunkSize,
-    "vfs-read-chunk-streams": isAtLeast(version, 1, 68) ? cache.readChunkStreams : undefined,
   };
-}
-
-export function isAtLeast(
-  [major, minor]: readonly [number, number],
-  wantedMajor: number,
-  wantedMinor: number,
-): boolean {
-  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }
 
 /** What a line of rclone's log says of the cache; undefined for other lines. */

@@ -7,6 +7,7 @@ import {
   type AgentStreams,
   type HelloResult,
   type ShutdownParams,
+  type ShutdownResult,
   type StatusResult,
 } from "../../shared/agent/protocol.ts";
 import type { Autostop } from "../autostop/autostop.ts";
@@ -30,7 +31,7 @@ export interface HandlerOptions {
   readonly autostop: Autostop;
   readonly replies: Replies;
   readonly nodes: () => readonly ClusterNode[];
-  readonly shutdown: (params: ShutdownParams) => Promise<void>;
+  readonly shutdown: (params: ShutdownParams) => Promise<ShutdownResult>;
 }
 
 /** Events handed over at once to a slow watcher. */
@@ -59,10 +60,7 @@ export function createMethods(options: HandlerOptions): MethodHandlers<AgentMeth
       await Promise.all(options.nodes().map((node) => naming(node, () => node.prepareContainer(spec))));
       return {};
     },
-    shutdown: async (params) => {
-      await options.shutdown(params);
-      return {};
-    },
+    shutdown: (params) => options.shutdown(params),
     fetch: async ({ key: _key, ...wish }, { signal }) => {
       const nodes = options.nodes();
       // Nothing is left to run in the background when one of them fails.
@@ -71,10 +69,10 @@ export function createMethods(options: HandlerOptions): MethodHandlers<AgentMeth
       const results = outcomes.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
       return results.reduce((most, one) => (one.bytes > most.bytes ? one : most));
     },
-    mount: async ({ mounts, mounters }) => {
+    mount: async ({ mounts, mounters, acceptsOld = false }) => {
       const nodes = options.nodes();
       const outcomes = await Promise.allSettled(
-        nodes.map((node) => naming(node, () => node.mount({ mounts, mounters }))),
+        nodes.map((node) => naming(node, () => node.mount({ mounts, mounters, acceptsOld }))),
       );
       throwWorst(nodes, outcomes);
       return {};

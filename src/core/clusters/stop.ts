@@ -122,7 +122,8 @@ async function endJobs(request: TakeDown, key: string, context: OperationContext
     const agent = await context.agents.connect(row.name, { signal });
     // One that hangs would be waited for until its connection counts as lost.
     await greet(agent, signal);
-    await agent.call("shutdown", { key, jobs: "kill", hookEvent: request.kind }, { signal });
+    const { lost = [] } = await agent.call("shutdown", { key, jobs: "kill", hookEvent: request.kind }, { signal });
+    for (const { node, what } of lost) context.log.line(`WARNING: ${what} It is lost with node ${node}.`);
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
     await warnOfCaches(request.cluster, error, context);

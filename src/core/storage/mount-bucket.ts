@@ -65,12 +65,25 @@ async function mountOnNodes(
     spec: JSON.stringify(wanted.spec),
   });
   const params = { key: context.requestId, mounts: [wanted], mounters: await context.mounters.pins() };
-  const mountIt = (): Promise<object> => agent.call("mount", params, { signal: context.signal });
-  await mountIt().catch(async (error: unknown) => {
-    if (!(error instanceof AgentPeerError) || error.agentCode !== "MOUNTER_MISSING") throw error;
-    await bringMounter(error, agent, context);
-    await mountIt();
-  });
+  const mountIt = (acceptsOld: boolean): Promise<object> =>
+    agent.call("mount", { ...params, acceptsOld }, { signal: context.signal });
+  const missing = await unlessMissing(mountIt(false));
+  if (missing === undefined) return;
+  const neither = await unlessMissing(bringMounter(missing, agent, context));
+  if (neither === undefined) return void (await mountIt(false));
+  if ((await unlessMissing(mountIt(true))) !== undefined) throw neither;
+  context.log.line(`  Nodes mount by the rclone that is installed there, which is old. ${neither.message}`);
+}
+
+/** The refusal of who has no program that mounts. */
+async function unlessMissing(work: Promise<unknown>): Promise<AgentPeerError | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (error) {
+    if (error instanceof AgentPeerError && error.agentCode === "MOUNTER_MISSING") return error;
+    throw error;
+  }
 }
 
 /**

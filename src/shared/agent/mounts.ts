@@ -60,6 +60,8 @@ export interface MountParams {
   readonly mounts: readonly { readonly spec: MountSpec; readonly keys?: LentKeys }[];
   /** Where nodes without the program get it. */
   readonly mounters: readonly MounterPin[];
+  /** Whether an older one that is installed does where the node cannot get it. */
+  readonly acceptsOld?: boolean;
 }
 
 /** New keys for mounts that are there. */

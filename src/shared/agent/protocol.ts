@@ -350,6 +350,11 @@ export interface ShutdownParams {
   readonly hookEvent?: "stop" | "down" | "preemption";
 }
 
+/** What ends with a node though it was written to a bucket, in sentences. Agents of older releases do not tell. */
+export interface ShutdownResult {
+  readonly lost?: readonly { readonly node: number; readonly what: string }[];
+}
+
 /** Pushed by `watch`, numbered without gaps from the `seq` that the caller names; older ones are replayed. */
 export type AgentEvent =
   | { readonly seq: number; readonly type: "preempting"; readonly index: number; readonly preemption: Preemption }
@@ -374,7 +379,7 @@ export interface AgentMethods {
   readonly list_log_files: { readonly params: ListLogFilesParams; readonly result: ListLogFilesResult };
   /** Makes the container on every node, or starts it again; what is right already is left alone. Pulling may take minutes. */
   readonly prepare_container: { readonly params: ContainerSpec; readonly result: Record<string, never> };
-  readonly shutdown: { readonly params: ShutdownParams; readonly result: Record<string, never> };
+  readonly shutdown: { readonly params: ShutdownParams; readonly result: ShutdownResult };
   /** Every node downloads the files by itself. May be repeated: what is there is left as it is. */
   readonly fetch: { readonly params: FetchParams; readonly result: FetchResult };
   /** Buckets appear on every node before it is answered. What is mounted already, in the same way, stays as it is. */

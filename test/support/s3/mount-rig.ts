@@ -1,13 +1,20 @@
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import type { ProcessInfo } from "../../e2e/support/process-tree.ts";
 import { plainText } from "../../e2e/support/plain-text.ts";
 import type { RunResult } from "../../e2e/support/run-program.ts";
 import type { HostOptions } from "../../fleet/host-options.ts";
 import { createSshPool, type SshPool } from "../../fleet/ssh-pool.ts";
 import { Moto } from "../aws/moto.ts";
+import { findRclone } from "./rclone.ts";
 import { S3Front } from "./s3-front.ts";
 
 /** The key of the user whose server it is. */
 export const STATIC_SECRET = "canary-static-4f1c0d2e9a";
+
+export interface MountHost extends HostOptions {
+  /** Whether it mounts by the rclone of the machine's distribution, which is older than the one that nodes get. */
+  readonly hasOldRclone?: boolean;
+}
 
 export interface Ran extends RunResult {
   readonly text: string;
@@ -30,8 +37,8 @@ export class MountRig {
     this.s3 = new S3Client({ region: "us-east-1", endpoint: this.moto.url, credentials, forcePathStyle: true });
   }
 
-  static async create(hosts: readonly HostOptions[]): Promise<MountRig> {
-    const [pool, moto] = await Promise.all([createSshPool(hosts), Moto.start()]);
+  static async create(hosts: readonly MountHost[]): Promise<MountRig> {
+    const [pool, moto] = await Promise.all([createSshPool(hosts.map(withRclone)), Moto.start()]);
     const front = await S3Front.open(pool.fleet, moto.url);
     return new MountRig({ pool, moto, front });
   }
@@ -66,6 +73,12 @@ export class MountRig {
     return text;
   }
 
+  /** The programs that keep mounts up on a host. */
+  mounters(host: string): ProcessInfo[] {
+    const processes = this.pool.fleet.host(host).processes();
+    return processes.filter(({ argv }) => /(?:^|\/)rclone mount2? :s3:/u.test(argv.slice(0, 3).join(" ")));
+  }
+
   /** A script on a host, as its user. */
   async on(host: string, script: string): Promise<string> {
     return (await this.pool.fleet.host(host).exec(["sh", "-c", script], { user: "dev" })).stdout;
@@ -96,4 +109,10 @@ export class MountRig {
     await this.front.close();
     this.moto.stop();
   }
+}
+
+function withRclone(host: MountHost): HostOptions {
+  const rclone = findRclone();
+  const keepsOwn = host.hasOldRclone === true || host.without?.includes("rclone") === true;
+  return rclone === undefined || keepsOwn ? host : { ...host, installed: { rclone } };
 }

@@ -6,6 +6,7 @@ import type { MounterPin } from "../../../src/shared/agent/mounts.ts";
 import { waitFor } from "../../e2e/support/wait-for.ts";
 import type { Fleet } from "../../fleet/fleet.ts";
 import { OUTSIDE } from "../../fleet/world.ts";
+import { rcloneToServe } from "./rclone.ts";
 
 const PORT = 4874;
 const PROGRAM = "rclone-test/rclone";
@@ -18,7 +19,7 @@ require("node:http").createServer((request, response) => {
 }).listen(Number(port), address, () => console.log("ready"));
 `;
 
-/** The machine's own rclone as an archive "on the internet": the API server and hosts with egress reach it. */
+/** The rclone that nodes get (the machine's own where that was not built) as an archive "on the internet": the API server and hosts with egress reach it. */
 export interface RcloneArchive {
   readonly pin: MounterPin;
   /** Addresses that have fetched it, in order. */
@@ -28,11 +29,12 @@ export interface RcloneArchive {
 
 export async function serveRclone(fleet: Fleet): Promise<RcloneArchive> {
   const file = join(fleet.root, "rclone-test.zip");
-  const { size, mtimeMs } = statSync("/usr/bin/rclone");
+  const { path, version } = rcloneToServe();
+  const { size, mtimeMs } = statSync(path);
   const program = {
     kind: "file",
     name: PROGRAM,
-    path: "/usr/bin/rclone",
+    path,
     mode: 0o755,
     modifiedMs: mtimeMs,
     size,
@@ -46,7 +48,7 @@ export async function serveRclone(fleet: Fleet): Promise<RcloneArchive> {
   const sha256 = createHash("sha256").update(readFileSync(file)).digest("hex");
   const url = `http://${OUTSIDE}:${PORT}/rclone-test.zip`;
   return {
-    pin: { arch: process.arch, version: "v1.60.1", url, sha256, program: PROGRAM },
+    pin: { arch: process.arch, version, url, sha256, program: PROGRAM },
     askers: () => Array.from(output.matchAll(/^from (.*)$/gmu), ([, address = ""]) => address),
     stop: () => server.kill("SIGKILL"),
   };

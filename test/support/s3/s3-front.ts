@@ -69,6 +69,12 @@ export class S3Front {
     return new Set(this.requests.slice(start).map((line) => line.split(" ")[0] ?? ""));
   }
 
+  /** Nobody answers any more, also in the middle of an answer. */
+  goAway(): void {
+    this.isDown = true;
+    this.#server.closeAllConnections();
+  }
+
   async close(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));

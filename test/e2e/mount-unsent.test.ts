@@ -1,0 +1,71 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { describeWithFleet } from "../fleet/requirements.ts";
+import { MountRig } from "../support/s3/mount-rig.ts";
+import { waitFor } from "./support/wait-for.ts";
+
+const LONG_MS = 120_000;
+const TASK = `
+resources: {infra: ssh/rack}
+num_nodes: 2
+file_mounts:
+  ~/ckpt: {source: s3://ckpt, mode: MOUNT_CACHED}
+run: ls ~/ckpt
+`;
+
+/** What was written, and is not in the bucket when the cluster goes. */
+describeWithFleet("`sky down` while cached files are not uploaded", () => {
+  let rig: MountRig;
+
+  beforeAll(async () => {
+    rig = await MountRig.create([{ name: "a" }, { name: "b" }]);
+    await rig.createBucket("ckpt");
+    await rig.begin();
+  });
+
+  afterAll(() => rig?.dispose());
+
+  /** A job that is cancelled, and so does not wait, after it has written a file on each node. */
+  async function writeAndCancel(name: string): Promise<void> {
+    const script = `echo kept > ~/ckpt/${name}-$SKYPILOT_NODE_RANK; touch ~/written-${name}; sleep 600`;
+    const started = await rig.sky("exec", "-d", "c", "--num-nodes", "2", script);
+    expect(started.exitCode, started.text).toBe(0);
+    const isWritten = async (host: string): Promise<boolean> =>
+      (await rig.on(host, `ls ~/written-${name} 2>/dev/null; true`)) !== "";
+    await waitFor("the files", async () => (await isWritten("a")) && (await isWritten("b")), { timeoutMs: 30_000 });
+    const cancelled = await rig.sky("cancel", "-y", "-a", "c");
+    expect(cancelled.exitCode, cancelled.text).toBe(0);
+  }
+
+  it("waits for a server that is away", { timeout: LONG_MS }, async () => {
+    await rig.launch("c", TASK);
+    rig.front.isDown = true;
+    await writeAndCancel("away");
+    const down = rig.sky("down", "-y", "c");
+    await delay(5000);
+    expect(await rig.keysOf("ckpt")).toEqual([]);
+    rig.front.isDown = false;
+    const { text, exitCode } = await down;
+    expect(exitCode, text).toBe(0);
+    expect(text).not.toContain("WARNING");
+    expect(await rig.keysOf("ckpt")).toEqual(["away-0", "away-1"]);
+  });
+
+  it("says what is lost where S3 refuses it", { timeout: LONG_MS }, async () => {
+    await rig.launch("c", TASK);
+    const everything = { Effect: "Allow", Action: ["s3:GetObject", "s3:ListBucket"], Resource: ["*"] } as const;
+    rig.front.base = [everything];
+    await writeAndCancel("denied");
+    const { text, exitCode } = await rig.sky("down", "-y", "c");
+    expect(exitCode, text).toBe(0);
+    for (const node of [0, 1]) {
+      expect(text).toMatch(
+        new RegExp(
+          `WARNING: What was written to ~/ckpt is not in s3://ckpt: .*denied-${node}: .*s3:PutObject.* It is lost with node ${node}\\.`,
+          "u",
+        ),
+      );
+    }
+    expect(await rig.keysOf("ckpt")).toEqual(["away-0", "away-1"]);
+  });
+});
