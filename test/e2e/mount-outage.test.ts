@@ -77,7 +77,7 @@ describeWithFleet("S3 that goes away while files are read through mounts", () =>
     for (const mount of ["data", "models"]) expect(text).toContain(`${mount} sum ${sum}`);
   });
 
-  it("a long one is an error within two minutes, and they read again afterwards", { timeout: LONG_MS }, async () => {
+  it("a long one is an error within three minutes, and they read again afterwards", { timeout: LONG_MS }, async () => {
     const mounts = ["data", "models", "ckpt"];
     const restore = await interrupt("long", mounts);
     await until("over", mounts);
@@ -85,7 +85,7 @@ describeWithFleet("S3 that goes away while files are read through mounts", () =>
     for (const mount of mounts) {
       const [, seconds, error] = new RegExp(`${mount} failed after (\\d+) s: (.*)`, "u").exec(text) ?? [];
       expect(error, text).toContain("Input/output error");
-      expect(Number(seconds), text).toBeLessThan(120);
+      expect(Number(seconds), text).toBeLessThan(180);
       expect(text).toContain(`${mount} reads again`);
     }
   });

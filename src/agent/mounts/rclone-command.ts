@@ -1,6 +1,6 @@
 import type { MountCache, MountSpec } from "../../shared/agent/mounts.ts";
 import { readSettings } from "./read-settings.ts";
-import type { RcloneVersion } from "./rclone-version.ts";
+import { isAtLeast, type RcloneVersion } from "./rclone-version.ts";
 
 export interface MountCommand {
   readonly program: string;
@@ -17,20 +17,14 @@ export interface MountCommand {
 
 /** How often rclone looks what waits in its cache; it says so in its log, which tells when a mount is flushed. */
 const CACHE_LOOK = "1s";
-/** As rclone knows the servers, by the scheme of URIs; others speak S3 in the plainest way. Older rclones do not know R2's. */
-function providerOf({ scheme, endpoint }: MountSpec, { version }: MountCommand): string {
-  if (scheme === "r2" && isAtLeast(version, 1, 59)) return "Cloudflare";
-  return endpoint === undefined ? "AWS" : "Other";
-}
-
 /** Of a file that is written as a stream: with 10,000 parts it may grow to 160 GB. */
 const PART_SIZE = "16M";
 /**
- * How long a server is waited for that is away. A read is tried three times, each with two by two requests that wait longer and longer: that is half a
- * minute or so where connections break, and twice that because the kernel asks again, then an error. What was written is sent again until
- * it is there.
+ * How long a server is waited for that is away. A read is tried four times, each with two by three requests that wait longer and longer: that is a minute
+ * where connections break, and twice that where the kernel asks again, then an error. What was written is sent again until it is there. With
+ * one try less a directory could not be listed during four seconds' silence.
  */
-const PATIENCE = { "low-level-retries": 2, contimeout: "5s", timeout: "30s" } as const;
+const PATIENCE = { "low-level-retries": 3, contimeout: "5s", timeout: "30s" } as const;
 
 type Settings = Readonly<Record<string, string | number | undefined>>;
 
@@ -68,6 +62,12 @@ export function mountArguments(spec: MountSpec, command: MountCommand): string[]
     ...(cache === undefined ? [] : ["--vfs-fast-fingerprint"]),
     ...Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, String(value)])),
   ];
+}
+
+/** As rclone knows the servers, by the scheme of URIs; others speak S3 in the plainest way. Older rclones do not know R2's. */
+function providerOf({ scheme, endpoint }: MountSpec, { version }: MountCommand): string {
+  if (scheme === "r2" && isAtLeast(version, 1, 59)) return "Cloudflare";
+  return endpoint === undefined ? "AWS" : "Other";
 }
 
 /**
