@@ -18,7 +18,7 @@ file_mounts:
   ~/ckpt: {source: s3://ckpt, mode: MOUNT_CACHED}
 run: |
   cat ~/data/models/a.txt ~/part/a.txt
-  echo "by $SKYPILOT_NODE_RANK" > "$HOME/data/ünï $SKYPILOT_NODE_RANK.txt"; mv "$HOME/data/ünï $SKYPILOT_NODE_RANK.txt" ~/data/moved-$SKYPILOT_NODE_RANK.txt
+  echo "by $SKYPILOT_NODE_RANK" > "$HOME/data/ünï $SKYPILOT_NODE_RANK.txt"
   mkdir ~/ckpt/tmp-$SKYPILOT_NODE_RANK; head -c 40000000 /dev/zero > ~/ckpt/tmp-$SKYPILOT_NODE_RANK/weights
   mv ~/ckpt/tmp-$SKYPILOT_NODE_RANK ~/ckpt/step-$SKYPILOT_NODE_RANK; wc -c < ~/ckpt/step-$SKYPILOT_NODE_RANK/weights
 `;
@@ -61,8 +61,8 @@ describe.skipIf(findGateway() === undefined)("mounts by the server's own keys (v
       readdirSync(join(gateway.buckets, "things"))
         .filter((name) => !name.startsWith("."))
         .sort(),
-    ).toEqual(["models", "moved-0.txt", "moved-1.txt"]);
-    expect(readFileSync(join(gateway.buckets, "things/moved-1.txt"), "utf8")).toBe("by 1\n");
+    ).toEqual(["models", "ünï 0.txt", "ünï 1.txt"]);
+    expect(readFileSync(join(gateway.buckets, "things/ünï 1.txt"), "utf8")).toBe("by 1\n");
     for (const rank of [0, 1]) {
       expect(readFileSync(join(gateway.buckets, `ckpt/step-${rank}/weights`)).length).toBe(40_000_000);
     }

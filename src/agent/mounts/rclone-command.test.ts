@@ -21,7 +21,7 @@ const command = {
 
 test("a bucket of Amazon, whose files pass through the disk", () => {
   expect(mountArguments(spec, command).join(" ")).toMatchInlineSnapshot(
-    `"mount :s3:data /home/dev/data --s3-env-auth --s3-no-check-bucket --use-server-modtime --no-checksum --config  --log-level INFO --s3-provider AWS --s3-region eu-west-1 --s3-chunk-size 16M --cache-dir /cache --vfs-cache-poll-interval 1s --low-level-retries 3 --contimeout 5s --timeout 30s --vfs-cache-mode writes --vfs-write-back 100ms --vfs-cache-max-age 10s --dir-cache-time 5s"`,
+    `"mount :s3:data /home/dev/data --s3-env-auth --s3-no-check-bucket --use-server-modtime --no-checksum --config  --log-level INFO --s3-provider AWS --s3-region eu-west-1 --s3-chunk-size 16M --cache-dir /cache --vfs-cache-poll-interval 1s --low-level-retries 3 --contimeout 5s --timeout 30s --vfs-cache-mode writes --vfs-write-back 500ms --vfs-cache-max-age 10s --dir-cache-time 5s"`,
   );
 });
 

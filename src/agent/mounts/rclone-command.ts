@@ -73,11 +73,12 @@ function providerOf({ scheme, endpoint }: MountSpec, { version }: MountCommand):
 /**
  * What is written passes through the disk, and goes to the bucket when the last program that has it open is done. Written straight to the
  * bucket, a file would end when the first of several programs closes it, e.g. a child that inherited its parent's output. With a
- * pause of 0 what failed would not be tried again.
+ * pause of 0 what failed would not be tried again, and a file that is renamed while it is being sent stays under its old name, too: programs that write
+ * a file and rename it do so within half a second.
  */
 const PASSING = {
   "vfs-cache-mode": "writes",
-  "vfs-write-back": "100ms",
+  "vfs-write-back": "500ms",
   "vfs-cache-max-age": "10s",
   "dir-cache-time": "5s",
 } as const;
