@@ -10,8 +10,9 @@ import { forEachParallel } from "../../src/shared/parallel.ts";
 import { findMoto } from "../support/aws/moto.ts";
 import { BucketRig } from "../support/s3/bucket-rig.ts";
 import { parseTable, plainText } from "./support/plain-text.ts";
+import { findReference } from "./support/reference.ts";
 import { expectRefusal } from "./support/refusal.ts";
-import { repoRoot } from "./support/sandbox.ts";
+import { OfficialClient, repoRoot } from "./support/sandbox.ts";
 import { hasTerminal, runAtTerminal } from "./support/terminal.ts";
 
 describe.skipIf(findMoto() === undefined)("sky storage", () => {
@@ -109,7 +110,7 @@ describe.skipIf(findMoto() === undefined)("sky storage", () => {
     });
     expect(await names()).toEqual(["b-two", "c-one", "c-two", "d-one"]);
     const globs = await rig.sky("storage", "delete", "-y", "c-*", "d-one", "zzz*");
-    expect(globs.text).toContain("No storage matches zzz*.");
+    expect(globs.text).toContain("Storage zzz* not found.");
     expect(globs.text.match(/^Deleted S3 bucket .*$/gmu)?.sort()).toEqual(
       ["c-one", "c-two", "d-one"].map((name) => `Deleted S3 bucket ${name}.`),
     );
@@ -146,6 +147,40 @@ describe.skipIf(findMoto() === undefined)("sky storage", () => {
     await rig.sky("down", "-y", "user");
     expect((await rig.sky("storage", "delete", "-y", "used")).exitCode).toBe(0);
   });
+
+  it.skipIf(findReference() === undefined)(
+    "the official client is refused the same, and fills and copies the same",
+    async () => {
+      const reference = findReference();
+      if (reference === undefined) throw new Error("unreachable");
+      const client = new OfficialClient(rig.sandbox, reference, { remote: false });
+      const official = async (...args: readonly string[]): Promise<string> => {
+        const result = await client.sky(args, { env: client.env(rig.env) });
+        return plainText(result.stdout + result.stderr);
+      };
+      await rig.createBucket("extern", { "file.txt": "file\n" });
+      const { work } = rig.sandbox;
+      const launch = (mounts: string): Promise<string> => {
+        const yaml = `resources: {infra: ssh/local}\nfile_mounts: {${mounts}}\nrun: cat ~/*/a.txt\n`;
+        return official("launch", "-y", "-c", "o", rig.sandbox.write("o.yaml", yaml));
+      };
+      const filled = await launch(
+        `~/e: {name: extern, source: ${work}/src, mode: COPY}, ~/m: {name: used, source: ${work}/src}`,
+      );
+      expect(filled).toContain("  Bucket 'extern' was not made by SkyPilot: it is filled, and never deleted.");
+      expect(filled.match(/\) one$/gmu)).toHaveLength(2);
+      expect(await launch("~/k: {name: used, mode: COPY}")).toContain(") one\n");
+      expect(await launch("~/z: {source: s3://extern/file.txt}")).toContain(
+        "sky.exceptions.StorageModeError: MOUNT mode does not support mounting specific files from cloud storage.",
+      );
+      expect(await official("storage", "delete", "-y", "used")).toContain(
+        "Error deleting storage used: [sky.exceptions.StorageBucketDeleteError] Bucket used is mounted by cluster o.",
+      );
+      await official("down", "-y", "o");
+      expect(await official("storage", "delete", "-y", "used")).toContain("Deleted S3 bucket used.");
+      await rig.removeBucket("extern");
+    },
+  );
 
   it("a bucket that was to go with its cluster stays while another one mounts it", async () => {
     const mount = "{name: shared, source: ./src, persistent: false}";
@@ -188,13 +223,10 @@ describe.skipIf(findMoto() === undefined)("sky storage", () => {
 
   it("what vanished is taken from the list, and made again by a launch", async () => {
     await make("gone");
-    await rig.s3.send(new DeleteObjectCommand({ Bucket: "gone", Key: "a.txt" }));
-    const { DeleteBucketCommand } = await import("@aws-sdk/client-s3");
-    await rig.s3.send(new DeleteBucketCommand({ Bucket: "gone" }));
+    await rig.removeBucket("gone");
     await make("gone");
     expect(await rig.keysOf("gone")).toEqual(["a.txt"]);
-    await rig.s3.send(new DeleteObjectCommand({ Bucket: "gone", Key: "a.txt" }));
-    await rig.s3.send(new DeleteBucketCommand({ Bucket: "gone" }));
+    await rig.removeBucket("gone");
     const { text, exitCode } = await rig.sky("storage", "delete", "-y", "gone");
     expect(exitCode).toBe(0);
     expect(text).toBe("S3 bucket gone may have been deleted externally. Removing from local state.\n");

@@ -63,6 +63,6 @@ async function selectStorage(patterns: readonly string[], client: SkyClient, ctx
   const names = missing.filter((pattern) => !isGlob(pattern));
   if (names.length > 0)
     throw new InvalidValueError(`Storage ${names.join(", ")} not found.`, { hint: "sky storage ls" });
-  for (const pattern of missing) ctx.err.write(`No storage matches ${pattern}.\n`);
+  for (const pattern of missing) ctx.err.write(`Storage ${pattern} not found.\n`);
   return chosen;
 }

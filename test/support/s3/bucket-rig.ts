@@ -1,4 +1,6 @@
 import {
+  DeleteBucketCommand,
+  DeleteObjectCommand,
   GetObjectCommand,
   ListBucketsCommand,
   ListObjectsV2Command,
@@ -77,6 +79,12 @@ export class BucketRig {
     for (const [Key, Body] of Object.entries(objects)) {
       await this.s3.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
     }
+  }
+
+  /** Takes a bucket away that has no versions, with everything in it. */
+  async removeBucket(bucket: string): Promise<void> {
+    for (const Key of await this.keysOf(bucket)) await this.s3.send(new DeleteObjectCommand({ Bucket: bucket, Key }));
+    await this.s3.send(new DeleteBucketCommand({ Bucket: bucket }));
   }
 
   async dispose(): Promise<void> {
