@@ -10,6 +10,7 @@ import { readChunk } from "../logs/tail-file.ts";
 import { describeError, type AgentLog } from "../node/agent-log.ts";
 import { assertLinkable, makeLink, resolveDestination, type Destination } from "../sync/dest.ts";
 import { uriOf } from "./bucket-uri.ts";
+import { explain } from "./explain.ts";
 import { mayAllowOthers, requireFuse } from "./fuse.ts";
 import { hasInstanceRole } from "./instance-role.ts";
 import type { KeysDoor } from "./keys-door.ts";
@@ -17,7 +18,7 @@ import { removePlace } from "./left-over.ts";
 import { adoptMountProcess, startMountProcess, type MountProcess } from "./mount-process.ts";
 import type { Mounter } from "./mounter.ts";
 import { memoryGib } from "./read-settings.ts";
-import { lastProblem, lastRefusal, mountArguments, nameAction } from "./rclone-command.ts";
+import { lastProblem, lastRefusal, memoryMs, mountArguments, nameAction } from "./rclone-command.ts";
 import { hasFiles, waitForUploads } from "./wait-for-uploads.ts";
 
 export interface MountTools {
@@ -120,14 +121,24 @@ export class BucketMount {
     const running = this.#process;
     this.lend(keys);
     if (running === undefined || before === undefined || before === keys.issuer) return false;
+    // What it answers at first it may remember from before.
+    let isGood = await this.#answers();
+    if (isGood) {
+      await clock.sleep(memoryMs(this.spec));
+      isGood = await this.#answers();
+    }
+    if (isGood) return false;
+    this.#note("failed", "it is put up anew with other keys");
+    await stop(running, clock);
+    return true;
+  }
+
+  async #answers(): Promise<boolean> {
     const look = readdir(this.#place.path).then(
       () => true,
       () => false,
     );
-    if (await Promise.race([look, clock.sleep(ANSWER_MS).then(() => false)])) return false;
-    this.#note("failed", "it is put up anew with other keys");
-    await stop(running, clock);
-    return true;
+    return Promise.race([look, this.#tools.clock.sleep(ANSWER_MS).then(() => false)]);
   }
 
   /** Puts it up now. Throws MOUNT_FAILED, PATH_EXISTS, NOT_ALLOWED. */
@@ -351,42 +362,6 @@ async function stop(running: MountProcess, clock: Clock): Promise<void> {
     for (const deadline = clock.now() + LEAVE_MS; !running.isOver() && clock.now() < deadline;)
       await clock.sleep(GAP_MS);
   }
-}
-
-/** Says what the keys may do, by the scheme of URIs. */
-const RIGHTS: Readonly<Record<string, string>> = {
-  s3: "sky check aws --permissions",
-  r2: "sky check cloudflare -v, and docs/r2.md",
-};
-
-/** rclone's words, and what to do about the usual ones. */
-function explain(
-  message: string,
-  scheme: string | undefined,
-): {
-  readonly code: "MOUNT_FAILED" | "MOUNT_DENIED";
-  readonly message: string;
-  readonly hint?: string;
-} {
-  const code = "MOUNT_FAILED";
-  if (
-    /AccessDenied|Unauthorized|403|Forbidden|NoCredentialProviders|get credentials|IMDS|AnonymousCredentials/u.test(
-      message,
-    )
-  ) {
-    return {
-      code: "MOUNT_DENIED",
-      message,
-      hint: `The node may not list the bucket: ${RIGHTS[scheme ?? "s3"] ?? "sky check"}`,
-    };
-  }
-  if (/NoSuchBucket|directory not found/u.test(message)) {
-    return { code, message, hint: "The bucket is gone. Check its name, or launch again to have it made anew." };
-  }
-  if (/allow_other/u.test(message)) {
-    return { code, message, hint: "Add the line user_allow_other to /etc/fuse.conf of the node." };
-  }
-  return { code, message };
 }
 
 function makeDirectory(path: string, dest: string): void {

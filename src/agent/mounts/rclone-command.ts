@@ -64,6 +64,11 @@ export function mountArguments(spec: MountSpec, command: MountCommand): string[]
   ];
 }
 
+/** How long a mount may answer from memory what is in a directory. */
+export function memoryMs({ cache }: Pick<MountSpec, "cache">): number {
+  return (cache === undefined ? 5 : 10) * 1000 + 500;
+}
+
 /** As rclone knows the servers, by the scheme of URIs; others speak S3 in the plainest way. Older rclones do not know R2's. */
 function providerOf({ scheme, endpoint }: MountSpec, { version }: MountCommand): string {
   if (scheme === "r2" && isAtLeast(version, 1, 59)) return "Cloudflare";
