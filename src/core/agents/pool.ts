@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import { findCluster, listClusters } from "../../db/queries/clusters.ts";
 import type { Database } from "../../db/schema.ts";
 import { duplexOverStream } from "../../shared/agent/byte-duplex.ts";
+import { isConnectionLoss } from "../../shared/agent/peer-error.ts";
 import { AgentPeer } from "../../shared/agent/peer.ts";
 import type { AgentEvent, HelloResult } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -144,8 +145,13 @@ export class AgentPool implements AgentConnections {
     this.#met.add(row.cluster_hash);
     const { signal } = this.#signal(options.signal);
     const dialAgain = async (waitMs: number | undefined): Promise<AgentPeer> => {
-      const wait = waitMs === undefined ? {} : { waitMs };
-      return (await this.#greetHead(cluster, { ...wait, signal })).peer;
+      const wait = { ...(waitMs === undefined ? {} : { waitMs }), signal };
+      const { peer: next } = await this.#greetHead(cluster, wait).catch((error: unknown) => {
+        // The agent that was told to end may still have taken the connection.
+        if (!isConnectionLoss(error)) throw error;
+        return this.#greetHead(cluster, wait);
+      });
+      return next;
     };
     return renew({ cluster, agent: peer, hello, dialAgain, signal });
   }
