@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../../platform/atomic-file.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { LendKeysParams, MounterPin, MountParams, MountSpec, MountState } from "../../shared/agent/mounts.ts";
+import { uriOf } from "../../shared/bucket-uri.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { AgentLog } from "../node/agent-log.ts";
 import { BucketMount, type MountTools } from "./bucket-mount.ts";
@@ -155,9 +156,9 @@ export class NodeMounts {
       await mount.flush(signal);
       return [];
     } catch (error) {
-      const { dest, bucket } = mount.spec;
+      const { dest } = mount.spec;
       const minutes = LAST_FLUSH_MS / 60_000;
-      const late = `What was written to ${dest} could not all be sent to s3://${bucket} within ${minutes} minutes.`;
+      const late = `What was written to ${dest} could not all be sent to ${uriOf(mount.spec)} within ${minutes} minutes.`;
       const reason = signal.aborted ? late : error instanceof Error ? error.message : String(error);
       this.#options.log.error("mount not flushed", { dest, reason });
       return [reason];

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { MountSpec } from "../../shared/agent/mounts.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { uriOf } from "./bucket-uri.ts";
+import { uriOf } from "../../shared/bucket-uri.ts";
 import { freeSpace } from "../sync/free-space.ts";
 import { readChunk } from "../logs/tail-file.ts";
 import { nameAction, readCacheLine, readUploadFailure } from "./rclone-command.ts";

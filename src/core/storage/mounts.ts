@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { uriOf } from "../../shared/bucket-uri.ts";
 import { NotAvailableYetError, StorageSpecError } from "../../shared/errors.ts";
 import { isCloudUri, isWebUri } from "../task/cloud-uri.ts";
 import type { StorageSpec, Task } from "../task/task.ts";
@@ -86,7 +87,7 @@ function toStorageMount(dest: string, spec: StorageSpec, chosen: ChosenStores): 
     store,
     bucket: spec.name,
     prefix: subPath,
-    uri: `${store.toLowerCase()}://${[spec.name, subPath].filter((part) => part !== "").join("/")}`,
+    uri: uriOf({ scheme: store.toLowerCase(), bucket: spec.name, prefix: subPath }),
     sources: localSources(spec.source),
     name: spec.name,
     persistent: spec.persistent,
