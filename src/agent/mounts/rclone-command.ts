@@ -64,9 +64,12 @@ export function mountArguments(spec: MountSpec, command: MountCommand): string[]
   ];
 }
 
-/** How long a mount may answer from memory what is in a directory. */
+/** How long rclone answers from memory what is in a directory. */
+const REMEMBERS = { passingSeconds: 5, cachingSeconds: 10 } as const;
+
+/** After this a mount has asked anew what is in a directory. */
 export function memoryMs({ cache }: Pick<MountSpec, "cache">): number {
-  return (cache === undefined ? 5 : 10) * 1000 + 500;
+  return (cache === undefined ? REMEMBERS.passingSeconds : REMEMBERS.cachingSeconds) * 1000 + 500;
 }
 
 /** As rclone knows the servers, by the scheme of URIs; others speak S3 in the plainest way. Older rclones do not know R2's. */
@@ -85,7 +88,7 @@ const PASSING = {
   "vfs-cache-mode": "writes",
   "vfs-write-back": "500ms",
   "vfs-cache-max-age": "10s",
-  "dir-cache-time": "5s",
+  "dir-cache-time": `${REMEMBERS.passingSeconds}s`,
 } as const;
 
 /**
@@ -103,7 +106,7 @@ function cachingSettings(cache: MountCache): Settings {
     transfers === undefined ? undefined : Math.max(4, Math.min(2 * transfers, Math.floor(30 + 1.2 * transfers)));
   return {
     "vfs-cache-mode": "full",
-    "dir-cache-time": "10s",
+    "dir-cache-time": `${REMEMBERS.cachingSeconds}s`,
     "vfs-cache-max-size": cache.maxSize ?? "10G",
     "vfs-write-back": cache.writeBack ?? "1s",
     transfers,
