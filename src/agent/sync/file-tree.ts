@@ -171,8 +171,13 @@ function statsOf(path: string): Stats | undefined {
   }
 }
 
-/** Takes away what an agent left half written that died, or whose machine did. */
+/** Directories in which nothing is left of agents before this one. */
+const swept = new Set<string>();
+
+/** Takes away what an agent left half written that died, or whose machine did. Files come in batches: a directory is read once, not for each. */
 function sweep(directory: string): void {
+  if (swept.has(directory)) return;
+  swept.add(directory);
   for (const name of readdirSync(directory)) {
     if (!TEMPORARY.test(name)) continue;
     const path = join(directory, name);
