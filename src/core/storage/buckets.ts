@@ -8,11 +8,12 @@ import {
   StorageSpecError,
 } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
+import type { BucketState } from "../ports/object-store.ts";
 import type { OpenStore } from "./access.ts";
 import { reading, storageFailure } from "./failed.ts";
 import { toHandleJson } from "./handle.ts";
 import { isMounted, type BucketMount } from "./mounts.ts";
-import { openFor, requirePublic } from "./public-buckets.ts";
+import { openFor, requirePublic, type OpenPlace } from "./public-buckets.ts";
 
 /** Where and for whom a bucket that is missing is made. */
 export interface BucketWish {
@@ -83,16 +84,15 @@ interface UsableBucket {
 /** A bucket that may be used; undefined for one that has to be made. */
 async function lookUp(
   mount: BucketMount,
-  open: OpenStore,
+  open: OpenPlace,
   context: OperationContext,
 ): Promise<UsableBucket | undefined> {
   const { bucket, name } = mount;
   const row = name === undefined ? undefined : await findStorage(context.db, name);
   if (name !== undefined && row === undefined) requireSource(mount);
   if (row !== undefined && row.store !== mount.store) throw otherStore(mount, row.store);
-  const state = await reading({ uri: mount.uri, cloud: open.store.cloud }, context.signal, () =>
-    open.store.findBucket(mount, open.as),
-  );
+  const look = (): Promise<BucketState> => open.store.findBucket(mount, open.as);
+  const state = open.state ?? (await reading({ uri: mount.uri, cloud: open.store.cloud }, context.signal, look));
   if (state.kind === "forbidden") throw await forbidden(bucket, open);
   if (state.kind === "missing") {
     if (name === undefined) {
