@@ -108,6 +108,7 @@ interface Scheme {
   readonly agent: Agent;
   readonly request: (options: RequestOptions, onResponse: (response: IncomingMessage) => void) => ClientRequest;
 }
+
 function refusal(status: number, url: URL): Error {
   const isPassing = status >= 500 || status === 429 || status === 408;
   return isPassing

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { CloudContext, HttpAgents, LentCredentials, ServiceAccess } from "../../core/ports/cloud.ts";
 import { openHttpAgents } from "../../platform/http-agents.ts";
+import { expandHome } from "../../platform/paths.ts";
 import { onFailure } from "../../shared/sdk-failure.ts";
 import { findAccount, R2SetupError, type R2Account } from "./account.ts";
 import { explainFailure } from "./refusals.ts";
@@ -61,7 +61,7 @@ export function openAgents({ home, env }: Pick<CloudflareEnvironment, "home" | "
   const bundle = env["AWS_CA_BUNDLE"] ?? "";
   const options = { env, keepAlive: true, maxSockets: MAX_SOCKETS };
   if (bundle === "") return openHttpAgents(options);
-  const path = bundle.startsWith("~/") ? join(home, bundle.slice(2)) : bundle;
+  const path = expandHome(bundle, home);
   try {
     return openHttpAgents({ ...options, ca: readFileSync(path, "utf8") });
   } catch (error) {

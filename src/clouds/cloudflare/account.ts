@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { expandHome } from "../../platform/paths.ts";
 import { CloudUserIdentityError } from "../../shared/errors.ts";
 import { IniError, parseIni, type IniSection } from "../../shared/ini.ts";
 import { Secret } from "../../shared/secret.ts";
@@ -55,7 +55,7 @@ function readProfile(home: string): IniSection | undefined {
 
 function readText(home: string, path: string): string | undefined {
   try {
-    return readFileSync(join(home, path.slice(2)), "utf8");
+    return readFileSync(expandHome(path, home), "utf8");
   } catch (error) {
     const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
     if (code === "ENOENT" || code === "ENOTDIR") return undefined;

@@ -9,8 +9,8 @@ import {
 } from "../../shared/errors.ts";
 import { hasScheme, isCloudUri, isWebUri } from "./cloud-uri.ts";
 import type { StorageSpec, Task } from "./task.ts";
+import { WORKDIR_ON_NODE } from "./workdir-on-node.ts";
 
-const WORKDIR_ON_NODE = "~/sky_workdir";
 const URI_PREFIXES = ["s3", "gs", "r2", "cos", "oci", "nebius", "cw", "vastdata", "hf", "https"];
 const SOURCES = "local, s3://, gs://, https://, r2://, cos://, oci://, nebius://, cw://, vastdata://, hf://";
 

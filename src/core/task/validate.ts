@@ -4,9 +4,9 @@ import { InvalidValueError } from "../../shared/errors.ts";
 import { isCloudUri } from "./cloud-uri.ts";
 import type { Dag, Task } from "./task.ts";
 import { validateStorages } from "./validate-storage.ts";
+import { WORKDIR_ON_NODE } from "./workdir-on-node.ts";
 
 const TASK_NAME = /^[a-zA-Z0-9]+(?:[._-]{1,2}[a-zA-Z0-9]+)*$/;
-const WORKDIR_ON_NODE = "~/sky_workdir";
 const SUB_PATH = /^[a-zA-Z0-9._-][a-zA-Z0-9./_-]*$/;
 
 /** @throws InvalidValueError, StorageSpecError */
