@@ -1,4 +1,4 @@
-import { SERVER_NODE_FLAGS } from "../src/platform/server-flags.ts";
+import { SERVER_NODE_FLAGS, serverEnvironment } from "../src/platform/server-flags.ts";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs";
@@ -49,7 +49,7 @@ export class OurServer {
     const entry = join(repoRoot, "dist/server/main.mjs");
     const started = performance.now();
     const child = spawn(process.execPath, [...SERVER_NODE_FLAGS, entry, "--host=127.0.0.1", `--port=${sandbox.port}`], {
-      env: sandbox.env(),
+      env: serverEnvironment(sandbox.env()),
       cwd: sandbox.home,
       stdio: ["ignore", log, log],
       detached: true,

@@ -9,7 +9,7 @@ import { get } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { SERVER_NODE_FLAGS } from "../src/platform/server-flags.ts";
+import { SERVER_NODE_FLAGS, serverEnvironment } from "../src/platform/server-flags.ts";
 
 const seconds = process.argv[2] ?? "3";
 const port = 20_000 + Math.floor(Math.random() * 20_000);
@@ -43,7 +43,7 @@ async function load(kind: string, clients: number): Promise<unknown> {
 
 const startedAt = performance.now();
 const server = spawn(process.execPath, [...SERVER_NODE_FLAGS, entry, `--port=${port}`], {
-  env: { PATH: process.env["PATH"] ?? "", HOME: home },
+  env: serverEnvironment({ PATH: process.env["PATH"] ?? "", HOME: home }),
   stdio: ["ignore", "ignore", "inherit"],
 });
 try {

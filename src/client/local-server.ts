@@ -7,7 +7,7 @@ import { skyPaths, type SkyPaths } from "../platform/paths.ts";
 import { isAlive } from "../platform/process-identity.ts";
 import type { Clock } from "../shared/clock.ts";
 import { ApiServerConnectionError } from "../shared/errors.ts";
-import { SERVER_NODE_FLAGS } from "../platform/server-flags.ts";
+import { SERVER_NODE_FLAGS, serverEnvironment } from "../platform/server-flags.ts";
 
 export interface LocalServerOptions {
   readonly env: Env;
@@ -103,7 +103,7 @@ async function spawnServer(options: LocalServerOptions, paths: SkyPaths, deadlin
       detached: true,
       stdio: ["ignore", log, log],
       cwd: options.home,
-      env: { ...options.env },
+      env: serverEnvironment(options.env),
     });
     child.once("exit", (code, signal) => (ended = signal === null ? `with exit code ${code}` : `by ${signal}`));
     child.once("error", (error) => (ended = `before it ran (${error.message})`));

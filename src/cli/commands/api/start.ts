@@ -7,7 +7,7 @@ import { makeColors } from "../../render/colors.ts";
 import type { apiStartSpec } from "../../specs/api.ts";
 import { resolveEndpoint } from "../../../client/endpoint.ts";
 import { SkyClient } from "../../../client/sky-client.ts";
-import { SERVER_NODE_FLAGS } from "../../../platform/server-flags.ts";
+import { SERVER_NODE_FLAGS, serverEnvironment } from "../../../platform/server-flags.ts";
 
 type Options = Input<typeof apiStartSpec>["options"];
 
@@ -78,7 +78,7 @@ interface Foreground {
 async function runForeground(server: Foreground, ctx: Context): Promise<number> {
   const entry = findServerEntry(ctx.packageDir);
   const args = [...SERVER_NODE_FLAGS, entry, `--host=${server.host}`, `--port=${server.port}`, ...server.extraArgs];
-  const child = spawn(process.execPath, args, { stdio: "inherit", env: { ...server.env } });
+  const child = spawn(process.execPath, args, { stdio: "inherit", env: serverEnvironment(server.env) });
   // Ctrl-C reaches the server by the terminal; here it only has to be waited for.
   const code = await new Promise<number>((resolve, reject) => {
     child.once("error", (error) => reject(new ApiServerConnectionError(error.message, { cause: error })));
