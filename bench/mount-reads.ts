@@ -1,5 +1,5 @@
 /**
- * Measures how fast files of mounted buckets are read, against `curl` of the same server by the same way; by itself it prints the table,
+ * Measures how fast files of mounted buckets are read, against `curl` of the same server by the same way, and against `aws s3 cp`; by itself it prints the table,
  * of one way with part of its name: `node bench/mount-reads.ts "5 Gbit"`.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -49,6 +49,7 @@ const WAYS: readonly Way[] = [
 export interface ReadRates {
   readonly way: string;
   readonly plain: number;
+  readonly aws: number;
   /** Through a mount that is only read, and one that may be written. */
   readonly readOnly: number;
   readonly writable: number;
@@ -87,6 +88,8 @@ interface Node {
   readonly sky: (...args: readonly string[]) => Promise<RunResult>;
   /** A URL by which anybody may read an object. */
   readonly sign: (key: string) => Promise<string>;
+  /** A command of the node that writes an object to its output. */
+  readonly awsCopy: (key: string) => string;
 }
 
 /** A machine at the end of the way, with the bucket mounted twice. */
@@ -110,7 +113,10 @@ async function openNode(way: Way, pool: SshPool): Promise<Node> {
     const argv = [AWS, "--endpoint-url", url, "s3", "presign", `s3://reads/${key}`];
     return (await sandbox.start(argv, { env }).result).stdout.trim();
   };
-  return { sky, sign };
+  const { accessKeyId, secretAccessKey } = gateway.keys;
+  const keys = `AWS_ACCESS_KEY_ID=${accessKeyId} AWS_SECRET_ACCESS_KEY=${secretAccessKey} AWS_DEFAULT_REGION=us-east-1`;
+  const awsCopy = (key: string): string => `${keys} ${AWS} --endpoint-url ${url} s3 cp s3://reads/${key} -`;
+  return { sky, sign, awsCopy };
 }
 
 /** MB/s of a command that reads one of the parts. */
@@ -123,20 +129,29 @@ async function rateOf({ sky }: Node, command: string): Promise<number> {
 
 async function measureWay(way: Way, say: Say): Promise<ReadRates> {
   const rclone = findRclone();
-  const pool = await createSshPool([{ name: "n0", ...(rclone === undefined ? {} : { installed: { rclone } }) }]);
+  const pool = await createSshPool([
+    { name: "n0", python: true, ...(rclone === undefined ? {} : { installed: { rclone } }) },
+  ]);
   try {
     const node = await openNode(way, pool);
     const rates: Omit<ReadRates, "way">[] = [];
     for (let run = 0; run < RUNS; run += 1) {
       const plain = await rateOf(node, `curl -sf '${await node.sign(`part${run}`)}'`);
+      const aws = await rateOf(node, node.awsCopy(`part${run}`));
       const readOnly = await rateOf(node, `cat ~/r/part${run}`);
       const writable = await rateOf(node, `cat ~/w/part${run}`);
-      rates.push({ plain, readOnly, writable });
-      const [first, second, third] = [plain, readOnly, writable].map((rate) => rate.toFixed(0));
-      say(`  ${way.name}: curl ${first} MB/s, mounted to read only ${second}, to write, too ${third}`);
+      rates.push({ plain, aws, readOnly, writable });
+      const shown = [plain, aws, readOnly, writable].map((rate) => rate.toFixed(0)).join(", ");
+      say(`  ${way.name}: curl, aws s3 cp, mounted to read only, to write, too: ${shown} MB/s`);
     }
-    const of = (key: "plain" | "readOnly" | "writable"): number => median(rates.map((one) => one[key]));
-    return { way: way.name, plain: of("plain"), readOnly: of("readOnly"), writable: of("writable") };
+    const of = (key: Exclude<keyof ReadRates, "way">): number => median(rates.map((one) => one[key]));
+    return {
+      way: way.name,
+      plain: of("plain"),
+      aws: of("aws"),
+      readOnly: of("readOnly"),
+      writable: of("writable"),
+    };
   } finally {
     await pool.dispose();
   }
@@ -159,16 +174,16 @@ export async function measureReads(say: Say, ways = WAYS): Promise<readonly Read
 export function readFigures(measured: readonly ReadRates[] | undefined, ways = WAYS): Figure[] {
   return ways.flatMap(({ name }) => {
     const rates = measured?.find(({ way }) => way === name);
-    const target = (rates?.plain ?? 0) * 0.8;
-    return [
+    const against = (client: string, target = 0): Figure[] => [
       atLeast(
-        `512 MiB of a bucket mounted to read only, ${name}, against \`curl\` × 0.8`,
+        `512 MiB of a bucket mounted to read only, ${name}, against \`${client}\` × 0.8`,
         "MB/s",
-        target,
+        target * 0.8,
         rates?.readOnly,
       ),
-      atLeast("the same, mounted to write, too", "MB/s", target, rates?.writable),
+      atLeast("the same, mounted to write, too", "MB/s", target * 0.8, rates?.writable),
     ];
+    return [...against("aws s3 cp", rates?.aws), ...against("curl", rates?.plain)];
   });
 }
 
