@@ -6,16 +6,16 @@ import { spinner } from "../clusters/messages.ts";
 import type { OperationContext } from "../operation.ts";
 import type { StoredObject } from "../ports/object-store.ts";
 import type { BucketMount, WebMount } from "./mounts.ts";
+import { CopyList, pathBelow } from "./copy-list.ts";
 import { reading } from "./failed.ts";
 import { openFor } from "./public-buckets.ts";
 
-/** Objects that the nodes are told of at a time: their URLs make some 500 KB. */
-const BATCH = 500;
+/** Under way at a time: while the last files of one arrive on the slowest node, the others have work. */
+const PARALLEL_BATCHES = 2;
 /** How long the nodes have for a batch; the URLs of credentials that end earlier end with them. */
 const EXPIRES_SECONDS = 6 * 3600;
 /** Longer than nodes try in vain. */
 const LONG_MS = 10 * 60_000;
-const PARTS = /^(?!.*(?:^|\/)\.{1,2}(?:\/|$))[^/\0]+(?:\/[^/\0]+)*$/u;
 
 export interface CopyTarget {
   readonly agent: AgentPeer;
@@ -49,60 +49,66 @@ async function copyObjects(
   const { store, as } = await openFor(mount, context);
   const place = { bucket: mount.bucket, region, prefix: mount.prefix };
   const read = { uri: mount.uri, cloud: store.cloud };
-  const objects = await reading(read, context.signal, () => collect(store.list(place, as)));
-  const single = objects.find((object) => object.key === mount.prefix);
-  const wanted = single === undefined ? objects.filter((object) => isFile(object, mount)) : [single];
-  if (single === undefined) tellLeftOut(objects, { mount, target, context });
-  if (wanted.length === 0) context.log.line(`  There is nothing at ${mount.uri} yet: ${mount.dest} stays empty.`);
+  const list = new CopyList(mount);
+  const leftOut = new LeftOut(target, context);
   const summary = { files: 0, bytes: 0 };
-  const totalBytes = bytesOf(wanted);
-  const sign = async (start: number): Promise<readonly FetchFile[]> => {
-    const batch = wanted.slice(start, start + BATCH);
-    const keys = batch.map((object) => object.key);
-    const urls = await reading(read, context.signal, () =>
-      store.signReads(place, keys, { expiresSeconds: EXPIRES_SECONDS, context: as }),
-    );
-    return batch.map((object, index) => toFetchFile(object, urls[index] ?? "", mount));
-  };
-  let next = sign(0);
-  for (let start = 0; start === 0 || start < wanted.length; start += BATCH) {
-    const batch = wanted.slice(start, start + BATCH);
-    const files = await next;
-    // While the nodes fetch these.
-    next = start + BATCH < wanted.length ? sign(start + BATCH) : Promise.resolve([]);
-    // Its failure is met when it is waited for.
-    next.catch(() => undefined);
-    summary.files += batch.length;
-    summary.bytes += bytesOf(batch);
-    await fetchOnNodes({ dest: mount.dest, files, restBytes: totalBytes - summary.bytes }, target, context);
-    context.log.spin(spinner(`Syncing ${mount.uri}: ${summary.files}/${wanted.length} files`));
+  await together(context.signal, (signal) => {
+    const from = { ...as, signal };
+    const copySome = async (): Promise<void> => {
+      for (let batch = await list.next(); batch !== undefined; batch = await list.next()) {
+        const { objects, bytes, restBytes } = batch;
+        const keys = objects.map((object) => object.key);
+        const urls = await reading(read, signal, () =>
+          store.signReads(place, keys, { expiresSeconds: EXPIRES_SECONDS, context: from }),
+        );
+        const files = objects.map((object, index) => toFetchFile(object, urls[index] ?? "", mount));
+        await fetchOnNodes({ dest: mount.dest, files, restBytes }, { ...target, signal }, context);
+        summary.files += objects.length;
+        summary.bytes += bytes;
+        const total = list.isComplete ? `/${list.files}` : "";
+        context.log.spin(spinner(`Syncing ${mount.uri}: ${summary.files}${total} files`));
+      }
+    };
+    const options = { signal, onLeftOut: (key: string) => leftOut.add(key) };
+    const listing = reading(read, signal, () => list.fill(store.list(place, from), options));
+    return [listing, ...Array.from({ length: PARALLEL_BATCHES }, copySome)];
+  });
+  leftOut.tell();
+  if (summary.files === 0) {
+    context.log.line(`  There is nothing at ${mount.uri} yet: ${mount.dest} stays empty.`);
+    await fetchOnNodes({ dest: mount.dest, files: [] }, { ...target, signal: context.signal }, context);
   }
   target.log.write(`${mount.uri} -> ${mount.dest}: ${summary.files} files, ${summary.bytes} bytes.`);
   return summary;
 }
 
-async function collect<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
+/** Does several things at once, which end with the first that fails. Its failure is thrown, when nothing of the others is left. */
+async function together(signal: AbortSignal, start: (signal: AbortSignal) => readonly Promise<void>[]): Promise<void> {
+  const failed = new AbortController();
+  const failures: unknown[] = [];
+  const works = start(AbortSignal.any([signal, failed.signal])).map((work) =>
+    work.catch((error: unknown) => {
+      failures.push(error);
+      failed.abort(error);
+    }),
+  );
+  await Promise.all(works);
+  if (failures.length > 0) throw failures[0];
 }
 
 /** Brings a file of the web to every node. */
 export async function copyWebFile(mount: WebMount, target: CopyTarget, context: OperationContext): Promise<void> {
-  await fetchOnNodes({ dest: mount.dest, files: [{ path: "", url: mount.uri }] }, target, context);
+  const files = [{ path: "", url: mount.uri }];
+  await fetchOnNodes({ dest: mount.dest, files }, { ...target, signal: context.signal }, context);
   target.log.write(`${mount.uri} -> ${mount.dest}`);
 }
 
 async function fetchOnNodes(
   what: Omit<FetchParams, "key">,
-  { agent }: CopyTarget,
-  context: OperationContext,
+  { agent, signal }: CopyTarget & { readonly signal: AbortSignal },
+  { requestId }: OperationContext,
 ): Promise<void> {
-  await agent.call("fetch", { key: context.requestId, ...what }, { signal: context.signal });
-}
-
-function bytesOf(objects: readonly StoredObject[]): number {
-  return objects.reduce((sum, object) => sum + object.size, 0);
+  await agent.call("fetch", { key: requestId, ...what }, { signal });
 }
 
 /**
@@ -121,37 +127,29 @@ async function repeated<T>(work: () => Promise<T>, clock: Clock): Promise<T> {
   }
 }
 
-/** Folders that some tools make are no files. */
-function isFolder({ key }: StoredObject): boolean {
-  return key.endsWith("/");
-}
+/** Objects that cannot be files: each in the log, a line of all of them for the user. */
+class LeftOut {
+  readonly #target: CopyTarget;
+  readonly #context: OperationContext;
+  #first: string | undefined;
+  #count = 0;
 
-/** A key that is no path on a disk cannot be placed. */
-function isFile(object: StoredObject, mount: BucketMount): boolean {
-  return !isFolder(object) && PARTS.test(pathBelow(object.key, mount));
-}
+  constructor(target: CopyTarget, context: OperationContext) {
+    this.#target = target;
+    this.#context = context;
+  }
 
-function tellLeftOut(
-  objects: readonly StoredObject[],
-  {
-    mount,
-    target,
-    context,
-  }: { readonly mount: BucketMount; readonly target: CopyTarget; readonly context: OperationContext },
-): void {
-  const left = objects.filter((object) => !isFolder(object) && !isFile(object, mount));
-  const [first] = left;
-  if (first === undefined) return;
-  for (const { key } of left) target.log.write(`Left out ${JSON.stringify(key)}: it cannot be the name of a file.`);
-  const many = left.length === 1 ? "an object whose key" : `${left.length} objects whose keys`;
-  context.log.line(
-    `  Left out ${many} cannot be the name of a file: ${JSON.stringify(first.key)}${left.length > 1 ? ", …" : ""}`,
-  );
-}
+  add(key: string): void {
+    this.#first ??= key;
+    this.#count += 1;
+    this.#target.log.write(`Left out ${JSON.stringify(key)}: it cannot be the name of a file.`);
+  }
 
-function pathBelow(key: string, mount: BucketMount): string {
-  if (key === mount.prefix) return "";
-  return mount.prefix === "" ? key : key.slice(mount.prefix.length + 1);
+  tell(): void {
+    if (this.#first === undefined) return;
+    const [many, more] = this.#count === 1 ? ["an object whose key", ""] : [`${this.#count} objects whose keys`, ", …"];
+    this.#context.log.line(`  Left out ${many} cannot be the name of a file: ${JSON.stringify(this.#first)}${more}`);
+  }
 }
 
 function toFetchFile(object: StoredObject, url: string, mount: BucketMount): FetchFile {
