@@ -114,6 +114,7 @@ export async function startHead(parts: NodeParts): Promise<void> {
     autostop,
     replies: new Replies(store, systemClock),
     nodes: () => members().map((member) => member.node),
+    download: parts.node.download.bind(parts.node),
     shutdown: (params: ShutdownParams) => teardown.shutdown(params),
   };
   await listenOnSocket({ root: paths.root, methods: createMethods(handlers), streams: createStreams(handlers), log });

@@ -20,6 +20,10 @@ export interface NodeSyncParams {
   readonly entries: readonly SyncEntry[];
   /** As in `put_files`. */
   readonly isForNode?: boolean;
+  /** Times that differ by less are equal; absent = file systems decide. */
+  readonly sameTimeMs?: number;
+  /** Bytes that come in other ways afterwards, to be counted where the node has none of the files. */
+  readonly restBytes?: number;
 }
 
 export interface NodeSyncNeed {

@@ -1,13 +1,14 @@
 import { join } from "node:path";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { LendKeysParams } from "../../shared/agent/mounts.ts";
-import type { ContainerSpec, FetchParams, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
+import type { ContainerSpec, FetchFile, FetchParams, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { readChunk, tailFile } from "../logs/tail-file.ts";
 import { containerDestination } from "../container/links.ts";
 import { mountInside } from "../container/mount-inside.ts";
 import type { NodeContainer } from "../container/node-container.ts";
 import { fetchFiles } from "../sync/fetch-files.ts";
+import { readSmall } from "../sync/fetch-ranges.ts";
 import { openConnections, type HttpConnections } from "../sync/http-get.ts";
 import type { NodeMounts } from "../mounts/node-mounts.ts";
 import type { SshDoor } from "../ssh/ssh-door.ts";
@@ -46,7 +47,7 @@ export class LocalNode implements ClusterNode {
   readonly #options: LocalNodeOptions;
   readonly #partsInUse: PartsInUse = new Map();
   /** Files come in batches, which share the connections. */
-  #connections: Promise<HttpConnections> | undefined;
+  #connections: HttpConnections | undefined;
 
   constructor(options: LocalNodeOptions) {
     this.index = options.index;
@@ -166,11 +167,17 @@ export class LocalNode implements ClusterNode {
     };
   }
 
+  /** All of a small file. Throws as `fetch`. */
+  download(file: FetchFile, signal: AbortSignal): Promise<Buffer> {
+    this.#connections ??= openConnections();
+    return readSmall({ file, signal, clock: this.#options.clock, connections: this.#connections });
+  }
+
   /** In a container the place that the destination leads to lies in what it mounts. */
   async fetch(wish: Omit<FetchParams, "key">, signal: AbortSignal): Promise<FetchResult> {
     const { home, power, clock, container } = this.#options;
     this.#connections ??= openConnections();
-    const options = { home, mayUseSudo: power === "poweroff", clock, signal, connections: await this.#connections };
+    const options = { home, mayUseSudo: power === "poweroff", clock, signal, connections: this.#connections };
     if (!container.isUsed) return fetchFiles(wish, options);
     const { dest: mounted, link } = containerDestination(wish.dest);
     const result = await fetchFiles({ ...wish, dest: mounted }, options);

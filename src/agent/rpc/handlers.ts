@@ -5,6 +5,8 @@ import {
   AGENT_PROTOCOL_VERSION,
   type AgentMethods,
   type AgentStreams,
+  type FetchParams,
+  type FetchResult,
   type HelloResult,
   type ShutdownParams,
   type ShutdownResult,
@@ -19,6 +21,7 @@ import type { ClusterNode } from "../node/cluster-node.ts";
 import { expandHome, type AgentPaths } from "../node/paths.ts";
 import { serveSsh } from "../ssh/ssh-door.ts";
 import { fanOutSync } from "../sync/fan-out.ts";
+import { passOn, type PassOnOptions } from "../sync/pass-on.ts";
 import type { Replies } from "./replies.ts";
 
 export interface HandlerOptions {
@@ -31,6 +34,8 @@ export interface HandlerOptions {
   readonly autostop: Autostop;
   readonly replies: Replies;
   readonly nodes: () => readonly ClusterNode[];
+  /** Brings a small file to the head's memory. */
+  readonly download: PassOnOptions["download"];
   readonly shutdown: (params: ShutdownParams) => Promise<ShutdownResult>;
 }
 
@@ -61,14 +66,7 @@ export function createMethods(options: HandlerOptions): MethodHandlers<AgentMeth
       return {};
     },
     shutdown: (params) => options.shutdown(params),
-    fetch: async ({ key: _key, ...wish }, { signal }) => {
-      const nodes = options.nodes();
-      // Nothing is left to run in the background when one of them fails.
-      const outcomes = await Promise.allSettled(nodes.map((node) => naming(node, () => node.fetch(wish, signal))));
-      throwWorst(nodes, outcomes);
-      const results = outcomes.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-      return results.reduce((most, one) => (one.bytes > most.bytes ? one : most));
-    },
+    fetch: (params, { signal }) => fetchOnNodes(params, options.nodes(), { download: options.download, signal }),
     mount: async ({ mounts, mounters, acceptsOld = false }) => {
       const nodes = options.nodes();
       const outcomes = await Promise.allSettled(
@@ -174,6 +172,35 @@ const NAMED: ReadonlySet<string> = new Set([
   "MOUNTER_MISSING",
   "NO_SPACE",
 ]);
+
+async function fetchOnNodes(
+  params: FetchParams,
+  nodes: readonly ClusterNode[],
+  options: Omit<PassOnOptions, "nodes">,
+): Promise<FetchResult> {
+  const { signal } = options;
+  const [head] = nodes;
+  if (head === undefined) throw new AgentPeerError("NODE_UNREACHABLE", "The cluster has no nodes.");
+  const passed = await naming(head, () => passOn(params, { ...options, nodes }));
+  const { key: _key, ...wish } = params;
+  const fetch = async (node: ClusterNode): Promise<FetchResult> => {
+    const got = passed.receivers.get(node);
+    if (got === undefined) return node.fetch(wish, signal);
+    const none = { files: 0, bytes: 0, unchanged: 0 };
+    const own = passed.rest.length === 0 ? none : await node.fetch({ ...wish, files: passed.rest }, signal);
+    const passedFiles = wish.files.length - passed.rest.length;
+    return {
+      files: wish.files.length,
+      bytes: own.bytes + got.bytes,
+      unchanged: own.unchanged + passedFiles - got.files,
+    };
+  };
+  // Nothing is left to run in the background when one of them fails.
+  const outcomes = await Promise.allSettled(nodes.map((node) => naming(node, () => fetch(node))));
+  throwWorst(nodes, outcomes);
+  const results = outcomes.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+  return results.reduce((most, one) => (one.bytes > most.bytes ? one : most));
+}
 
 /** Says by name which of several nodes refused. */
 async function naming<T>(node: ClusterNode, work: () => Promise<T>): Promise<T> {

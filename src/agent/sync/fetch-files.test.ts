@@ -17,7 +17,7 @@ import { systemClock } from "../../shared/clock.ts";
 import { fetchFiles, type FetchOptions } from "./fetch-files.ts";
 import { openConnections } from "./http-get.ts";
 
-const connections = await openConnections();
+const connections = openConnections();
 
 let home: string;
 let server: Server;

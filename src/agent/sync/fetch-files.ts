@@ -1,25 +1,20 @@
-import { createHash } from "node:crypto";
 import { renameSync, rmSync, utimesSync, type Stats } from "node:fs";
 import { open } from "node:fs/promises";
 import type { FetchFile, FetchParams, FetchResult, SyncEntry } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
 import { assertLinkable, makeLink, resolveDestination, type DestinationOptions } from "./dest.ts";
-import { fillFile, type Download } from "./fetch-ranges.ts";
+import { emptyEntry, FILE_MODE, isSmall, SAME_VERSION_MS, timeOf, toEntry } from "./fetch-entry.ts";
+import { fillFile, readSmall, type Download } from "./fetch-ranges.ts";
 import { requireSpace } from "./free-space.ts";
 import { assertEntries, FileTree, temporaryName } from "./file-tree.ts";
 import type { HttpConnections } from "./http-get.ts";
 import { placeFile } from "./place-file.ts";
 import { explainWriteError } from "./write-errors.ts";
 
-/** Files up to this size are held whole in memory, some of them at a time. */
-const SMALL_BYTES = 256 * 1024;
 /** Files under way at a time: of small ones enough to hide how long a store takes to answer. */
-const PARALLEL_SMALL = 32;
+export const PARALLEL_SMALL = 32;
 const PARALLEL_LARGE = 16;
-const MODE = 0o644;
-/** A time may lose a microsecond on its way to the disk and back. */
-const SAME_VERSION_MS = 0.002;
 
 export interface FetchOptions extends DestinationOptions {
   readonly clock: Clock;
@@ -59,9 +54,13 @@ export async function fetchFiles(
     result.bytes += bytes;
   };
   try {
-    await forEachParallel(missing.filter(isSmall), PARALLEL_SMALL, fetch);
     await forEachParallel(
-      missing.filter((one) => !isSmall(one)),
+      missing.filter(({ file }) => isSmall(file)),
+      PARALLEL_SMALL,
+      fetch,
+    );
+    await forEachParallel(
+      missing.filter(({ file }) => !isSmall(file)),
       PARALLEL_LARGE,
       fetch,
     );
@@ -70,22 +69,6 @@ export async function fetchFiles(
     throw explainWriteError(error, dest);
   }
   return result;
-}
-
-const emptyEntry: SyncEntry = { path: "", kind: "file", mode: MODE, size: 0, mtimeMs: 0 };
-
-function toEntry(file: FetchFile): SyncEntry {
-  return { ...emptyEntry, path: file.path, size: file.size ?? 0, mtimeMs: timeOf(file) ?? 0 };
-}
-
-/**
- * Stores keep whole seconds, in which content may be replaced by other content of the same size. The fraction of the second in the
- * file's time therefore says which content it is: it is written with the file, and needs no list that could get lost or out of step.
- */
-function timeOf({ mtimeMs, etag }: FetchFile): number | undefined {
-  if (mtimeMs === undefined || etag === undefined) return mtimeMs;
-  const microseconds = createHash("sha256").update(etag).digest().readUInt32BE() % 1_000_000;
-  return Math.floor(mtimeMs / 1000) * 1000 + microseconds / 1000;
 }
 
 interface Placing {
@@ -100,26 +83,20 @@ function isThere({ file, entry, tree, stats }: Placing): boolean {
   return file.size !== undefined && stats !== undefined && tree.hasFile(entry, { stats, sameTimeMs: SAME_VERSION_MS });
 }
 
-function isSmall({ file }: Placing): boolean {
-  return file.size !== undefined && file.size <= SMALL_BYTES && file.mtimeMs !== undefined;
-}
-
 /** Resolves with the number of bytes. */
 function fetchOne(placing: Placing & { readonly umask: number }, download: Download): Promise<number> {
   const { entry, tree, stats } = placing;
   tree.ensureParent(entry);
   if (stats !== undefined) tree.assertReplaceable(entry, stats);
-  return isSmall(placing) ? fetchSmall(placing, download) : fetchLarge(placing, download);
+  return isSmall(placing.file) ? fetchSmall(placing, download) : fetchLarge(placing, download);
 }
 
 /** Content that is held whole until it is there takes one write of the file instead of a round through other threads for each step. */
 async function fetchSmall(
-  { file, entry, tree, stats, umask }: Placing & { readonly umask: number },
+  { entry, tree, stats, umask }: Placing & { readonly umask: number },
   download: Download,
 ): Promise<number> {
-  const content = Buffer.allocUnsafe(file.size ?? 0);
-  const write = (chunk: Buffer, position: number): void => void chunk.copy(content, position);
-  const bytes = await fillFile({ isInstant: true, write }, download);
+  const content = await readSmall(download);
   try {
     placeFile({ entry, path: tree.pathOf(entry), isNew: stats === undefined, umask }, content);
   } catch (error) {
@@ -127,7 +104,7 @@ async function fetchSmall(
     tree.assertReplaceable(entry);
     throw error;
   }
-  return bytes;
+  return content.length;
 }
 
 async function fetchLarge({ file, entry, tree }: Placing, download: Download): Promise<number> {
@@ -145,10 +122,10 @@ async function fetchLarge({ file, entry, tree }: Placing, download: Download): P
 }
 
 async function writeLarge(path: string, download: Download): Promise<number> {
-  const handle = await open(path, "wx", MODE);
+  const handle = await open(path, "wx", FILE_MODE);
   try {
     const write = (chunk: Buffer, position: number): Promise<unknown> => handle.write(chunk, 0, chunk.length, position);
-    return await fillFile({ isInstant: false, write }, download);
+    return await fillFile({ write }, download);
   } finally {
     await handle.close();
   }

@@ -16,12 +16,14 @@ export interface SpaceWish {
 /** Refuses what the disk of a path, which may not be there yet, has no space for. Throws NO_SPACE with both figures. */
 export function requireSpace(path: string, { sizes, restBytes, shown }: SpaceWish): void {
   const { free, blockBytes } = freeSpace(path);
+  // Copies of many files come in batches.
+  const soFar = existsSync(path) ? "" : " Nothing was copied.";
   // Files take whole blocks.
   const needed = restBytes + sizes.reduce((sum, size) => sum + Math.ceil(size / blockBytes) * blockBytes, 0);
   if (needed <= free) return;
   throw new AgentPeerError(
     "NO_SPACE",
-    `There is no space for ${shown}: ${formatBytes(needed)} are needed, ${formatBytes(free)} are free. Nothing was copied.`,
+    `There is no space for ${shown}: ${formatBytes(needed)} are needed, ${formatBytes(free)} are free.${soFar}`,
     { hint: "Free space on the node's disk, or ask for a larger one (disk_size), then repeat the command." },
   );
 }

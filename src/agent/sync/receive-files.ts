@@ -19,13 +19,14 @@ export interface SyncOptions extends DestinationOptions {
 }
 
 /** Starts a sync to this node: makes directories and links, and finds the files whose content it lacks. May be repeated. */
-export async function beginSync({ key, dest, entries }: NodeSyncParams, options: SyncOptions): Promise<NodeSync> {
+export async function beginSync(params: NodeSyncParams, options: SyncOptions): Promise<NodeSync> {
+  const { key, dest, entries, restBytes = 0 } = params;
   assertEntries(entries);
   const destination = resolveDestination(dest, options.home);
   const { link } = destination;
   if (link !== undefined) assertLinkable(link);
   const tree = new FileTree(destination.path);
-  const lacks = await lookAround(tree, entries);
+  const lacks = await lookAround(tree, params);
   const parts = new LargeFiles({ key, inUse: options.partsInUse });
   const receiver = new FileReceiver({
     tree,
@@ -38,7 +39,8 @@ export async function beginSync({ key, dest, entries }: NodeSyncParams, options:
   });
   try {
     const there = await receiver.findParts();
-    assertSpace(dest, destination.path, lacks.bytes - there);
+    const isNew = lacks.fresh.size === entries.length;
+    assertSpace(dest, destination.path, lacks.bytes - there + (isNew ? restBytes : 0));
     return receiver;
   } catch (error) {
     receiver.abort(error);
@@ -54,7 +56,8 @@ interface Lacks {
   readonly bytes: number;
 }
 
-async function lookAround(tree: FileTree, entries: readonly SyncEntry[]): Promise<Lacks> {
+async function lookAround(tree: FileTree, { entries, sameTimeMs }: NodeSyncParams): Promise<Lacks> {
+  const same = sameTimeMs === undefined ? {} : { sameTimeMs };
   const need: number[] = [];
   const fresh = new Set<number>();
   let bytes = 0;
@@ -66,7 +69,7 @@ async function lookAround(tree: FileTree, entries: readonly SyncEntry[]): Promis
       else if (entry.kind === "link") tree.makeLink(entry);
       else {
         const stats = tree.find(entry);
-        if (stats !== undefined && tree.hasFile(entry, { stats })) return;
+        if (stats !== undefined && tree.hasFile(entry, { stats, ...same })) return;
         if (stats === undefined) fresh.add(index);
         else tree.assertReplaceable(entry, stats);
         need.push(index);

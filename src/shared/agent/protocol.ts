@@ -380,7 +380,7 @@ export interface AgentMethods {
   /** Makes the container on every node, or starts it again; what is right already is left alone. Pulling may take minutes. */
   readonly prepare_container: { readonly params: ContainerSpec; readonly result: Record<string, never> };
   readonly shutdown: { readonly params: ShutdownParams; readonly result: ShutdownResult };
-  /** Every node downloads the files by itself. May be repeated: what is there is left as it is. */
+  /** Every node gets the files, small ones by way of the head. May be repeated: what is there is left as it is. */
   readonly fetch: { readonly params: FetchParams; readonly result: FetchResult };
   /** Buckets appear on every node before it is answered. What is mounted already, in the same way, stays as it is. */
   readonly mount: { readonly params: MountParams; readonly result: Record<string, never> };
