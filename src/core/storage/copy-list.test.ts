@@ -23,7 +23,7 @@ async function takeAll(list: CopyList): Promise<readonly string[]> {
   return keys;
 }
 
-const fill = (list: CopyList, keys: readonly string[], onLeftOut = (_: string): void => undefined): Promise<void> => {
+const fill = (list: CopyList, keys: readonly string[], onLeftOut: (key: string) => void): Promise<void> => {
   async function* objects(): AsyncGenerator<StoredObject> {
     for (const key of keys) yield object(key);
   }
@@ -86,7 +86,7 @@ test("a listing that fails wakes those who wait, and its failure is thrown", asy
 
 test("an object that the mount names is all that is meant; folders and keys that are no paths are not", async () => {
   const single = new CopyList(mountOf("data"));
-  await fill(single, ["data", "data/below"]);
+  await fill(single, ["data", "data/below"], () => undefined);
   expect(await takeAll(single)).toEqual(["data"]);
   const leftOut: string[] = [];
   const below = new CopyList(mountOf("data"));
