@@ -1,6 +1,7 @@
 import type { CloudContext, LimitsQuestion, Offer, OfferLimit } from "../../../core/ports/cloud.ts";
 import type { Clock } from "../../../shared/clock.ts";
 import { orAborted } from "../../../shared/or-aborted.ts";
+import { patientDeadline } from "../../../shared/patient-deadline.ts";
 import { AwsAuthError } from "../errors.ts";
 import type { RegionOpener } from "../nodes/open-region.ts";
 import type { Region } from "../nodes/region.ts";
@@ -49,15 +50,17 @@ export class Limits {
   }
 
   async #inTime(offer: Offer, numNodes: number, context: CloudContext): Promise<OfferLimit> {
-    const patience = AbortSignal.timeout(PATIENCE_MS);
-    const signal = AbortSignal.any([context.signal, patience]);
+    const patience = patientDeadline(PATIENCE_MS);
+    const signal = AbortSignal.any([context.signal, patience.signal]);
     try {
       const region = await orAborted(this.#opener.open(offer.region, context), signal);
       return await this.#ask({ ...region, signal }, offer, numNodes);
     } catch (error) {
       context.signal.throwIfAborted();
-      const why = patience.aborted ? `AWS did not answer within ${PATIENCE_MS / 1000} s` : reasonOf(error);
+      const why = patience.signal.aborted ? `AWS did not answer within ${PATIENCE_MS / 1000} s` : reasonOf(error);
       return { notes: [`quota unknown: ${why}`] };
+    } finally {
+      patience.cancel();
     }
   }
 
