@@ -82,9 +82,10 @@ function getOnce(url: string, { agent, inFlight, headers, signal, take }: Once):
   if (!/^https?:$/u.test(target.protocol)) throw new Error(`${target.protocol} is no protocol of the web`);
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
-    const answer = new Answer({ url: target, isRange: headers["range"] !== undefined, take, resolve, reject });
-    const remove = inFlight.add(answer, signal);
-    answer.onSettled = remove;
+    const isRange = headers["range"] !== undefined;
+    const onSettled = (): void => inFlight.remove(answer, signal);
+    const answer = new Answer({ url: target, isRange, take, onSettled, resolve, reject });
+    inFlight.add(answer, signal);
     agent.dispatch(requestOf(target, headers), answer);
   });
 }
@@ -93,6 +94,8 @@ interface AnswerOptions {
   readonly url: URL;
   readonly isRange: boolean;
   readonly take: GetOptions["take"];
+  /** May come twice. */
+  readonly onSettled: () => void;
   readonly resolve: (location: string | undefined) => void;
   readonly reject: (error: Error) => void;
 }
@@ -100,7 +103,6 @@ interface AnswerOptions {
 /** What comes back for one request. */
 class Answer implements Dispatcher.DispatchHandler {
   readonly #options: AnswerOptions;
-  onSettled: (() => void) | undefined;
   #controller: Dispatcher.DispatchController | undefined;
   #cancelled: Error | undefined;
   /** The body of such an answer is read to its end and dropped, so that the connection can be used again. */
@@ -149,14 +151,14 @@ class Answer implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    const { resolve } = this.#options;
+    const { resolve, onSettled } = this.#options;
     if (this.#instead === undefined) {
-      this.onSettled?.();
+      onSettled();
       // After a failure of the last piece this says nothing new.
       if (this.#lastTaken === undefined) resolve(undefined);
       else void this.#lastTaken.then(() => resolve(undefined));
     } else if ("location" in this.#instead) {
-      this.onSettled?.();
+      onSettled();
       resolve(this.#instead.location);
     } else this.#fail(this.#instead.refusal);
   }
@@ -166,7 +168,7 @@ class Answer implements Dispatcher.DispatchHandler {
   }
 
   #fail(error: Error): void {
-    this.onSettled?.();
+    this.#options.onSettled();
     this.#options.reject(error);
   }
 }
@@ -193,11 +195,12 @@ function explain(error: Error, url: URL): Error {
 class InFlight {
   readonly #bySignal = new WeakMap<AbortSignal, Set<Answer>>();
 
-  /** Returns what takes it out again. */
-  add(answer: Answer, signal: AbortSignal): () => void {
-    const requests = this.#requestsOf(signal);
-    requests.add(answer);
-    return () => void requests.delete(answer);
+  add(answer: Answer, signal: AbortSignal): void {
+    this.#requestsOf(signal).add(answer);
+  }
+
+  remove(answer: Answer, signal: AbortSignal): void {
+    this.#bySignal.get(signal)?.delete(answer);
   }
 
   #requestsOf(signal: AbortSignal): Set<Answer> {
