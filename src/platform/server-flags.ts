@@ -5,7 +5,7 @@
 export const SERVER_NODE_FLAGS = ["--heap-growing-percent=50", "--max-semi-space-size=8"] as const;
 
 /**
- * Environment for the API server's process: glibc keeps what is freed in up to eight heaps, one for each thread, and after the first large buffer
+ * Environment for the API server's process: glibc keeps what is freed in heaps of several threads, and after the first large buffer
  * keeps those, too. With one heap that is given back, the server takes 20 MiB less during uploads. See mallopt(3); what the user has set stays.
  */
 export function serverEnvironment(

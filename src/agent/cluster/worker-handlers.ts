@@ -83,7 +83,7 @@ export function createWorkerStreams({ node }: Pick<WorkerHandlerOptions, "node">
     ssh: (_, stream) => serveSsh(node, stream),
     put_files: async (params, stream) => {
       const receiver = await node.sync(params, stream.signal);
-      stream.start({ need: receiver.need, parts: receiver.parts });
+      stream.start({ need: receiver.need, parts: receiver.parts, isDownload: receiver.isDownload ?? false });
       try {
         for await (const block of decodeBlocks(stream.chunks)) await receiver.write(block);
         await receiver.finish();

@@ -94,7 +94,7 @@ async function fetchMounter(
 }
 
 async function download({ url }: MounterPin, signal: AbortSignal): Promise<Buffer> {
-  const connections = openConnections();
+  const connections = await openConnections();
   try {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -104,13 +104,12 @@ async function download({ url }: MounterPin, signal: AbortSignal): Promise<Buffe
       ANSWER_MS,
     );
     const both = AbortSignal.any([signal, answer.signal]);
-    const take = (chunk: Buffer): void => {
-      clearTimeout(late);
+    const response = await connections.get(url, { headers: {}, signal: both }).finally(() => clearTimeout(late));
+    for await (const chunk of response as AsyncIterable<Buffer>) {
       size += chunk.length;
       if (size > MAX_BYTES) throw new Error(`${url} is too large`);
       chunks.push(chunk);
-    };
-    await connections.get(url, { headers: {}, signal: both, take }).finally(() => clearTimeout(late));
+    }
     return Buffer.concat(chunks);
   } catch (error) {
     signal.throwIfAborted();

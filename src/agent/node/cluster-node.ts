@@ -20,8 +20,8 @@ export interface NodeSyncParams {
   readonly entries: readonly SyncEntry[];
   /** As in `put_files`. */
   readonly isForNode?: boolean;
-  /** Times that differ by less are equal; absent = file systems decide. */
-  readonly sameTimeMs?: number;
+  /** Of objects: files that are there by their exact times stay, wherever the way to them leads. */
+  readonly isDownload?: boolean;
   /** Bytes that come in other ways afterwards, to be counted where the node has none of the files. */
   readonly restBytes?: number;
 }
@@ -30,6 +30,8 @@ export interface NodeSyncNeed {
   readonly need: readonly number[];
   /** Large files of which the node has the beginning: its hashes at each `PART_STEP_BYTES`. */
   readonly parts: readonly { readonly index: number; readonly marks: readonly string[] }[];
+  /** That it was asked for is understood, which agents of older releases do not say. */
+  readonly isDownload?: boolean;
 }
 
 /** A sync to one node: what it needs is known first, then contents go in. */
@@ -57,6 +59,8 @@ export interface NodeConnection {
 /** What the head asks of a node, itself or a worker. All calls may be repeated. A worker that stays away makes them reject with NODE_UNREACHABLE. */
 export interface ClusterNode {
   readonly index: number;
+  /** Whether it can be asked at this moment. */
+  readonly isAlive: boolean;
   startTask(spec: TaskSpec): Promise<number>;
   waitTask(id: string, options: { readonly signal: AbortSignal }): Promise<TaskExit>;
   /** Resolves when nothing of the task is left. */

@@ -44,10 +44,11 @@ export interface LocalNodeOptions {
 /** The node on which this agent runs. */
 export class LocalNode implements ClusterNode {
   readonly index: number;
+  readonly isAlive = true;
   readonly #options: LocalNodeOptions;
   readonly #partsInUse: PartsInUse = new Map();
   /** Files come in batches, which share the connections. */
-  #connections: HttpConnections | undefined;
+  #connections: Promise<HttpConnections> | undefined;
 
   constructor(options: LocalNodeOptions) {
     this.index = options.index;
@@ -156,6 +157,7 @@ export class LocalNode implements ClusterNode {
     return {
       need: receiver.need,
       parts: receiver.parts,
+      isDownload: receiver.isDownload ?? false,
       write: (block) => receiver.write(block),
       abort: (error) => receiver.abort(error),
       finish: async () => {
@@ -168,16 +170,16 @@ export class LocalNode implements ClusterNode {
   }
 
   /** All of a small file. Throws as `fetch`. */
-  download(file: FetchFile, signal: AbortSignal): Promise<Buffer> {
+  async download(file: FetchFile, signal: AbortSignal): Promise<Buffer> {
     this.#connections ??= openConnections();
-    return readSmall({ file, signal, clock: this.#options.clock, connections: this.#connections });
+    return readSmall({ file, signal, clock: this.#options.clock, connections: await this.#connections });
   }
 
   /** In a container the place that the destination leads to lies in what it mounts. */
   async fetch(wish: Omit<FetchParams, "key">, signal: AbortSignal): Promise<FetchResult> {
     const { home, power, clock, container } = this.#options;
     this.#connections ??= openConnections();
-    const options = { home, mayUseSudo: power === "poweroff", clock, signal, connections: this.#connections };
+    const options = { home, mayUseSudo: power === "poweroff", clock, signal, connections: await this.#connections };
     if (!container.isUsed) return fetchFiles(wish, options);
     const { dest: mounted, link } = containerDestination(wish.dest);
     const result = await fetchFiles({ ...wish, dest: mounted }, options);

@@ -17,7 +17,7 @@ import { systemClock } from "../../shared/clock.ts";
 import { fetchFiles, type FetchOptions } from "./fetch-files.ts";
 import { openConnections } from "./http-get.ts";
 
-const connections = openConnections();
+const connections = await openConnections();
 
 let home: string;
 let server: Server;

@@ -125,7 +125,7 @@ async function writeLarge(path: string, download: Download): Promise<number> {
   const handle = await open(path, "wx", FILE_MODE);
   try {
     const write = (chunk: Buffer, position: number): Promise<unknown> => handle.write(chunk, 0, chunk.length, position);
-    return await fillFile({ write }, download);
+    return await fillFile({ isInstant: false, write }, download);
   } finally {
     await handle.close();
   }

@@ -1,8 +1,9 @@
+import type { IncomingMessage } from "node:http";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { FetchFile } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
-import { placeOf, type HttpConnections } from "./http-get.ts";
+import { HttpRefusal, placeOf, type HttpConnections } from "./http-get.ts";
 
 const MIB = 1024 * 1024;
 /** Larger files come in ranges of this size. */
@@ -14,7 +15,8 @@ const FIRST_PAUSE_MS = 250;
 
 /** Where content goes as it comes. */
 export interface Sink {
-  /** Where it returns nothing to wait for, it has copied what it was given. */
+  /** `write` copies what it is given, and returns nothing to wait for. */
+  readonly isInstant: boolean;
   write(chunk: Buffer, position: number): void | Promise<unknown>;
 }
 
@@ -40,7 +42,8 @@ export async function fillFile(sink: Sink, download: Download): Promise<number> 
 /** All of a file whose size is known, in memory. Throws as `fillFile`. */
 export async function readSmall(download: Download): Promise<Buffer> {
   const content = Buffer.allocUnsafe(download.file.size ?? 0);
-  await fillFile({ write: (chunk, position) => void chunk.copy(content, position) }, download);
+  const write = (chunk: Buffer, position: number): void => void chunk.copy(content, position);
+  await fillFile({ isInstant: true, write }, download);
   return content;
 }
 
@@ -88,6 +91,11 @@ async function readBody(sink: Sink, { file, connections, signal }: Download, rea
     ...(file.etag === undefined ? {} : { "if-match": `"${file.etag}"` }),
     ...(isWhole ? {} : { range: `bytes=${from + read.skip}-${from + (size ?? 0) - 1}` }),
   };
+  const response = await connections.get(file.url, { headers, signal });
+  if (!isWhole && response.statusCode !== 206) {
+    response.destroy();
+    throw new HttpRefusal(response.statusCode ?? 0, `${placeOf(new URL(file.url))} (asked for a range)`);
+  }
   let position = from + (isWhole ? 0 : read.skip);
   const take = (chunk: Buffer): void | Promise<unknown> => {
     const wait = sink.write(chunk, position);
@@ -95,7 +103,19 @@ async function readBody(sink: Sink, { file, connections, signal }: Download, rea
     read.onBytes(chunk.length);
     return wait;
   };
-  await connections.get(file.url, { headers, signal, take });
+  if (sink.isInstant) await drain(response, take);
+  else for await (const chunk of response as AsyncIterable<Buffer>) await take(chunk);
+}
+
+/** Reads a body without a turn of the event loop for each of its pieces, which for small files is a quarter of the work. */
+function drain(response: IncomingMessage, take: (chunk: Buffer) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    response.on("data", take);
+    response.once("error", reject);
+    response.once("end", resolve);
+    // After `end` this says nothing new.
+    response.once("close", () => reject(new Error("the connection broke off")));
+  });
 }
 
 /** What the network or the server may do better the next time; errors of the disk and refusals stay. */

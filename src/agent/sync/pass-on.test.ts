@@ -1,4 +1,15 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -16,7 +27,7 @@ import { beginSync } from "./receive-files.ts";
 
 const KIB = 1024;
 const SECOND = 1_700_000_000_000;
-const connections = openConnections();
+const connections = await openConnections();
 const clock = { ...systemClock, sleep: () => Promise.resolve() };
 
 let root: string;
@@ -44,7 +55,7 @@ afterEach(() => {
   rmSync(root, { recursive: true, force: true });
 });
 
-type Node = Pick<ClusterNode, "index" | "sync" | "fetch">;
+type Node = Pick<ClusterNode, "index" | "isAlive" | "sync" | "fetch">;
 
 /** Of nodes only what this is about: the real receiving end, below a HOME of its own. */
 function makeNode(index: number): Node {
@@ -53,6 +64,7 @@ function makeNode(index: number): Node {
   const options = { home, mayUseSudo: false };
   return {
     index,
+    isAlive: true,
     sync: (params: NodeSyncParams) => beginSync(params, { ...options, partsInUse: new Map() }),
     fetch: (wish, signal) => fetchFiles(wish, { ...options, clock, signal, connections }),
   };
@@ -141,6 +153,7 @@ test("a receiver that breaks off in the middle ends its part alone", async () =>
     return {
       need: receiver.need,
       parts: receiver.parts,
+      isDownload: true,
       write: (block: Parameters<typeof receiver.write>[0]) =>
         blocks++ === 0 ? receiver.write(block) : Promise.reject(new Error("gone")),
       finish: () => receiver.finish(),
@@ -154,6 +167,62 @@ test("a receiver that breaks off in the middle ends its part alone", async () =>
   for (const { index } of nodes) expect(readdirSync(join(root, `n${index}/data`))).toHaveLength(40);
 });
 
+test("who is away is not waited for, and neither is an agent that does not know such copies", async () => {
+  const nodes = [0, 1].map(makeNode);
+  const away: Node = { ...makeNode(2), isAlive: false, sync: () => new Promise(() => undefined) };
+  const old: Node = {
+    ...makeNode(3),
+    sync: async (params) => {
+      const { isDownload: _, ...receiver } = await makeNode(3).sync(params, signal);
+      return { ...receiver, abort: () => undefined };
+    },
+  };
+  const { receivers } = await pass([offer("a", "one")], [...nodes, away, old]);
+  expect(indices(receivers)).toEqual([0, 1]);
+});
+
+test("a slow node holds the downloads up, instead of filling the head's memory", async () => {
+  const slow = makeNode(1);
+  const gate = Promise.withResolvers<void>();
+  const sync = async (params: NodeSyncParams) => {
+    const receiver = await slow.sync(params, signal);
+    return {
+      need: receiver.need,
+      parts: receiver.parts,
+      isDownload: true,
+      write: (block: Parameters<typeof receiver.write>[0]) => gate.promise.then(() => receiver.write(block)),
+      finish: () => receiver.finish(),
+      abort: (error: unknown) => receiver.abort(error),
+    };
+  };
+  const files = Array.from({ length: 300 }, (_, index) => offer(`f${index}`, `${index % 10}`.repeat(200 * KIB)));
+  const passing = pass(files, [makeNode(0), { ...slow, sync }]);
+  let before = -1;
+  while (asked.length !== before) {
+    before = asked.length;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  // Those under way, and three blocks of two files.
+  expect(before).toBeLessThan(60);
+  gate.resolve();
+  expect((await passing).receivers.size).toBe(2);
+  expect(readdirSync(join(root, "n1/data"))).toHaveLength(300);
+});
+
+test("what is there stays as it is, also behind a link that the user has made; nothing is made where there is no space", async () => {
+  const nodes = [0, 1].map(makeNode);
+  const files = [offer("sub/a", "one")];
+  await pass(files, nodes);
+  const disk = join(root, "disk");
+  renameSync(join(root, "n0/data/sub"), disk);
+  symlinkSync(disk, join(root, "n0/data/sub"));
+  await pass(files, nodes);
+  expect(lstatSync(join(root, "n0/data/sub")).isSymbolicLink()).toBe(true);
+  const wish = { key: "k", dest: "~/more", files, restBytes: 2 ** 60 };
+  expect((await passOn(wish, { nodes, download, signal })).receivers.size).toBe(0);
+  expect(existsSync(join(root, "n0/more"))).toBe(false);
+});
+
 test("a refused download ends all of it, and leaves nothing half written", async () => {
   const nodes = [0, 1].map(makeNode);
   const lost = { ...offer("lost", "gone"), url: `${url}/nowhere` };
@@ -161,6 +230,5 @@ test("a refused download ends all of it, and leaves nothing half written", async
     agentCode: "FETCH_REFUSED",
     message: `${url}/nowhere answered with HTTP status 404.`,
   });
-  for (const { index } of nodes)
-    expect(readdirSync(join(root, `n${index}/data`)).filter((name) => name.startsWith("."))).toEqual([]);
+  for (const { index } of nodes) expect(existsSync(join(root, `n${index}/data`))).toBe(false);
 });

@@ -1,8 +1,9 @@
 import type { FetchFile, FetchParams } from "../../shared/agent/protocol.ts";
 import { BLOCK_BYTES, encodeBlock, type EncodedBlock } from "../../shared/agent/sync-blocks.ts";
+import { orAborted } from "../../shared/or-aborted.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
 import type { ClusterNode, NodeSync, NodeSyncParams } from "../node/cluster-node.ts";
-import { isSmall, SAME_VERSION_MS, toEntry } from "./fetch-entry.ts";
+import { isSmall, toEntry } from "./fetch-entry.ts";
 import { PARALLEL_SMALL } from "./fetch-files.ts";
 
 /**
@@ -10,8 +11,10 @@ import { PARALLEL_SMALL } from "./fetch-files.ts";
  * among many. Larger files every node gets from their store.
  */
 const PASSED_ON_BYTES = 256 * 1024;
+/** Blocks that wait for a slow node, at most, before more is downloaded. */
+const WAITING_BLOCKS = 3;
 
-type SyncNode = Pick<ClusterNode, "sync">;
+type SyncNode = Pick<ClusterNode, "sync" | "isAlive">;
 
 export interface PassOnOptions {
   /** The head is the first. */
@@ -43,7 +46,7 @@ export async function passOn(wish: FetchParams, options: PassOnOptions): Promise
     key: wish.key,
     dest: wish.dest,
     entries: files.map(toEntry),
-    sameTimeMs: SAME_VERSION_MS,
+    isDownload: true,
     restBytes: rest.reduce((sum, { size = 0 }) => sum + size, wish.restBytes ?? 0),
   };
   const begun = await Promise.all(nodes.map((node) => Receiver.open(node, params, signal)));
@@ -77,10 +80,13 @@ async function sendContents(
   // The head's own files are written in one go, for which the others need not wait: it comes last.
   const inOrder = receivers.toReversed();
   let sent = Promise.resolve();
-  const send = (pieces: readonly Piece[]): Promise<void> => {
-    const block = toBlock(pieces);
+  let waiting = 0;
+  const send = (full: readonly Piece[]): Promise<void> => {
+    waiting += 1;
     sent = sent.then(async () => {
+      const block = toBlock(full);
       await Promise.all(inOrder.map((one) => one.write(block)));
+      waiting -= 1;
     });
     return sent;
   };
@@ -88,6 +94,7 @@ async function sendContents(
   let bytes = 0;
   await forEachParallel(wanted, PARALLEL_SMALL, async (index) => {
     const file = files[index];
+    if (waiting >= WAITING_BLOCKS) await sent;
     if (file === undefined || receivers.every((one) => one.isGone)) return;
     const content = await download(file, signal);
     const full = bytes + content.length > BLOCK_BYTES ? pieces : undefined;
@@ -105,10 +112,11 @@ interface Piece {
 }
 
 function toBlock(pieces: readonly Piece[]): EncodedBlock {
-  const body = Buffer.concat(pieces.map(({ content }) => content));
+  const content = Buffer.concat(pieces.map((piece) => piece.content));
   const files = pieces.map(({ index }) => index);
-  const block = { files, offset: 0, contentBytes: body.length, isCompressed: false, body };
-  return { ...block, encoded: encodeBlock(block) };
+  const block = { files, offset: 0, contentBytes: content.length, isCompressed: false };
+  const encoded = encodeBlock({ ...block, body: content });
+  return { ...block, body: encoded.subarray(encoded.length - content.length), encoded };
 }
 
 /** A node that takes part until something goes wrong. */
@@ -125,11 +133,14 @@ class Receiver {
     this.#sync = sync;
   }
 
-  /** Undefined: the node will not. */
+  /** Undefined: the node will not, or is away, which nobody else waits for. */
   static async open(node: SyncNode, params: NodeSyncParams, signal: AbortSignal): Promise<Receiver | undefined> {
-    const sync = await node.sync(params, signal).catch(() => undefined);
+    if (!node.isAlive) return undefined;
+    const sync = await orAborted(node.sync(params, signal), signal).catch(() => undefined);
     signal.throwIfAborted();
-    return sync && new Receiver(node, sync);
+    if (sync?.isDownload === true) return new Receiver(node, sync);
+    sync?.abort(new Error("an agent of an older release"));
+    return undefined;
   }
 
   async write(block: EncodedBlock): Promise<void> {

@@ -4,6 +4,7 @@ import { PART_STEP_BYTES, type SyncEntry } from "../../shared/agent/protocol.ts"
 import { BLOCK_BYTES, type EncodedBlock, type SyncBlock } from "../../shared/agent/sync-blocks.ts";
 import type { NodeSync, NodeSyncNeed, NodeSyncParams } from "../node/cluster-node.ts";
 import { assertLinkable, makeLink, resolveDestination, type DestinationOptions } from "./dest.ts";
+import { SAME_VERSION_MS } from "./fetch-entry.ts";
 import { assertEntries, FileTree } from "./file-tree.ts";
 import { freeSpace } from "./free-space.ts";
 import { LargeFiles, type PartsInUse } from "./large-files.ts";
@@ -32,6 +33,7 @@ export async function beginSync(params: NodeSyncParams, options: SyncOptions): P
     tree,
     entries,
     lacks,
+    isDownload: params.isDownload ?? false,
     parts,
     makeLink: () => {
       if (link !== undefined) makeLink(link, destination.path, options);
@@ -56,15 +58,16 @@ interface Lacks {
   readonly bytes: number;
 }
 
-async function lookAround(tree: FileTree, { entries, sameTimeMs }: NodeSyncParams): Promise<Lacks> {
-  const same = sameTimeMs === undefined ? {} : { sameTimeMs };
+async function lookAround(tree: FileTree, { entries, isDownload = false }: NodeSyncParams): Promise<Lacks> {
+  const same = isDownload ? { sameTimeMs: SAME_VERSION_MS } : {};
   const need: number[] = [];
   const fresh = new Set<number>();
   let bytes = 0;
   for (const [index, entry] of entries.entries()) {
     if (index % BATCH === BATCH - 1) await new Promise((resolve) => setImmediate(resolve));
     guard(tree.pathOf(entry), () => {
-      tree.ensureParent(entry);
+      // Of a download only what is lacking is touched, when it is there.
+      if (!isDownload) tree.ensureParent(entry);
       if (entry.kind === "dir") tree.makeDirectory(entry);
       else if (entry.kind === "link") tree.makeLink(entry);
       else {
@@ -93,6 +96,7 @@ interface ReceiverOptions {
   readonly tree: FileTree;
   readonly entries: readonly SyncEntry[];
   readonly lacks: Lacks;
+  readonly isDownload: boolean;
   readonly parts: LargeFiles;
   readonly makeLink: () => void;
 }
@@ -100,6 +104,7 @@ interface ReceiverOptions {
 /** Takes the contents of the needed files; each file appears complete or not at all. */
 class FileReceiver implements NodeSync {
   readonly need: readonly number[];
+  readonly isDownload: boolean;
   parts: NodeSyncNeed["parts"] = [];
   readonly #options: ReceiverOptions;
   readonly #missing: Set<number>;
@@ -108,6 +113,7 @@ class FileReceiver implements NodeSync {
   constructor(options: ReceiverOptions) {
     this.#options = options;
     this.need = options.lacks.need;
+    this.isDownload = options.isDownload;
     this.#missing = new Set(this.need);
   }
 
@@ -167,7 +173,10 @@ class FileReceiver implements NodeSync {
       at += entry.size;
       if (!this.#missing.has(index)) continue;
       const placement = { entry, path: tree.pathOf(entry), isNew: lacks.fresh.has(index), umask: this.#umask };
-      guard(placement.path, () => placeFile(placement, bytes));
+      guard(placement.path, () => {
+        if (this.isDownload) tree.ensureParent(entry);
+        placeFile(placement, bytes);
+      });
       this.#missing.delete(index);
     }
     if (at !== content.length) throw damaged();

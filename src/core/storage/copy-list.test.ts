@@ -38,7 +38,7 @@ test("all objects come in batches, in order, once, however many take them", asyn
   await filling;
   const all = taken.flat().map((key) => Number(key.slice(1)));
   expect(all.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 25_001 }, (_, index) => index));
-  expect([list.files, list.isComplete]).toEqual([25_001, true]);
+  expect([list.files, list.isOver]).toEqual([25_001, true]);
 });
 
 test("the first batch knows the bytes of all objects of a small bucket, and of the first 10,000 of a large one", async () => {

@@ -21,11 +21,12 @@ export interface CopyBatch {
 export class CopyList {
   /** Objects found so far that become files. */
   files = 0;
-  isComplete = false;
+  /** Whether there is nothing more to find. */
+  isOver = false;
   readonly #mount: BucketMount;
   #found: StoredObject[] = [];
   #restBytes = 0;
-  #changed = Promise.withResolvers<void>();
+  #change: PromiseWithResolvers<void> | undefined;
 
   constructor(mount: BucketMount) {
     this.#mount = mount;
@@ -46,19 +47,22 @@ export class CopyList {
         if (isAll || isFile(object, this.#mount)) this.#add(object);
         else onLeftOut(object.key);
         if (isAll) break;
-        while (this.#found.length >= AHEAD && !signal.aborted) await this.#changed.promise;
+        while (this.#found.length >= AHEAD && !signal.aborted) await this.#changed();
         signal.throwIfAborted();
       }
+    } catch (error) {
+      this.#found = [];
+      throw error;
     } finally {
       signal.removeEventListener("abort", wake);
-      this.isComplete = true;
+      this.isOver = true;
       this.#wake();
     }
   }
 
   /** The next objects, when there are enough of them; undefined = that was all. */
   async next(): Promise<CopyBatch | undefined> {
-    while (!this.isComplete && (this.#found.length < BATCH || this.files < KNOWN_FIRST)) await this.#changed.promise;
+    while (!this.#hasBatch()) await this.#changed();
     if (this.#found.length === 0) return undefined;
     const objects = this.#found.splice(0, BATCH);
     this.#wake();
@@ -71,13 +75,22 @@ export class CopyList {
     this.#found.push(object);
     this.files += 1;
     this.#restBytes += object.size;
-    if (this.#found.length % BATCH === 0) this.#wake();
+    if (this.#hasBatch()) this.#wake();
+  }
+
+  #hasBatch(): boolean {
+    return this.isOver || (this.#found.length >= BATCH && this.files >= KNOWN_FIRST);
+  }
+
+  #changed(): Promise<void> {
+    this.#change ??= Promise.withResolvers();
+    return this.#change.promise;
   }
 
   /** Those who wait look again. */
   #wake(): void {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
+    this.#change?.resolve();
+    this.#change = undefined;
   }
 }
 

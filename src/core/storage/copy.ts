@@ -65,7 +65,7 @@ async function copyObjects(
         await fetchOnNodes({ dest: mount.dest, files, restBytes }, { ...target, signal }, context);
         summary.files += objects.length;
         summary.bytes += bytes;
-        const total = list.isComplete ? `/${list.files}` : "";
+        const total = list.isOver ? `/${list.files}` : "";
         context.log.spin(spinner(`Syncing ${mount.uri}: ${summary.files}${total} files`));
       }
     };
@@ -82,7 +82,7 @@ async function copyObjects(
   return summary;
 }
 
-/** Does several things at once, which end with the first that fails. Its failure is thrown, when nothing of the others is left. */
+/** Does several things at once, which end with the first that fails. Its failure is thrown when the others have ended. */
 async function together(signal: AbortSignal, start: (signal: AbortSignal) => readonly Promise<void>[]): Promise<void> {
   const failed = new AbortController();
   const failures: unknown[] = [];
