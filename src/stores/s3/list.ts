@@ -40,8 +40,13 @@ function toObject({ Key = "", Size, LastModified, ETag }: S3Object): StoredObjec
     key: Key,
     size: Size ?? 0,
     modifiedMs: LastModified?.getTime() ?? 0,
-    etag: (ETag ?? "").replaceAll('"', ""),
+    etag: unquoted(ETag),
   };
+}
+
+/** An ETag as it is compared. */
+export function unquoted(etag = ""): string {
+  return etag.replaceAll('"', "");
 }
 
 /**

@@ -4,6 +4,7 @@ import type { ObjectStore } from "../../core/ports/object-store.ts";
 import { createBucket, deleteBucket, findPlace, findPublicBucket } from "./buckets.ts";
 import { openS3 } from "./client.ts";
 import { AMAZON, type StoreKind } from "./kind.ts";
+import { KnownEtags } from "./known-etags.ts";
 import { lendKeys } from "./lend.ts";
 import { listObjects, listPublic } from "./list.ts";
 import { publicUrls, signReads } from "./sign.ts";
@@ -14,6 +15,7 @@ type WithClient = <T>(context: CloudContext, region: string, work: (client: S3Cl
 
 /** Amazon S3, and others that speak its protocol. `access` finds the keys of a request. */
 export function createS3Store(access: Access, kind: StoreKind = AMAZON): ObjectStore {
+  const known = new KnownEtags();
   /** The bucket's region decides to which endpoint its calls go. */
   const withClient: WithClient = async (context, region, work) => {
     const client = await openS3(await access(context), region);
@@ -56,7 +58,7 @@ export function createS3Store(access: Access, kind: StoreKind = AMAZON): ObjectS
       lendKeys(await access(context), place, { ...kind, scope: kind.scopeOf(place, { isReadOnly }), sessionName }),
     upload: (place, files, { context, ...options }) =>
       withClient(context, place.region, (client) =>
-        uploadFiles({ client, place, files, signal: context.signal, ...options }),
+        uploadFiles({ client, place, files, known, signal: context.signal, ...options }),
       ),
   };
 }

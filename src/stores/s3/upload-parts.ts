@@ -3,6 +3,7 @@ import type { ObjectPlace, UploadFile } from "../../core/ports/object-store.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
 import { Buffers } from "./buffers.ts";
 import { readRange } from "./file-range.ts";
+import { unquoted } from "./list.ts";
 import type { Seal } from "./seal.ts";
 import { tryRawPut, type RawPuts } from "./raw-put.ts";
 
@@ -27,8 +28,8 @@ export function partBytesOf(size: number): number {
   return Math.max(SINGLE_BYTES, Math.ceil(size / MAX_PARTS));
 }
 
-/** An upload that fails is taken back, so that no parts stay behind that cost money. */
-export async function putInParts(job: PutJob, file: UploadFile, key: string): Promise<void> {
+/** Resolves with the object's ETag. An upload that fails is taken back, so that no parts stay behind that cost money. */
+export async function putInParts(job: PutJob, file: UploadFile, key: string): Promise<string> {
   const { AbortMultipartUploadCommand, CreateMultipartUploadCommand } = await import("@aws-sdk/client-s3");
   const { client, place, raw, signal } = job;
   const target = { Bucket: place.bucket, Key: key };
@@ -36,7 +37,11 @@ export async function putInParts(job: PutJob, file: UploadFile, key: string): Pr
   const create = new CreateMultipartUploadCommand({ ...target, ...checksums });
   const { UploadId, ChecksumAlgorithm } = await client.send(create, { abortSignal: signal });
   try {
-    await putParts(job, file, { ...target, UploadId: UploadId ?? "", hasChecksums: ChecksumAlgorithm === "CRC32" });
+    return await putParts(job, file, {
+      ...target,
+      UploadId: UploadId ?? "",
+      hasChecksums: ChecksumAlgorithm === "CRC32",
+    });
   } catch (error) {
     // The reason of the failure is what counts; parts that stay are removed with the bucket, or by its own rules.
     await client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => undefined);
@@ -52,7 +57,7 @@ interface PartsTarget {
   readonly hasChecksums: boolean;
 }
 
-async function putParts(job: PutJob, file: UploadFile, { hasChecksums, ...target }: PartsTarget): Promise<void> {
+async function putParts(job: PutJob, file: UploadFile, { hasChecksums, ...target }: PartsTarget): Promise<string> {
   const { CompleteMultipartUploadCommand } = await import("@aws-sdk/client-s3");
   const partBytes = partBytesOf(file.size);
   const numbers = Array.from({ length: Math.ceil(file.size / partBytes) }, (_, index) => index + 1);
@@ -71,7 +76,8 @@ async function putParts(job: PutJob, file: UploadFile, { hasChecksums, ...target
     parts.push({ PartNumber, ETag, ...checksum });
   });
   const Parts = parts.sort((a, b) => (a.PartNumber ?? 0) - (b.PartNumber ?? 0));
-  await job.client.send(new CompleteMultipartUploadCommand({ ...target, MultipartUpload: { Parts } }));
+  const complete = new CompleteMultipartUploadCommand({ ...target, MultipartUpload: { Parts } });
+  return unquoted((await job.client.send(complete)).ETag);
 }
 
 async function putPart(

@@ -1,10 +1,12 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { UploadFile, UploadProgress } from "../../core/ports/object-store.ts";
 import { openS3 } from "./client.ts";
+import { KnownEtags } from "./known-etags.ts";
 import { uploadFiles } from "./upload.ts";
 
 const EMPTY = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
@@ -16,6 +18,15 @@ let faults: ((response: ServerResponse) => void)[];
 let puts: string[];
 let taken: Map<string, { readonly body: string; readonly headers: IncomingMessage["headers"] }>;
 
+/** Objects are called "x" whatever is in them, as where a store has keys of its own. */
+function listing(): string {
+  const objects = [...taken].map(([path, { body }]) => {
+    const modified = new Date().toISOString();
+    return `<Contents><Key>${path.slice(3)}</Key><Size>${body.length}</Size><ETag>"x"</ETag><LastModified>${modified}</LastModified></Contents>`;
+  });
+  return EMPTY.replace("<IsTruncated>", `${objects.join("")}<IsTruncated>`);
+}
+
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "s3-upload-"));
   [faults, puts, taken] = [[], [], new Map()];
@@ -24,7 +35,7 @@ beforeEach(async () => {
     request
       .on("data", (chunk: Buffer) => chunks.push(chunk))
       .on("end", () => {
-        if (request.method !== "PUT") return response.end(EMPTY);
+        if (request.method !== "PUT") return response.end(listing());
         const path = (request.url ?? "").replace(/\?.*/u, "");
         puts.push(path);
         const fault = faults.shift();
@@ -42,12 +53,14 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-async function upload(names: readonly string[]): Promise<void> {
-  const files = names.map((key) => {
-    const path = join(directory, "content");
-    writeFileSync(path, "content");
-    return { path, key, size: 7, mtimeMs: statSync(path).mtimeMs };
-  });
+function upload(names: readonly string[]): Promise<UploadProgress> {
+  const path = join(directory, "content");
+  writeFileSync(path, "content");
+  const files = names.map((key) => ({ path, key, size: 7, mtimeMs: statSync(path).mtimeMs }));
+  return send(files, new KnownEtags());
+}
+
+async function send(files: readonly UploadFile[], known: KnownEtags): Promise<UploadProgress> {
   const access = {
     region: "us-east-1",
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -56,7 +69,8 @@ async function upload(names: readonly string[]): Promise<void> {
   };
   const client = await openS3(access, "us-east-1");
   const place = { bucket: "b", region: "us-east-1", prefix: "" };
-  await uploadFiles({ client, place, files, signal: new AbortController().signal }).finally(() => client.destroy());
+  const { signal } = new AbortController();
+  return uploadFiles({ client, place, files, known, signal }).finally(() => client.destroy());
 }
 
 test("without TLS content goes signed, with its hash, in one request", async () => {
@@ -89,4 +103,21 @@ test("a refusal stops the upload, in the server's words", async () => {
   faults = [refuse, refuse, refuse, refuse];
   await expect(upload(["one"])).rejects.toThrow("The bucket is full.");
   expect(taken.size).toBe(0);
+});
+
+test("what was sent is not read again, while nothing happens to the file; not even where the store's names tell nothing of the content", async () => {
+  const path = join(directory, "large");
+  writeFileSync(path, "a".repeat(600_000));
+  const { mtimeMs } = statSync(path);
+  const files = [{ path, key: "large", size: 600_000, mtimeMs }];
+  // Settled by then.
+  const known = new KnownEtags(() => Date.now() + 5000);
+  expect(await send(files, known)).toMatchObject({ unchangedFiles: 0 });
+  expect(await send(files, known)).toMatchObject({ unchangedFiles: 1 });
+  expect(await send(files, new KnownEtags())).toMatchObject({ unchangedFiles: 0 });
+  // Of the same size and time.
+  writeFileSync(path, "b".repeat(600_000));
+  utimesSync(path, mtimeMs / 1000, mtimeMs / 1000);
+  expect(await send(files, known)).toMatchObject({ unchangedFiles: 0 });
+  expect(taken.get("/b/large")?.body.startsWith("b")).toBe(true);
 });

@@ -5,7 +5,8 @@ import type { ObjectPlace, StoredObject, UploadFile, UploadProgress } from "../.
 import { forEachParallel } from "../../shared/parallel.ts";
 import { Buffers } from "./buffers.ts";
 import { readRange } from "./file-range.ts";
-import { listObjects } from "./list.ts";
+import type { KnownEtags } from "./known-etags.ts";
+import { listObjects, unquoted } from "./list.ts";
 import { openRawPuts, tryRawPut } from "./raw-put.ts";
 import { PARALLEL_LARGE, partBytesOf, putInParts, SINGLE_BYTES, type PutJob } from "./upload-parts.ts";
 
@@ -20,6 +21,7 @@ export interface UploadJob {
   readonly client: S3Client;
   readonly place: ObjectPlace;
   readonly files: readonly UploadFile[];
+  readonly known: KnownEtags;
   readonly onProgress?: (progress: UploadProgress) => void;
   readonly signal: AbortSignal;
 }
@@ -39,12 +41,12 @@ export async function uploadFiles(job: UploadJob): Promise<UploadProgress> {
     };
     job.onProgress?.(progress);
   };
-  const send = async (file: UploadFile, put: (file: UploadFile, key: string) => Promise<void>): Promise<void> => {
+  const send = async (file: UploadFile, put: (file: UploadFile, key: string) => Promise<string>): Promise<void> => {
     job.signal.throwIfAborted();
     const key = keyOf(job.place, file);
     const object = there.get(key);
-    const isUnchanged = object !== undefined && (await isSame(file, object));
-    if (!isUnchanged) await put(file, key);
+    const isUnchanged = object !== undefined && (await isSame(file, object, job.known));
+    if (!isUnchanged) await learn(file, job.known, () => put(file, key));
     count(file, isUnchanged);
   };
   const sized = (from: number, to: number): readonly UploadFile[] =>
@@ -52,9 +54,9 @@ export async function uploadFiles(job: UploadJob): Promise<UploadProgress> {
   const raw = await openRawPuts(job.client, job.place.bucket);
   const buffers = new Buffers(SINGLE_BYTES);
   const put = { ...job, raw, buffers };
-  const putSmall = (file: UploadFile, key: string): Promise<void> =>
+  const putSmall = (file: UploadFile, key: string): Promise<string> =>
     putWhole(put, { file, key, buffer: Buffer.allocUnsafe(file.size) });
-  const putLarge = (file: UploadFile, key: string): Promise<void> =>
+  const putLarge = (file: UploadFile, key: string): Promise<string> =>
     buffers.with(file.size, (buffer) => putWhole(put, { file, key, buffer }));
   await forEachParallel(sized(-1, SMALL_BYTES), PARALLEL_SMALL, (file) => send(file, putSmall));
   await forEachParallel(sized(SMALL_BYTES, SINGLE_BYTES), PARALLEL_LARGE, (file) => send(file, putLarge));
@@ -75,11 +77,21 @@ async function readExisting(job: UploadJob): Promise<ReadonlyMap<string, StoredO
   return there;
 }
 
-async function isSame(file: UploadFile, object: StoredObject): Promise<boolean> {
+async function isSame(file: UploadFile, object: StoredObject, known: KnownEtags): Promise<boolean> {
   if (file.size !== object.size) return false;
   // Our clock and the store's differ: a file that is written after its object may seem a little older.
   if (file.mtimeMs + MAX_SKEW_MS < object.modifiedMs) return true;
-  return (await etagOf(file)) === object.etag;
+  if (isRemembered(file) && known.get(file.path) === object.etag) return true;
+  return (await learn(file, known, () => etagOf(file))) === object.etag;
+}
+
+/** Hashing a smaller file takes as long as remembering it. */
+function isRemembered({ size }: UploadFile): boolean {
+  return size > SMALL_BYTES;
+}
+
+function learn(file: UploadFile, known: KnownEtags, read: () => Promise<string>): Promise<string | undefined> {
+  return isRemembered(file) ? known.learn(file.path, read) : read();
 }
 
 /** What the store names the content if it was sent as we send it; stores with keys of their own name it otherwise. */
@@ -106,10 +118,12 @@ interface Whole {
   readonly buffer: Buffer<ArrayBuffer>;
 }
 
-async function putWhole({ client, place, raw, signal }: PutJob, { file, key, buffer }: Whole): Promise<void> {
+/** Resolves with the object's ETag. */
+async function putWhole({ client, place, raw, signal }: PutJob, { file, key, buffer }: Whole): Promise<string> {
   const { PutObjectCommand } = await import("@aws-sdk/client-s3");
   const seal = raw.newSeal();
   const body = await readRange(file, { from: 0, buffer, onRead: (piece) => seal.add(piece) });
-  if ((await tryRawPut(raw, { key, body, seal }, signal)) !== undefined) return;
-  await client.send(new PutObjectCommand({ Bucket: place.bucket, Key: key, Body: body }), { abortSignal: signal });
+  const command = new PutObjectCommand({ Bucket: place.bucket, Key: key, Body: body });
+  const stored = await tryRawPut(raw, { key, body, seal }, signal);
+  return unquoted((stored ?? (await client.send(command, { abortSignal: signal }))).ETag);
 }
