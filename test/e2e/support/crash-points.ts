@@ -150,8 +150,13 @@ export class CrashPoints {
   async #crashAt(point: string, scenario: CrashScenario, mark: string): Promise<void> {
     const { sandbox } = this.#world;
     await this.#restart({ SKYPILOT_FAILPOINT: point });
-    const client = sandbox.startSky(scenario.command(mark), { timeoutMs: 90_000 });
-    await waitFor(`the server to die at ${point}`, () => sandbox.serverProcesses().length === 0);
+    let said = "";
+    const client = sandbox.startSky(scenario.command(mark), { timeoutMs: 90_000, onOutput: (more) => (said += more) });
+    await waitFor(`the server to die at ${point}`, () => sandbox.serverProcesses().length === 0).catch(
+      (error: Error) => {
+        throw new Error(`${error.message} The client said:\n${plainText(said)}`, { cause: error });
+      },
+    );
     await sandbox.startServer();
     const result = await client.result;
     const text = plainText(result.stdout + result.stderr);
