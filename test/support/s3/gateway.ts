@@ -59,9 +59,12 @@ export class S3Gateway {
     this.#program = this.#launch();
   }
 
-  /** Starts it on a free port of this machine; `isSecure` = by TLS, with a certificate that `caFile` vouches for. */
-  static async start({ isSecure = false }: { readonly isSecure?: boolean } = {}): Promise<S3Gateway> {
-    const directory = mkdtempSync(join(tmpdir(), "s3-gateway-"));
+  /** Starts it on a free port of this machine, with what it holds below `parent`; `isSecure` = by TLS, with a certificate that `caFile` vouches for. */
+  static async start({
+    isSecure = false,
+    parent = tmpdir(),
+  }: { readonly isSecure?: boolean; readonly parent?: string } = {}): Promise<S3Gateway> {
+    const directory = mkdtempSync(join(parent, "s3-gateway-"));
     if (isSecure) makeCertificate(directory);
     return S3Gateway.#open({ address: `127.0.0.1:${await freePort()}`, directory, start: startProgram, isSecure });
   }
