@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config";
 
+/** `expect.poll` waits for what comes in the end, on a busy machine, too: not for one second, which is the default. */
+const POLL = { poll: { timeout: 15_000 } };
+
 export default defineConfig({
   test: {
     reporters: ["default", "./test/summary-reporter.ts"],
@@ -11,6 +14,7 @@ export default defineConfig({
           include: ["src/**/*.test.ts", "test/architecture/**/*.test.ts", "test/contract/**/*.test.ts"],
           isolate: false,
           testTimeout: 20_000,
+          expect: POLL,
         },
       },
       {
@@ -19,6 +23,7 @@ export default defineConfig({
           include: ["test/e2e/**/*.test.ts"],
           testTimeout: 180_000,
           hookTimeout: 180_000,
+          expect: POLL,
           fileParallelism: false,
         },
       },
