@@ -123,7 +123,9 @@ async function putWhole({ client, place, raw, signal }: PutJob, { file, key, buf
   const { PutObjectCommand } = await import("@aws-sdk/client-s3");
   const seal = raw.newSeal();
   const body = await readRange(file, { from: 0, buffer, onRead: (piece) => seal.add(piece) });
-  const command = new PutObjectCommand({ Bucket: place.bucket, Key: key, Body: body });
-  const stored = await tryRawPut(raw, { key, body, seal }, signal);
-  return unquoted((stored ?? (await client.send(command, { abortSignal: signal }))).ETag);
+  const again = { Bucket: place.bucket, Key: key, Body: body };
+  const stored =
+    (await tryRawPut(raw, { key, body, seal }, signal)) ??
+    (await client.send(new PutObjectCommand(again), { abortSignal: signal }));
+  return unquoted(stored.ETag);
 }
