@@ -228,6 +228,8 @@ export interface ClusterMountsTable {
   store: string;
   /** JSON: what the agents were told (shared/agent/mounts.ts `MountSpec`). */
   spec: string;
+  /** Why its keys cannot be renewed, in a sentence; null while they can. */
+  refused: string | null;
 }
 
 /** Places of clouds that refused nodes a while ago (core/provision/capacity-memory.ts). */

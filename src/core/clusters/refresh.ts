@@ -1,4 +1,5 @@
 import type { Kysely } from "kysely";
+import { listClusterMounts } from "../../db/queries/cluster-mounts.ts";
 import { findCluster, updateCluster, type ClusterRow } from "../../db/queries/clusters.ts";
 import { findRequest, isTerminal } from "../../db/queries/requests.ts";
 import type { Database } from "../../db/schema.ts";
@@ -126,13 +127,15 @@ async function askAgent(
   row: ClusterRow,
   context: RefreshContext,
   cloudContext: CloudContext,
-): Promise<Pick<Observation, "agent" | "liveNodes" | "preemptions">> {
+): Promise<Pick<Observation, "agent" | "liveNodes" | "preemptions" | "refusals">> {
   try {
     const agent = await context.agents.connect(row.name, { signal: cloudContext.signal });
     const status = await agent.call("status", {}, { signal: cloudContext.signal });
     const liveNodes = status.nodes.filter((node) => node.isAlive).length;
     const preemptions = status.nodes.flatMap(({ index, preemption }) => (preemption ? [{ index, ...preemption }] : []));
-    return { agent: status.isAutostopping ? "autostopping" : "healthy", liveNodes, preemptions };
+    const mounts = await listClusterMounts(context.db, row.cluster_hash);
+    const refusals = mounts.flatMap(({ refused }) => refused ?? []);
+    return { agent: status.isAutostopping ? "autostopping" : "healthy", liveNodes, preemptions, refusals };
   } catch (error) {
     if (error instanceof AgentError) return { agent: "unreachable" };
     throw error;

@@ -135,6 +135,18 @@ describe("decide", () => {
     });
   });
 
+  test("keys that cannot be renewed are the reason for as long as that is so, unless a node is about to go", () => {
+    const healthy = { instances: nodes("running", "running"), agent: "healthy", liveNodes: 2 } as const;
+    const refusals = ["The keys of ~/a cannot be renewed: no.", "The keys of ~/b cannot be renewed: no."];
+    expect(decide(facts("UP"), { ...healthy, refusals }, 0)).toEqual({
+      to: "UP",
+      phase: "ready",
+      reason: "The keys of ~/a cannot be renewed: no. The keys of ~/b cannot be renewed: no.",
+    });
+    const preemptions = [{ index: 1, kind: "interruption", atMs: 0 } as const];
+    expect(decide(facts("UP"), { ...healthy, refusals, preemptions }, 0)?.phase).toBe("preempting");
+  });
+
   test("an INIT cluster without instances is gone after the grace", () => {
     expect(decide(facts("INIT"), { instances: [], agent: "not asked" }, CREATION_GRACE_MS)?.to).toBe("TERMINATED");
   });

@@ -35,6 +35,8 @@ export interface Observation {
   readonly liveNodes?: number;
   /** What providers have announced of nodes, with their indices. */
   readonly preemptions?: readonly (Preemption & { readonly index: number })[];
+  /** Why keys of mounts cannot be renewed, in sentences. */
+  readonly refusals?: readonly string[];
 }
 
 export interface ClusterFacts {
@@ -124,9 +126,12 @@ function decideRunning(cluster: ClusterFacts, seen: Observation): Transition | u
   }
 }
 
-function announcedOf({ preemptions = [] }: Observation): Pick<Transition, "phase" | "reason"> {
+function announcedOf({ preemptions = [], refusals = [] }: Observation): Pick<Transition, "phase" | "reason"> {
   const [first] = preemptions.toSorted((a, b) => a.kind.localeCompare(b.kind) || a.atMs - b.atMs);
-  if (first === undefined) return { phase: "ready", reason: "All nodes up; SkyPilot runtime healthy." };
+  if (first === undefined) {
+    const isWell = refusals.length === 0;
+    return { phase: "ready", reason: isWell ? "All nodes up; SkyPilot runtime healthy." : refusals.join(" ") };
+  }
   const at = `${new Date(first.atMs).toISOString().slice(0, 19).replace("T", " ")} UTC`;
   const others = preemptions.filter((one) => one !== first && one.kind === first.kind).length;
   const who = others === 0 ? `Node ${first.index}` : `Node ${first.index} and ${others} more`;

@@ -1,5 +1,5 @@
 import type { Kysely } from "kysely";
-import { listClusterMounts, type ClusterMountRow } from "../../db/queries/cluster-mounts.ts";
+import { listClusterMounts, setMountRefusal, type ClusterMountRow } from "../../db/queries/cluster-mounts.ts";
 import { findCluster, updateCluster, type ClusterRow } from "../../db/queries/clusters.ts";
 import type { Database } from "../../db/schema.ts";
 import type { LentKeys, MountSpec, MountState } from "../../shared/agent/mounts.ts";
@@ -37,8 +37,6 @@ export class MountKeys {
   readonly #askers = new Map<string, Asker>();
   /** By cluster and place: how long the keys that it has were to live. */
   readonly #lifetimes = new Map<string, number>();
-  /** By cluster and place: why keys could not be had at the last look. */
-  readonly #refused = new Map<string, string>();
   readonly #followed = new WeakSet<AgentPeer>();
 
   constructor(options: MountKeysOptions) {
@@ -117,28 +115,30 @@ export class MountKeys {
         { keys: [{ dest: spec.dest, keys: toLentKeys(keys) }] },
         { signal: context.signal },
       );
-      if (this.#refused.delete(`${row.cluster_hash} ${spec.dest}`)) {
+      if (mount.refused !== null) {
+        await setMountRefusal(this.#options.db, mount, null);
         await this.#tell(row, `The keys of ${spec.dest} are renewed again.`);
       }
     } catch (error) {
       // The other mounts may have more luck; this one is tried again at the next look.
       if (!(error instanceof SkyError) || agent.isClosed) throw error;
       this.#options.onError(row.name, error);
-      await this.#noteRefusal(row, { dest: spec.dest, error }, to);
+      await this.#noteRefusal(row, { mount, error }, to);
     }
   }
 
-  /** Tells the cluster's users, and its jobs, why there are no new keys. */
+  /** Tells the cluster's users, and its jobs, why there are no new keys: looks at the cluster repeat it while that is so. */
   async #noteRefusal(
     row: ClusterRow,
-    { dest, error }: { readonly dest: string; readonly error: SkyError },
+    { mount, error }: { readonly mount: ClusterMountRow; readonly error: SkyError },
     { agent, context }: { readonly agent: AgentPeer; readonly context: CloudContext },
   ): Promise<void> {
+    const { dest } = mount;
     const reason = error.message.replace(/\.?$/u, "");
-    const id = `${row.cluster_hash} ${dest}`;
-    if (this.#refused.get(id) !== reason) {
-      this.#refused.set(id, reason);
-      await this.#tell(row, `The keys of ${dest} cannot be renewed: ${reason}.`);
+    const refused = `The keys of ${dest} cannot be renewed: ${reason}.`;
+    if (mount.refused !== refused) {
+      await setMountRefusal(this.#options.db, mount, refused);
+      await this.#tell(row, refused);
     }
     await agent.call("lend_keys", { keys: [], refused: [{ dest, reason }] }, { signal: context.signal });
   }

@@ -6,8 +6,9 @@ import { lockClusters } from "./0004_lock_clusters.ts";
 import { chargeClusters } from "./0006_charge_clusters.ts";
 import { addNodeWish } from "./0007_add_node_wish.ts";
 import { addStorage } from "./0008_add_storage.ts";
-import { addClusterMounts } from "./0010_add_cluster_mounts.ts";
 import { rememberRefusals } from "./0009_remember_refusals.ts";
+import { addClusterMounts } from "./0010_add_cluster_mounts.ts";
+import { keepRefusedKeys } from "./0011_keep_refused_keys.ts";
 
 /** Every migration in order; the last one's name stands in `latest-migration.ts`. */
 export const migrations: readonly Migration[] = [
@@ -20,4 +21,5 @@ export const migrations: readonly Migration[] = [
   addStorage,
   rememberRefusals,
   addClusterMounts,
+  keepRefusedKeys,
 ];

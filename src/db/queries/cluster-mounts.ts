@@ -3,18 +3,32 @@ import type { ClusterMountsTable, Database } from "../schema.ts";
 
 export type ClusterMountRow = Selectable<ClusterMountsTable>;
 
-/** Adds a mount; one at the same place is replaced. */
-export async function saveClusterMount(db: Kysely<Database>, row: ClusterMountRow): Promise<void> {
+/** Adds a mount, which nobody refuses yet; one at the same place is replaced. */
+export async function saveClusterMount(db: Kysely<Database>, row: Omit<ClusterMountRow, "refused">): Promise<void> {
   const { store, spec } = row;
   await db
     .insertInto("cluster_mounts")
     .values(row)
-    .onConflict((conflict) => conflict.columns(["cluster_hash", "dest"]).doUpdateSet({ store, spec }))
+    .onConflict((conflict) => conflict.columns(["cluster_hash", "dest"]).doUpdateSet({ store, spec, refused: null }))
     .execute();
 }
 
 export async function listClusterMounts(db: Kysely<Database>, clusterHash: string): Promise<ClusterMountRow[]> {
   return db.selectFrom("cluster_mounts").selectAll().where("cluster_hash", "=", clusterHash).orderBy("dest").execute();
+}
+
+/** Keeps why the keys of a mount cannot be renewed; null: they can. */
+export async function setMountRefusal(
+  db: Kysely<Database>,
+  { cluster_hash, dest }: Pick<ClusterMountRow, "cluster_hash" | "dest">,
+  refused: string | null,
+): Promise<void> {
+  await db
+    .updateTable("cluster_mounts")
+    .set({ refused })
+    .where("cluster_hash", "=", cluster_hash)
+    .where("dest", "=", dest)
+    .execute();
 }
 
 /** Every mount of every cluster, with the cluster's name. */
