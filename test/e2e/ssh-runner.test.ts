@@ -73,6 +73,14 @@ function runner(more: Partial<SshTarget> = {}, options: Partial<SshRunnerOptions
 }
 
 describe("run", () => {
+  test("what led to an earlier run of the machine is not taken up", async () => {
+    const by = async (run: number): Promise<string> => (await runner({ run }).run(["printenv", "SSH_CONNECTION"])).stdout;
+    const first = await by(1);
+    expect(await by(1)).toBe(first);
+    expect(await by(2)).not.toBe(first);
+    expect(readdirSync(controlDir()).filter((name) => name.endsWith(".conf"))).toHaveLength(1);
+  });
+
   test("gives output, exit code, environment and input; nothing of it is in a process list", async () => {
     const script = `cat; echo "$A"; pwd >&2; ps -eo args | grep -c 'the[ ]secret'; exit 3`;
     const result = await runner().run(["sh", "-c", script], {

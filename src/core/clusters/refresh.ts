@@ -14,6 +14,8 @@ import type { Looks } from "./looks.ts";
 import { decide, LOST, lostReason, type Observation, type Transition } from "./state.ts";
 import { moveTo, removeCluster } from "./transition.ts";
 
+/** What tells the machines of a cluster, as they were reached last, from others and from later runs of the same. */
+const ADDRESS = ["id", "internalIp", "externalIp", "startedAtMs"] as const;
 /** The server's own look is over by then, unless an agent does not answer. */
 const LOOK_MS = 10_000;
 const PAUSE_MS = 100;
@@ -108,7 +110,7 @@ export async function refreshLocked(
   return findCluster(context.db, row.name);
 }
 
-/** Nodes that somebody else has stopped and started may have other addresses. */
+/** Nodes that somebody else has stopped and started may have other addresses, and nothing that led to them before does. */
 async function rememberAddresses(
   row: ClusterRow,
   instances: readonly Instance[],
@@ -116,7 +118,7 @@ async function rememberAddresses(
 ): Promise<void> {
   const known = toCluster(row).instances;
   const isSame = instances.every((one) =>
-    known.some((old) => old.id === one.id && old.internalIp === one.internalIp && old.externalIp === one.externalIp),
+    known.some((old) => ADDRESS.every((part) => old[part] === one[part])),
   );
   if (isSame) return;
   context.agents.drop(row.name);

@@ -32,12 +32,12 @@ export class ControlDir {
   /** Writes what `ssh` needs for the target. Throws OperationFailedError when the folder is not ours alone. */
   prepare(target: SshTarget): TargetFiles {
     ensurePrivateFolder(this.path);
-    const id = targetId(target);
-    const config = join(this.path, `${id}.conf`);
+    const { run: _, ...always } = target;
+    const config = join(this.path, `${targetId(always)}.conf`);
     // Hosts on the way have sockets of their own, which targets behind the same one share.
     const text = renderConfig(target, `${this.path}/${this.#scopeOf(target)}-%C`);
     if (!existsSync(config)) writeFileAtomic(config, text, { mode: 0o600, directoryMode: 0o700 });
-    return { config, control: join(this.path, id) };
+    return { config, control: join(this.path, targetId(target)) };
   }
 
   /** Variables with which ssh gets the password from a file that is there until `remove` is called. */

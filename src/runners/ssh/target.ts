@@ -22,6 +22,8 @@ export interface SshTarget {
   readonly knownHosts: readonly [string, ...string[]];
   /** Under which name the host's key is remembered, for hosts whose address changes. */
   readonly hostKeyAlias?: string;
+  /** Which run of the machine is meant, where it is one that is switched off and on: no connection to an earlier run is taken up. */
+  readonly run?: number;
   /** For one attempt, in seconds (10). */
   readonly connectTimeoutSeconds?: number;
 }

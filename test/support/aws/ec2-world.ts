@@ -41,6 +41,8 @@ export interface LedgerEntry {
   readonly createdMs: number;
   state: "running" | "stopped" | "terminated";
   changedMs: number;
+  /** When it was started again; absent = never. */
+  startedMs?: number;
 }
 
 export interface Refusal {
@@ -222,6 +224,7 @@ export class Ec2World {
       if (entry === undefined || entry.state === "terminated" || entry.state === state) continue;
       entry.state = state;
       entry.changedMs = Date.now();
+      if (state === "running") entry.startedMs = entry.changedMs;
       this.reasons.delete(id);
     }
   }
@@ -253,7 +256,15 @@ export class Ec2World {
         : placed.replace(/(<stateReason><code>)[^<]*/u, (_all, open: string) => open + reason);
     if (entry === undefined) return told;
     const since = now - entry.changedMs;
-    return told.replace(/(<instanceState>[\s\S]*?<name>)(running|stopped)/u, (all, open: string, state: string) => {
+    // moto tells when it was made, EC2 when it was last started.
+    const timed =
+      entry.startedMs === undefined
+        ? told
+        : told.replace(
+            /(<launchTime>)[^<]*/u,
+            (_all, open: string) => open + new Date(entry.startedMs ?? 0).toISOString(),
+          );
+    return timed.replace(/(<instanceState>[\s\S]*?<name>)(running|stopped)/u, (all, open: string, state: string) => {
       if (state === "running" && since < this.rules.pendingMs) return `${open}pending`;
       if (state === "stopped" && since < this.rules.stoppingMs) return `${open}stopping`;
       return all;

@@ -53,5 +53,6 @@ function targetOf(instance: Instance, cluster: ClusterRef, settings: NodeSetting
     knownHosts: [ssh.knownHostsFile],
     configFiles: [],
     ...(proxyCommand === undefined ? {} : { proxyCommand }),
+    ...(instance.startedAtMs === undefined ? {} : { run: instance.startedAtMs }),
   };
 }
