@@ -74,7 +74,8 @@ function runner(more: Partial<SshTarget> = {}, options: Partial<SshRunnerOptions
 
 describe("run", () => {
   test("what led to an earlier run of the machine is not taken up", async () => {
-    const by = async (run: number): Promise<string> => (await runner({ run }).run(["printenv", "SSH_CONNECTION"])).stdout;
+    const by = async (run: number): Promise<string> =>
+      (await runner({ run }).run(["printenv", "SSH_CONNECTION"])).stdout;
     const first = await by(1);
     expect(await by(1)).toBe(first);
     expect(await by(2)).not.toBe(first);

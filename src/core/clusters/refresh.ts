@@ -117,9 +117,7 @@ async function rememberAddresses(
   context: RefreshContext,
 ): Promise<void> {
   const known = toCluster(row).instances;
-  const isSame = instances.every((one) =>
-    known.some((old) => ADDRESS.every((part) => old[part] === one[part])),
-  );
+  const isSame = instances.every((one) => known.some((old) => ADDRESS.every((part) => old[part] === one[part])));
   if (isSame) return;
   context.agents.drop(row.name);
   await updateCluster(context.db, row.cluster_hash, { instances: JSON.stringify(instances) });
