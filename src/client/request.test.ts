@@ -161,7 +161,10 @@ describe("the result of a request", () => {
     controller.abort(new Error("enough"));
     await expect(result).rejects.toThrow("enough");
     expect(paths).not.toContain("/api/cancel");
-    const wanted = client.check({ signal: AbortSignal.timeout(50), abortBehavior: "cancel" });
+    const unwanted = new AbortController();
+    const wanted = client.check({ signal: unwanted.signal, abortBehavior: "cancel" });
+    await wanted.id;
+    unwanted.abort(new Error("enough"));
     await wanted.result().catch(() => undefined);
     await expect.poll(() => paths).toContain("/api/cancel");
     await client.close();

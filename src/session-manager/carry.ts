@@ -79,6 +79,7 @@ class Carrier {
   readonly #clientId = randomUUID();
   #socket: StreamSocket | undefined;
   #ticks: NodeJS.Timeout | undefined;
+  #isLeaving = false;
 
   constructor(options: CarryOptions, first: Stream) {
     this.#options = options;
@@ -106,7 +107,11 @@ class Carrier {
     input.once("end", () => void this.#sayFarewell());
     input.on("error", () => this.#ended.resolve());
     const shaking = setTimeout(() => this.#giveUpHandshake(), HANDSHAKE_MS);
-    this.#keepConnected().catch((error: unknown) => this.#ended.reject(error));
+    this.#keepConnected().catch((error: unknown) => {
+      // Who has asked for the end may find the session ended, and the answer lost with a connection.
+      if (this.#isLeaving) this.#ended.resolve();
+      else this.#ended.reject(error);
+    });
     await this.#ended.promise.finally(() => clearTimeout(shaking));
   }
 
@@ -184,6 +189,7 @@ class Carrier {
   async #sayFarewell(): Promise<void> {
     await this.#awaitDrained();
     if (this.#over.signal.aborted) return;
+    this.#isLeaving = true;
     this.#channel.terminate();
     await this.#awaitDrained();
     this.#ended.resolve();

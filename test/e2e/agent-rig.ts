@@ -17,7 +17,7 @@ export const AGENT_BUNDLE = fileURLToPath(new URL("../../dist/agent/agent.cjs", 
 export async function waitUntil<T>(
   what: string,
   predicate: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {

@@ -83,8 +83,10 @@ describe("the fake cloud", () => {
   it("keeps on with --retry-until-up, in few lines, also when the server is killed meanwhile", async () => {
     settings("default_capacity: 0\n");
     const args = ["launch", "-y", "-c", "c2", "--infra", "fake", "--cpus", "2", "--retry-until-up", "echo made it"];
-    const running = sandbox.startSky(args);
     const file = join(directory(), "fake", "state.json");
+    // That of the tests before.
+    rmSync(file, { force: true });
+    const running = sandbox.startSky(args);
     await waitFor("the first round", async () => (await sky("status")).text.includes("c2") || existsSync(file));
     await sandbox.killServer();
     settings("default_capacity: 0\ncapacity: {west-a: 2}\n");

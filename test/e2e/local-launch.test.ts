@@ -107,8 +107,8 @@ describe("a cluster on this machine", () => {
 
   test("four nodes have addresses of their own and may all bind the same port", async () => {
     const program =
-      "node -e \"require('net').createServer().listen(18999, process.argv[1], () => console.log('bound'))\"";
-    const script = `ip=$(echo "$SKYPILOT_NODE_IPS" | sed -n "$((SKYPILOT_NODE_RANK + 1))p"); timeout 2 ${program} $ip; true`;
+      "node -e \"require('net').createServer().listen(18999, process.argv[1], () => { console.log('bound'); setTimeout(() => process.exit(), 2000); })\"";
+    const script = `ip=$(echo "$SKYPILOT_NODE_IPS" | sed -n "$((SKYPILOT_NODE_RANK + 1))p"); ${program} $ip`;
     await launch(`num_nodes: 4\nrun: |\n  ${script}`);
     const { lines, exitCode } = await readLog(1);
     expect(exitCode).toBe(0);

@@ -135,11 +135,9 @@ describeWithFleet("buckets of R2 on machines over SSH", () => {
     // What the server that was there before gave lives on: a node that has lost its keys asks for new ones.
     for (const host of pool.hosts) host.signal(/agent\.cjs daemon/u, "SIGKILL");
     const reason = "Cloudflare R2 does not take temporary credentials of the R2 API token";
-    await waitFor("the reason in the status", async () => (await sky("status", "-v")).text.includes(reason), {
+    // What happens to the cluster hides it no longer than it takes: a look says so once all agents are back.
+    await waitFor("the reason in the status", async () => (await sky("status", "-r", "-v")).text.includes(reason), {
       timeoutMs: 120_000,
     });
-    // What happens to the cluster afterwards hides it no longer than it takes.
-    await waitFor("healthy agents", async () => !(await sky("status", "-r", "-v")).text.includes("cannot be reached"));
-    expect((await sky("status", "-r", "-v")).text).toContain(reason);
   });
 });

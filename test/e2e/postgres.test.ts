@@ -62,7 +62,11 @@ describe.skipIf(bin === undefined)("state in Postgres (as root, with Debian's po
     await start();
     const taken = "select attempts from requests where operation = 'clusters.exec' order by created_at desc limit 1";
     await waitFor("the next server to take the request", () => postgres.query(taken) === "2");
-    expect(postgres.query(`select count(*) from requests where status = 'RUNNING' and attempts = 1`)).toBe("0");
+    expect(
+      postgres.query(
+        `select count(*) from requests where operation = 'clusters.exec' and status = 'RUNNING' and attempts = 1`,
+      ),
+    ).toBe("0");
     const result = await client.result;
     expect(result.exitCode, plainText(result.stdout + result.stderr)).toBe(0);
     expect(readFileSync(ledger, "utf8")).toBe("once\n");

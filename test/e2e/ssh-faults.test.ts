@@ -11,6 +11,8 @@ import type { RunningProgram, RunResult } from "./support/run-program.ts";
 import { waitFor } from "./support/wait-for.ts";
 
 const LINES = 60;
+/** Of a job that does not end by itself while a machine is switched off. */
+const LONG_LINES = 2000;
 const LEDGER = "/var/tmp/ledger";
 
 describeWithFleet("faults of machines that are reached by SSH", () => {
@@ -48,6 +50,10 @@ describeWithFleet("faults of machines that are reached by SSH", () => {
     return result;
   }
 
+  function counting(mark: string, lines = LINES): string {
+    return `for n in $(seq ${lines}); do echo "${mark} $n"; sleep 0.05; done`;
+  }
+
   interface FollowedJob {
     readonly client: RunningProgram;
     /** Waits until the output has a line of the job. */
@@ -57,8 +63,14 @@ describeWithFleet("faults of machines that are reached by SSH", () => {
   /** A job on both nodes that notes each start and writes numbered lines for about three seconds. */
   function startJob(mark: string, script?: string, options: readonly string[] = []): FollowedJob {
     let text = "";
-    const count = `for n in $(seq ${LINES}); do echo "${mark} $n"; sleep 0.05; done`;
-    const argv = ["exec", "c", "--num-nodes", "2", ...options, `echo ${mark} >> ${LEDGER}; ${script ?? count}`];
+    const argv = [
+      "exec",
+      "c",
+      "--num-nodes",
+      "2",
+      ...options,
+      `echo ${mark} >> ${LEDGER}; ${script ?? counting(mark)}`,
+    ];
     const client = pool.sandbox.startSky(argv, {
       onOutput: (more) => {
         text += more;
@@ -170,7 +182,7 @@ describeWithFleet("faults of machines that are reached by SSH", () => {
   });
 
   test("a worker is rebooted while a job runs: the job fails by its name, and the next one runs", async () => {
-    const job = startJob("worker-reboot");
+    const job = startJob("worker-reboot", counting("worker-reboot", LONG_LINES));
     await job.says("worker-reboot 5");
     await worker.reboot({ isHard: true });
     const result = await job.client.result;
@@ -180,7 +192,7 @@ describeWithFleet("faults of machines that are reached by SSH", () => {
   });
 
   test("the head loses its power while a job runs: the same", async () => {
-    const job = startJob("head-reboot");
+    const job = startJob("head-reboot", counting("head-reboot", LONG_LINES));
     await job.says("head-reboot 5");
     await head.reboot({ isHard: true });
     const result = await job.client.result;

@@ -19,8 +19,10 @@ type State = NodeMountStates[number];
 export async function watchMounts(options: WatchMountsOptions): Promise<void> {
   const { nodes, clock, signal } = options;
   const watches = nodes.map((node) => new NodeWatch(node, options));
-  // A cluster gets mounts by a launch, whose job looks anew.
-  while ((await lookAll(watches)) > 0 && !signal.aborted) {
+  // The last look begins after the job's end. Without mounts there is nothing to see: a cluster gets them by a launch, whose job looks anew.
+  for (let isLast = false; !isLast;) {
+    isLast = signal.aborted;
+    if ((await lookAll(watches)) === 0) return;
     await clock.sleep(LOOK_MS, { signal }).catch(() => undefined);
   }
 }

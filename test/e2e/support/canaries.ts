@@ -26,10 +26,25 @@ export function findCanaries(places: ReadonlyMap<string, string>, secrets: reado
 
 /** Every file below a directory, as bytes in Latin-1, without those that `skips` names. */
 export function filesBelow(root: string, skips: (path: string) => boolean): ReadonlyMap<string, string> {
-  const files = readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name));
-  return new Map(files.filter((path) => !skips(path)).map((path) => [path, readFileSync(path, "latin1")]));
+  const found = new Map<string, string>();
+  for (const entry of unlessGone(() => readdirSync(root, { withFileTypes: true })) ?? []) {
+    const path = join(root, entry.name);
+    if (entry.isDirectory()) for (const [below, text] of filesBelow(path, skips)) found.set(below, text);
+    if (!entry.isFile() || skips(path)) continue;
+    const text = unlessGone(() => readFileSync(path, "latin1"));
+    if (text !== undefined) found.set(path, text);
+  }
+  return found;
+}
+
+/** Undefined for what was removed since it was listed. */
+function unlessGone<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /** Collects arguments and variables of processes while they live, under the name of each program. */

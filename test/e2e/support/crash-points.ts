@@ -150,13 +150,14 @@ export class CrashPoints {
   async #crashAt(point: string, scenario: CrashScenario, mark: string): Promise<void> {
     const { sandbox } = this.#world;
     await this.#restart({ SKYPILOT_FAILPOINT: point });
+    const doomed = new Set(sandbox.serverProcesses().map(({ pid }) => pid));
+    // A client that finds no server starts one, perhaps before anybody has seen that there is none.
+    const isDead = (): boolean => !sandbox.serverProcesses().some(({ pid }) => doomed.has(pid));
     let said = "";
     const client = sandbox.startSky(scenario.command(mark), { timeoutMs: 90_000, onOutput: (more) => (said += more) });
-    await waitFor(`the server to die at ${point}`, () => sandbox.serverProcesses().length === 0).catch(
-      (error: Error) => {
-        throw new Error(`${error.message} The client said:\n${plainText(said)}`, { cause: error });
-      },
-    );
+    await waitFor(`the server to die at ${point}`, isDead).catch((error: Error) => {
+      throw new Error(`${error.message} The client said:\n${plainText(said)}`, { cause: error });
+    });
     await sandbox.startServer();
     const result = await client.result;
     const text = plainText(result.stdout + result.stderr);

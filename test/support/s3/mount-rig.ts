@@ -61,7 +61,7 @@ export class MountRig {
   }
 
   async sky(...args: readonly string[]): Promise<Ran> {
-    const result = await this.pool.sandbox.sky(args, { env: this.pool.sandbox.env(this.env) });
+    const result = await this.pool.sandbox.sky(args, { env: this.pool.sandbox.env(this.env), timeoutMs: 170_000 });
     return { ...result, text: plainText(result.stdout + result.stderr) };
   }
 

@@ -84,7 +84,9 @@ export class R2Front {
   private constructor(upstream: string, tls?: Tls) {
     this.#upstream = upstream;
     const answer = (request: IncomingMessage, response: ServerResponse): void =>
-      void this.#answer(request, response).catch((error: unknown) => response.writeHead(599).end(String(error)));
+      void this.#answer(request, response).catch((error: unknown) =>
+        response.headersSent ? response.destroy() : response.writeHead(599).end(String(error)),
+      );
     this.#server =
       tls === undefined
         ? createServer(answer)

@@ -48,7 +48,9 @@ export class S3Front {
   private constructor(upstream: string) {
     this.#upstream = upstream;
     this.#server = createServer((request, response) => {
-      this.#answer(request, response).catch((error: unknown) => response.writeHead(599).end(String(error)));
+      this.#answer(request, response).catch((error: unknown) =>
+        response.headersSent ? response.destroy() : response.writeHead(599).end(String(error)),
+      );
     });
   }
 
