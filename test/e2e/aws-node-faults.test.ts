@@ -199,7 +199,12 @@ describe.skipIf(findMoto() === undefined)("nodes on EC2 on a bad day", () => {
     const { context, lines } = contextWith();
     const spec = clusterSpec("mine", 2);
     await nodes.run(spec, "token", context);
-    proxy.world.rules.stoppingMs = 600;
+    proxy.world.rules.stoppingMs = Infinity;
+    let starts = 0;
+    proxy.faultOf = ({ action }) => {
+      if (action === "ec2:StartInstances" && ++starts === 2) proxy.world.rules.stoppingMs = 0;
+      return undefined;
+    };
     await nodes.stop(refOf(spec), context);
     const stopping = await nodes.query(refOf(spec), context);
     expect(stopping.map((one) => one.state)).toEqual(["stopping", "stopping"]);

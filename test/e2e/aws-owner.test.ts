@@ -202,7 +202,7 @@ describe("a session that ends", () => {
   it("is warned of where autostop comes after its end, and not where it comes before", async () => {
     const late = await sky("sso", [...LAUNCH, "-i", "120", "echo hello"]);
     expect(late.text).toMatch(
-      /^The AWS session of profile 'sso' ends in (?:59m|1h0m), before cluster 'c2' has been idle for 120 minutes: unless you log in again until then, it is not stopped and goes on costing money\.$/mu,
+      /^The AWS session of profile 'sso' ends in (?:5\dm|1h0m), before cluster 'c2' has been idle for 120 minutes: unless you log in again until then, it is not stopped and goes on costing money\.$/mu,
     );
     const down = await sky("sso", ["autostop", "-y", "-i", "90", "--down", "c2"]);
     expect(down.text).toMatch(/before cluster 'c2' has been idle for 90 minutes: .* it is not torn down/u);

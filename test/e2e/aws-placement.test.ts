@@ -57,7 +57,12 @@ describe.skipIf(findMoto() === undefined)("nodes with EFA", () => {
     await nodes.run({ ...efaSpec(3), create: [2] }, "more", context);
     expect(launches()).toEqual([GROUP, GROUP, GROUP]);
     expect(await nodes.query(refOf(spec), context)).toHaveLength(3);
-    proxy.world.placement.rules.leavingMs = 700;
+    proxy.world.placement.rules.leavingMs = Infinity;
+    proxy.faultOf = ({ action }) => {
+      const isAgain = action === "ec2:DeletePlacementGroup" && (proxy.counts()[action] ?? 0) > 1;
+      if (isAgain) proxy.world.placement.rules.leavingMs = 0;
+      return undefined;
+    };
     await nodes.terminate(refOf(spec), context);
     expect(groups()).toEqual([]);
     expect(proxy.counts()["ec2:DeletePlacementGroup"]).toBeGreaterThan(1);
@@ -77,7 +82,11 @@ describe.skipIf(findMoto() === undefined)("nodes with EFA", () => {
   });
 
   it("wait until EC2 knows the group", async () => {
-    proxy.world.placement.rules.unknownMs = 500;
+    proxy.world.placement.rules.unknownMs = Infinity;
+    proxy.faultOf = ({ action }) => {
+      if (action === "ec2:RunInstances" && launches().length > 1) proxy.world.placement.rules.unknownMs = 0;
+      return undefined;
+    };
     const { context } = contextWith();
     await nodes.run(efaSpec(2), "token", context);
     expect(launches().length).toBeGreaterThan(1);

@@ -61,7 +61,9 @@ describeWithFleet("on AWS, under the printed policy", () => {
     await sky("autostop", "-y", "mine", "-i", "1");
     await waitFor("the nodes to be off", () => states().join() === "stopped,stopped", { timeoutMs: 180_000 });
     // The official client refuses to start a cluster that is known to be stopping still.
-    await waitFor("the server to know", async () => / STOPPED /u.test(await sky("status", "-r", "mine")));
+    await waitFor("the server to know", async () => / STOPPED /u.test(await sky("status", "-r", "mine")), {
+      timeoutMs: 120_000,
+    });
     await sky("start", "-y", "mine");
     expect(await sky("exec", "mine", "cat ~/kept")).toContain("rank 0 of 2");
     await sky("down", "-y", "mine");

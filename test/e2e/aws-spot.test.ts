@@ -47,15 +47,16 @@ describeWithFleet("spot instances that AWS takes back", () => {
     const at = new Date(Date.now() + 120_000);
     aws.announce(instanceOf(1), "events/recommendations/rebalance", at);
     await waitFor("the warning", async () => (await lastEvent()).includes("Node 1 may soon be preempted (rebalance"), {
-      timeoutMs: 30_000,
+      timeoutMs: 90_000,
     });
     aws.announce(instanceOf(1), "spot/instance-action", at);
     await waitFor("the notice", async () => (await lastEvent()).includes("Node 1 will be preempted at 20"), {
-      timeoutMs: 30_000,
+      timeoutMs: 90_000,
     });
     const host = await aws.hostOf(instanceOf(1));
-    await waitFor("the hook", () => host.exists("/home/ubuntu/saved"), { timeoutMs: 10_000 });
-    expect(host.readFile("/home/ubuntu/saved")).toBe("saved on preemption\n");
+    const isSaved = (): boolean =>
+      host.exists("/home/ubuntu/saved") && host.readFile("/home/ubuntu/saved") === "saved on preemption\n";
+    await waitFor("the hook", isSaved, { timeoutMs: 60_000 });
     expect((await aws.hostOf(instanceOf(0))).exists("/home/ubuntu/saved")).toBe(false);
     let said = "";
     const onOutput = (text: string): void => void (said += text);
@@ -73,5 +74,5 @@ describeWithFleet("spot instances that AWS takes back", () => {
     expect(exitCode).toBe(100);
     await user.sky("down", "-y", "spot");
     expect(aws.errors).toEqual([]);
-  }, 240_000);
+  }, 400_000);
 });

@@ -87,7 +87,7 @@ describeWithFleet("through Session Manager alone, under the documented policy", 
     await waitFor("the nodes to power themselves off", areOff, { timeoutMs: 180_000 });
     // The server may still be asking agents that are off by now.
     const isSeen = async (): Promise<boolean> => /^mine +AWS .* STOPPED /mu.test(await user.sky("status", "-r"));
-    await waitFor("the cluster to be STOPPED", isSeen);
+    await waitFor("the cluster to be STOPPED", isSeen, { timeoutMs: 120_000 });
     await user.sky("start", "-y", "mine");
     expect(await user.sky("exec", "mine", "cat ~/kept")).toContain("rank 0 of 2");
     expect((await instances(setup)).map((each) => each.PublicIpAddress)).toEqual([undefined, undefined]);
@@ -130,7 +130,7 @@ describeWithReference("the official client and our server, through Session Manag
       // The official client asks for what the server knows, and starts nothing that is UP there.
       const isSeen = async (): Promise<boolean> =>
         /^theirs +AWS .* STOPPED /mu.test(await setup.user.sky("status", "-r"));
-      await waitFor("the cluster to be STOPPED", isSeen);
+      await waitFor("the cluster to be STOPPED", isSeen, { timeoutMs: 120_000 });
       await sky("start", "-y", "theirs");
       expect(await sky("exec", "theirs", "cat ~/kept")).toContain("rank 0 of 2");
       await sky("down", "-y", "theirs");

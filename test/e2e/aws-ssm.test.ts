@@ -91,7 +91,7 @@ describeWithFleet("a cluster without a public address or an open port", () => {
     ["loss", { loss: 0.03 }],
     ["duplication", { duplication: 0.3 }],
     ["reordering", { reordering: 0.3 }],
-    ["pauses", { pauseEveryBytes: 1_000_000, pauseMs: 150 }],
+    ["pauses", { pauseEveryBytes: 1_000_000, pauseMs: 1500 }],
     ["broken connections", { cutEveryBytes: 2_000_000 }],
   ])(
     "carries megabytes intact under %s",

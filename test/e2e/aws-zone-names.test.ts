@@ -7,6 +7,7 @@ import { findMoto, Moto } from "../support/aws/moto.ts";
 import { freshProxy } from "../support/aws/node-rig.ts";
 import { writeProfile } from "../support/aws/profile.ts";
 import { Sandbox } from "./support/sandbox.ts";
+import { waitFor } from "./support/wait-for.ts";
 
 const SLOW = "eu-west-1";
 
@@ -48,6 +49,14 @@ describe.skipIf(findMoto() === undefined)("names of zones", () => {
     expect(exitCode, stdout + stderr).toBe(0);
     return stdout;
   }
+  /** A machine that is busy may not have all answers the first time. */
+  async function checkUntil(isDone: () => boolean): Promise<void> {
+    const check = async (): Promise<boolean> => {
+      await sky("check", "aws");
+      return isDone();
+    };
+    await waitFor("the names of the zones", check, { timeoutMs: 60_000 });
+  }
   const plan = (place: string): Promise<string> =>
     sky("launch", "--dryrun", "--cpus", "4", "--infra", `aws/${place}`, "echo");
 
@@ -60,13 +69,13 @@ describe.skipIf(findMoto() === undefined)("names of zones", () => {
     expect(await plan("us-east-2")).toContain("AWS (us-east-2)");
 
     proxy.faultOf = () => undefined;
-    await sky("check", "aws");
+    await checkUntil(() => file() !== undefined);
     expect(readFileSync(file() ?? "", "utf8")).toContain(`\n${SLOW}a,`);
     expect(await plan(SLOW)).toContain(`AWS (${SLOW})`);
   }, 120_000);
 
   it("of a region that does not answer later are those of before, until it answers", async () => {
-    await sky("check", "aws");
+    await checkUntil(() => file() !== undefined);
     const whole = readFileSync(file() ?? "", "utf8");
     const old = new Date(Date.now() - 8 * 86_400_000);
     utimesSync(file() ?? "", old, old);
@@ -75,15 +84,14 @@ describe.skipIf(findMoto() === undefined)("names of zones", () => {
     expect(readFileSync(file() ?? "", "utf8")).toBe(whole);
     const asked = proxy.calls.length;
     proxy.faultOf = () => undefined;
-    await sky("check", "aws");
+    await checkUntil(() => Date.now() - statSync(file() ?? "").mtimeMs < 60_000);
     expect(proxy.calls.slice(asked).some((call) => call.region === SLOW)).toBe(true);
-    expect(Date.now() - statSync(file() ?? "").mtimeMs).toBeLessThan(60_000);
   }, 120_000);
 
   it("do not need the answer of a region that is closed to the account, or of the first that is lost", async () => {
     const message = "User: arn:aws:iam::123456789012:user/ann is not authorized to perform this.";
     proxy.faultOf = onSlow({ kind: "refuse", status: 403, code: "UnauthorizedOperation", message });
-    await sky("check", "aws");
+    await checkUntil(() => file() !== undefined);
     const text = readFileSync(file() ?? "", "utf8");
     expect(text).toContain("\nus-east-1a,");
     expect(text).not.toContain(`\n${SLOW}a,`);

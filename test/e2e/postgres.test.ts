@@ -54,8 +54,9 @@ describe.skipIf(bin === undefined)("state in Postgres (as root, with Debian's po
     const point = points.at(-1) ?? "";
     await sandbox.killServer();
     await start({ SKYPILOT_FAILPOINT: point });
+    const death = sandbox.watchServer();
     const client = sandbox.startSky(["exec", "c", `echo once >> ${ledger}; echo done`], { timeoutMs: 60_000 });
-    await waitFor(`the server to die at ${point}`, () => sandbox.serverProcesses().length === 0);
+    await death(`the server to die at ${point}`);
     const lease =
       "select lease_owner is not null and lease_expires_at > extract(epoch from now()) * 1000 from requests";
     expect(postgres.query(`${lease} where status = 'RUNNING'`)).toBe("t");

@@ -51,8 +51,9 @@ describe.skipIf(findMoto() === undefined)("kill -9 of the server while buckets a
   /** Kills the server at a point of a command, and expects that it goes on with a new one and leaves nothing unknown. */
   async function survives(point: string, bucket: string, command: readonly string[]): Promise<void> {
     await restart({ SKYPILOT_FAILPOINT: point });
+    const death = rig.sandbox.watchServer();
     const client = rig.sandbox.startSky(command, { env: rig.sandbox.env(rig.env), timeoutMs: 90_000 });
-    await waitFor(`the server to die at ${point}`, () => rig.sandbox.serverProcesses().length === 0);
+    await death(`the server to die at ${point}`);
     await restart();
     // In this order: the row goes after its bucket.
     const rows = await listed();

@@ -20,7 +20,6 @@ import { findReference } from "./support/reference.ts";
 import { expectRefusal } from "./support/refusal.ts";
 import type { RunResult } from "./support/run-program.ts";
 import { OfficialClient, Sandbox } from "./support/sandbox.ts";
-import { waitFor } from "./support/wait-for.ts";
 
 const SECRET = "canary-4f1c0d2e9a";
 
@@ -191,8 +190,9 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
       const name = `crash-${index}`;
       await sandbox.killServer();
       await sandbox.startServer({ ...awsEnv(), SKYPILOT_FAILPOINT: point });
+      const death = sandbox.watchServer();
       const client = sandbox.startSky(launch(name), { env: sandbox.env(awsEnv()), timeoutMs: 90_000 });
-      await waitFor(`the server to die at ${point}`, () => sandbox.serverProcesses().length === 0);
+      await death(`the server to die at ${point}`);
       await sandbox.startServer(awsEnv());
       // In this order: the launch goes on meanwhile, and its row is always there before its bucket.
       const made = (await buckets()).filter((bucket) => bucket !== "extern");

@@ -20,6 +20,8 @@ export class Fleet {
   readonly keyFile: string;
   readonly world: World;
   readonly #hosts = new Map<string, Host>();
+  /** Those that have a disk and were booted. */
+  readonly #made = new Set<Host>();
   #count = 0;
 
   private constructor(world: World) {
@@ -65,6 +67,7 @@ export class Fleet {
 
   /** Removes a host and its disk, as a cloud does with a machine that was terminated. */
   async removeHost(host: Host): Promise<void> {
+    this.#made.delete(host);
     if (host.isOn) await host.kill();
     this.#hosts.delete(host.name);
     const disk = `${this.root}/hosts/${host.name}`;
@@ -98,12 +101,13 @@ export class Fleet {
     const publicKey = readFileSync(`${this.keyFile}.pub`, "utf8").trim();
     await createDisk({ world: this.world, options, users, publicKey, directory: `${this.root}/hosts/${options.name}` });
     await host.boot();
+    this.#made.add(host);
     return host;
   }
 
   /** Every host knows the others by name, as on a network with a name server. */
   #tellNames(): void {
     const lines = this.hosts.map(({ address, name }) => `${address} ${name}`);
-    for (const host of this.hosts) host.setNames(lines);
+    for (const host of this.#made) host.setNames(lines);
   }
 }

@@ -251,7 +251,7 @@ export class Host {
   /** Routes one more IP address to the host, e.g. the public one of an instance. Kept over reboots. */
   async addAddress(address: string): Promise<void> {
     this.#addresses.push(address);
-    if (this.isOn) await this.exec(["ip", "addr", "add", `${address}/32`, "dev", "lo"]);
+    if (this.isOn) await this.#require(["ip", "addr", "add", `${address}/32`, "dev", "lo"]);
     await this.#parts.world.require(["ip", "route", "replace", `${address}/32`, "via", this.address]);
   }
 

@@ -4,7 +4,6 @@ import { expect } from "vitest";
 import { plainText } from "./plain-text.ts";
 import { seededRandom } from "./random.ts";
 import type { Sandbox } from "./sandbox.ts";
-import { waitFor } from "./wait-for.ts";
 
 interface Row {
   readonly name: string;
@@ -150,13 +149,13 @@ export class CrashPoints {
   async #crashAt(point: string, scenario: CrashScenario, mark: string): Promise<void> {
     const { sandbox } = this.#world;
     await this.#restart({ SKYPILOT_FAILPOINT: point });
-    const doomed = new Set(sandbox.serverProcesses().map(({ pid }) => pid));
-    // A client that finds no server starts one, perhaps before anybody has seen that there is none.
-    const isDead = (): boolean => !sandbox.serverProcesses().some(({ pid }) => doomed.has(pid));
+    const death = sandbox.watchServer();
     let said = "";
-    const client = sandbox.startSky(scenario.command(mark), { timeoutMs: 90_000, onOutput: (more) => (said += more) });
-    await waitFor(`the server to die at ${point}`, isDead).catch((error: Error) => {
-      throw new Error(`${error.message} The client said:\n${plainText(said)}`, { cause: error });
+    const client = sandbox.startSky(scenario.command(mark), { timeoutMs: 300_000, onOutput: (more) => (said += more) });
+    await death(`the server to die at ${point}`).catch((error: Error) => {
+      const log = readFileSync(join(sandbox.home, ".sky/ts/server.log"), "utf8").slice(-4000);
+      const text = `${error.message} The client said:\n${plainText(said)}\nThe server said:\n${log}`;
+      throw new Error(text, { cause: error });
     });
     await sandbox.startServer();
     const result = await client.result;

@@ -12,6 +12,8 @@ import { freePort } from "../../support/free-port.ts";
 export const repoRoot = fileURLToPath(new URL("../../..", import.meta.url));
 
 const skyEntry = join(repoRoot, "bin/sky.cjs");
+/** How long a server that is to die by itself may take to get there. */
+const DEATH_MS = 120_000;
 
 export type CommandOptions = Partial<RunOptions>;
 
@@ -102,11 +104,20 @@ export class Sandbox {
   /** Kills the API server without warning and waits until it is gone. */
   async killServer(): Promise<void> {
     const victims = this.serverProcesses();
+    const death = this.watchServer();
     for (const { pid } of victims) signalProcess(pid, "SIGKILL");
-    // A client that finds none starts the next at once.
-    const isVictim = ({ pid }: ProcessInfo): boolean => victims.some((one) => one.pid === pid);
-    await waitFor("the killed server to be gone", () => !this.serverProcesses().some(isVictim));
+    await death("the killed server to be gone");
     if (victims.length === 0) throw new Error("There was no server to kill.");
+  }
+
+  /**
+   * Waits, when it is called, until the server that runs now is gone. A client that finds none starts the next at once, perhaps before
+   * anybody has seen that there was none.
+   */
+  watchServer(): (what: string) => Promise<true> {
+    const doomed = new Set(this.serverProcesses().map(({ pid }) => pid));
+    const isGone = (): boolean => !this.serverProcesses().some(({ pid }) => doomed.has(pid));
+    return (what) => waitFor(what, () => isGone(), { timeoutMs: DEATH_MS });
   }
 
   /** Everything that runs in this sandbox. */

@@ -222,6 +222,8 @@ export class MotoFleet {
       machine.isOn = false;
       if (machine.host === undefined) return;
       for (const address of machine.addresses) await machine.host.removeAddress(address);
+      // moto may give them to another machine.
+      machine.addresses = [];
       await this.fleet.removeHost(machine.host);
       machine.host = undefined;
     });
@@ -254,7 +256,11 @@ export class MotoFleet {
     if (!machine.isTerminatedByPowerOff) await ec2.send(new StopInstancesCommand(input));
     else {
       await ec2.send(new TerminateInstancesCommand(input));
-      if (machine.host !== undefined) await this.fleet.removeHost(machine.host);
+      if (machine.host !== undefined) {
+        for (const address of machine.addresses) await machine.host.removeAddress(address);
+        await this.fleet.removeHost(machine.host);
+      }
+      machine.addresses = [];
       machine.host = undefined;
     }
   }

@@ -62,7 +62,7 @@ export interface ServiceOptions {
 }
 
 /** Time for a client to hear that it shall pause. */
-const HEARING_MS = 100;
+const HEARING_MS = 1000;
 const CALM: Weather = {
   loss: 0,
   duplication: 0,

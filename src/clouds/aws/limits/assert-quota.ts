@@ -1,5 +1,6 @@
 import type { ClusterSpec } from "../../../core/ports/cloud.ts";
 import { QuotaExceededError } from "../../../shared/errors.ts";
+import { patientDeadline } from "../../../shared/patient-deadline.ts";
 import { QUOTA_LINK } from "../nodes/failures.ts";
 import type { Region } from "../nodes/region.ts";
 import { tooSmall } from "./limits.ts";
@@ -11,8 +12,12 @@ const PATIENCE_MS = 2_000;
 /** Throws QuotaExceededError when the region's quota cannot hold the new nodes even when nothing else runs; a quota that cannot be read is no obstacle. */
 export async function assertQuota(region: Region, { offer, create }: ClusterSpec, quotas: Quotas): Promise<void> {
   const needed = create.length * offer.resources.cpus;
-  const signal = AbortSignal.any([region.signal, AbortSignal.timeout(PATIENCE_MS)]);
-  const quota = await quotas.find({ ...region, signal }, offer, needed).catch((): undefined => undefined);
+  const patience = patientDeadline(PATIENCE_MS);
+  const signal = AbortSignal.any([region.signal, patience.signal]);
+  const quota = await quotas
+    .find({ ...region, signal }, offer, needed)
+    .catch((): undefined => undefined)
+    .finally(() => patience.cancel());
   region.signal.throwIfAborted();
   const problem = quota === undefined ? undefined : tooSmall(quota, needed);
   if (problem === undefined) return;
