@@ -33,6 +33,9 @@ export interface AgentsOptions {
 /** How long a worker's agent may take to connect to its head again by itself. */
 const WORKER_RETURN_MS = 3000;
 
+/** For looks at what an agent has told. */
+const PATIENT = { isPatient: true } as const;
+
 /** The pool of connections of a server, whose rows follow what the agents report. */
 export function createAgentPool(options: AgentsOptions): AgentPool {
   const { db, clock } = options;
@@ -44,12 +47,12 @@ export function createAgentPool(options: AgentsOptions): AgentPool {
     onConnected: (clusterName, agent) => options.mountKeys.follow(clusterName, agent),
     onEvent: async (clusterName, event, later) => {
       await applyEvent(clusterName, event, store);
-      if (event.type === "preempting") later(async (signal) => void (await tend(clusterName, signal)));
+      if (event.type === "preempting") later(async (signal) => void (await tend(clusterName, signal, PATIENT)));
       if (event.type !== "node" || event.isAlive) return;
       later(async (signal) => {
         // A worker that only lost its connection is back by then.
         await clock.sleep(WORKER_RETURN_MS, { signal });
-        await tend(clusterName, signal);
+        await tend(clusterName, signal, PATIENT);
       });
     },
     onLost: async (clusterName, signal) => {
@@ -57,11 +60,15 @@ export function createAgentPool(options: AgentsOptions): AgentPool {
       return current !== undefined && current.status !== "STOPPED";
     },
   });
-  const tend = async (clusterName: string, signal: AbortSignal): Promise<ClusterRow | undefined> => {
+  const tend = async (
+    clusterName: string,
+    signal: AbortSignal,
+    more?: typeof PATIENT,
+  ): Promise<ClusterRow | undefined> => {
     const row = await findCluster(db, clusterName);
     if (row === undefined) return undefined;
     const config = await options.config?.();
-    return tendCluster(clusterName, { ...options, agents: pool }, ownCloudContext(row, { config, signal }));
+    return tendCluster(clusterName, { ...options, ...more, agents: pool }, ownCloudContext(row, { config, signal }));
   };
   return pool;
 }

@@ -103,6 +103,21 @@ test("who asks for a look waits for one that the server is taking, not for a req
   expect(await answer).toMatchObject([{ status: "STOPPED" }]);
 });
 
+test("the server's own look waits for another one where something is known to have happened", async () => {
+  await launch("a");
+  setStates("a", ["stopped"]);
+  const { requestId: _, ...context } = await world.server().context("look");
+  const look = await context.locks.acquire("a", "refresh");
+  const cloudContext = ownCloudContext({ workspace: "default" }, { signal: context.signal });
+  const seen = (isPatient: boolean) => tendCluster("a", { ...context, isPatient }, cloudContext);
+  expect(await seen(false)).toMatchObject({ status: "UP" });
+  const tried = vi.spyOn(context.locks, "tryAcquire");
+  const answer = seen(true);
+  while (tried.mock.calls.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  look();
+  expect(await answer).toMatchObject({ status: "STOPPED" });
+});
+
 test("one whose launch goes on after a restart is left to it", async () => {
   await launch("a");
   const row = await world.cluster("a");

@@ -31,6 +31,8 @@ export interface RefreshContext {
   readonly agents: AgentConnections;
   readonly locks: ClusterLocks;
   readonly requestId?: string;
+  /** Something is known to have happened: a look that is under way, which may have begun before it, is waited for. Requests always wait. */
+  readonly isPatient?: boolean;
   /** What has just been seen of many clusters. */
   readonly looks?: Looks;
 }
@@ -65,10 +67,11 @@ async function acquire(
   signal: AbortSignal,
 ): Promise<Awaited<ReturnType<ClusterLocks["tryAcquire"]>>> {
   const { requestId = OWN.look, clock, locks } = context;
+  const isPatient = context.requestId !== undefined || context.isPatient === true;
   const deadline = clock.now() + LOOK_MS;
   for (;;) {
     const release = await locks.tryAcquire(clusterName, requestId);
-    if (release !== undefined || context.requestId === undefined || clock.now() >= deadline) return release;
+    if (release !== undefined || !isPatient || clock.now() >= deadline) return release;
     // A request is not waited for: it leaves the row as it should be.
     const holder = await locks.findHolder(clusterName);
     if (holder !== undefined && !OWN_NAMES.has(holder)) return undefined;
