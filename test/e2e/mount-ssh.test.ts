@@ -63,6 +63,19 @@ describeWithFleet("buckets mounted on machines over SSH", () => {
     expect(await rig.on("a", "ls ~/part")).toBe("inner.txt\n");
   });
 
+  /** For buckets that are encrypted with a customer's key. */
+  const keysOfKms = (bucket: string, Action: readonly string[]): object => ({
+    Effect: "Allow",
+    Action,
+    Resource: ["*"],
+    Condition: {
+      StringLike: {
+        "kms:ViaService": ["s3.us-east-1.amazonaws.com*"],
+        "kms:EncryptionContext:aws:s3:arn": [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`],
+      },
+    },
+  });
+
   it("with keys that reach nothing else", async () => {
     expect(rig.front.refusals).toEqual([]);
     const policies = [...rig.front.sessions.values()].map(({ statements }) => JSON.stringify(statements));
@@ -75,6 +88,7 @@ describeWithFleet("buckets mounted on machines over SSH", () => {
             Action: ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"],
             Resource: ["arn:aws:s3:::my-data/*"],
           },
+          keysOfKms("my-data", ["kms:Decrypt", "kms:GenerateDataKey"]),
         ]),
         JSON.stringify([
           {
@@ -84,6 +98,7 @@ describeWithFleet("buckets mounted on machines over SSH", () => {
             Condition: { StringLike: { "s3:prefix": ["some/part", "some/part/*"] } },
           },
           { Effect: "Allow", Action: ["s3:GetObject"], Resource: ["arn:aws:s3:::extern/some/part/*"] },
+          keysOfKms("extern", ["kms:Decrypt"]),
         ]),
       ]),
     );

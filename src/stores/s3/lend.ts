@@ -7,6 +7,8 @@ import type { StoreKind } from "./kind.ts";
 
 const READ = ["s3:GetObject"];
 const WRITE = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"];
+/** AWS takes no longer policy for a session. */
+const MAX_POLICY_CHARS = 2048;
 
 export interface PlaceWish extends Pick<StoreKind, "displayName" | "untakenHint"> {
   /** The rights, in the provider's own form. */
@@ -51,21 +53,53 @@ async function requireTaken(
   }
 }
 
+interface Policy {
+  readonly Version: string;
+  readonly Statement: readonly object[];
+}
+
 /** The rights that a mount uses, as a policy of AWS. */
-export function placePolicy(place: ObjectPlace, { isReadOnly }: { readonly isReadOnly: boolean }): object {
+export function placePolicy(place: ObjectPlace, wish: { readonly isReadOnly: boolean }): Policy {
   const { bucket, prefix, region } = place;
   const arn = `arn:${partitionOf(region)}:s3:::${bucket}`;
   const below = prefix === "" ? {} : { Condition: { StringLike: { "s3:prefix": [prefix, `${prefix}/*`] } } };
-  return {
+  const plain = {
     Version: "2012-10-17",
     Statement: [
       { Effect: "Allow", Action: ["s3:ListBucket"], Resource: [arn], ...below },
       {
         Effect: "Allow",
-        Action: [...READ, ...(isReadOnly ? [] : WRITE)],
+        Action: [...READ, ...(wish.isReadOnly ? [] : WRITE)],
         Resource: [prefix === "" ? `${arn}/*` : `${arn}/${prefix}/*`],
       },
     ],
+  };
+  const whole = { ...plain, Statement: [...plain.Statement, encryptionStatement(arn, { ...wish, region })] };
+  // Few buckets have keys of their own: the others are mounted by a very long prefix as well.
+  return JSON.stringify(whole).length > MAX_POLICY_CHARS ? plain : whole;
+}
+
+/**
+ * The keys of KMS that S3 uses on the caller's behalf, where the bucket is encrypted with a customer's own; whoever lends has to have the
+ * right, too. S3 tells KMS the object's ARN, or the bucket's where that has a bucket key. To which objects S3 lets the caller is said
+ * by the other statements.
+ */
+function encryptionStatement(
+  arn: string,
+  { isReadOnly, region }: { readonly isReadOnly: boolean; readonly region: string },
+): object {
+  return {
+    Effect: "Allow",
+    // What is sent in parts has to be decrypted, too.
+    Action: ["kms:Decrypt", ...(isReadOnly ? [] : ["kms:GenerateDataKey"])],
+    Resource: ["*"],
+    Condition: {
+      StringLike: {
+        // The end is for China, whose services have names below amazonaws.com and below amazonaws.com.cn.
+        "kms:ViaService": [`s3.${region}.amazonaws.com*`],
+        "kms:EncryptionContext:aws:s3:arn": [arn, `${arn}/*`],
+      },
+    },
   };
 }
 
