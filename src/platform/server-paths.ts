@@ -19,6 +19,8 @@ export interface ServerPaths {
   readonly requestLogs: string;
   readonly blobs: string;
   readonly uploads: string;
+  /** What is known of uploads into buckets that were cut off. */
+  readonly unfinishedUploads: string;
   /** `~/sky_logs` */
   readonly skyLogs: string;
   /** `~/.sky/api_server/clients`: what `/download` may hand out. */
@@ -43,6 +45,7 @@ export function serverPaths(home: string, runtimeDir: string = home): ServerPath
     requestLogs: join(root, "requests"),
     blobs: join(root, "blobs"),
     uploads: join(root, "uploads"),
+    unfinishedUploads: join(root, "unfinished-uploads"),
     skyLogs: join(home, "sky_logs"),
     clients: join(runtimeDir, ".sky", "api_server", "clients"),
     catalogs: join(runtimeDir, ".sky", "catalogs", "v8"),

@@ -72,7 +72,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
     logger.error({ err: error, requestId }, "internal error");
   const catalogs = new Catalogs({ directory: paths.catalogs, snapshots: parts.catalogSnapshots });
   const clouds = openClouds(parts, catalogs);
-  const stores = createStoreRegistry(clouds);
+  const stores = createStoreRegistry(clouds, paths);
   const { locks, close: closeLocks } = openLocks(parts);
   const config = new ServerConfig(parts.configPath, clock);
   const mountKeys = openMountKeys(parts, { stores, config });

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { CloudContext, CloudRegistry, ServiceAccess } from "../core/ports/cloud.ts";
 import type { ObjectStore, StoreRegistry, StoreType } from "../core/ports/object-store.ts";
 import { NoCloudAccessError } from "../shared/errors.ts";
@@ -6,20 +7,30 @@ type OpenAccess = (context: CloudContext) => Promise<ServiceAccess>;
 
 /** Every object store by its type; the only place that names them. */
 const stores = {
-  S3: (clouds) => import("./s3/store.ts").then((m) => m.createS3Store(accessOf(clouds, "aws", "s3"))),
-  R2: async (clouds) => {
-    const [{ createS3Store }, { R2 }] = await Promise.all([import("./s3/store.ts"), import("./s3/kind.ts")]);
-    return createS3Store(accessOf(clouds, R2.cloud, "s3"), R2);
+  S3: async (clouds, { unfinishedUploads }) => {
+    const [{ createS3Store }, { AMAZON }] = await Promise.all([import("./s3/store.ts"), import("./s3/kind.ts")]);
+    const directory = join(unfinishedUploads, "s3");
+    return createS3Store(accessOf(clouds, AMAZON.cloud, "s3"), AMAZON, { unfinishedUploads: directory });
   },
-} as const satisfies Record<StoreType, (clouds: CloudRegistry) => Promise<ObjectStore>>;
+  R2: async (clouds, { unfinishedUploads }) => {
+    const [{ createS3Store }, { R2 }] = await Promise.all([import("./s3/store.ts"), import("./s3/kind.ts")]);
+    const directory = join(unfinishedUploads, "r2");
+    return createS3Store(accessOf(clouds, R2.cloud, "s3"), R2, { unfinishedUploads: directory });
+  },
+} as const satisfies Record<StoreType, (clouds: CloudRegistry, folders: StoreFolders) => Promise<ObjectStore>>;
+
+export interface StoreFolders {
+  /** Where stores remember uploads that are cut off. */
+  readonly unfinishedUploads: string;
+}
 
 /** Finds stores by type and loads their code on first use. A store calls with the keys of the cloud that it belongs to. */
-export function createStoreRegistry(clouds: CloudRegistry): StoreRegistry {
+export function createStoreRegistry(clouds: CloudRegistry, folders: StoreFolders): StoreRegistry {
   const loaded = new Map<StoreType, Promise<ObjectStore>>();
   return {
     types: () => Object.keys(stores) as StoreType[],
     load: (type) => {
-      const store = loaded.get(type) ?? stores[type](clouds);
+      const store = loaded.get(type) ?? stores[type](clouds, folders);
       loaded.set(type, store);
       return store;
     },

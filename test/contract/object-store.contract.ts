@@ -8,6 +8,7 @@ import type { CloudContext } from "../../src/core/ports/cloud.ts";
 import type { ObjectPlace, ObjectStore, UploadFile } from "../../src/core/ports/object-store.ts";
 import { openAgents } from "../../src/clouds/aws/auth/network.ts";
 import { serviceAccess } from "../../src/clouds/aws/service-access.ts";
+import { AMAZON } from "../../src/stores/s3/kind.ts";
 import { createS3Store } from "../../src/stores/s3/store.ts";
 import type { Keys } from "../support/aws/moto.ts";
 
@@ -33,14 +34,18 @@ export const context: CloudContext = {
 };
 
 /** The store as it is used with the server. */
-export function storeOf({ url, keys: owner, isAws, caFile, open }: S3Server, keys: Keys = owner): ObjectStore {
+export function storeOf(
+  { url, keys: owner, isAws, caFile, open }: S3Server,
+  keys: Keys = owner,
+  folders: { readonly unfinishedUploads?: string } = {},
+): ObjectStore {
   if (open !== undefined) return open();
   const credentials = (): Promise<Keys> => Promise.resolve(keys);
   const endpoint = (service: string): string | undefined => (isAws || service === "s3" ? url : undefined);
   const env = caFile === undefined ? {} : { AWS_CA_BUNDLE: caFile };
   const agents = { openAgents: () => openAgents({ home: "/nowhere", env }, { keepAlive: true }) };
   const session = { credentials, region: "us-east-1", endpoint, maxAttempts: 1, ...agents };
-  return createS3Store(() => Promise.resolve(serviceAccess(session, "s3")));
+  return createS3Store(() => Promise.resolve(serviceAccess(session, "s3")), AMAZON, folders);
 }
 
 /** The keys of a place's objects, in alphabetical order. */

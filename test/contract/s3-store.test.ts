@@ -17,6 +17,7 @@ import { PermissionDeniedError } from "../../src/shared/errors.ts";
 import { findMoto, Moto, type Keys } from "../support/aws/moto.ts";
 import { findGateway, S3Gateway } from "../support/s3/gateway.ts";
 import { readSignature, signatureOf } from "../support/s3/signature.ts";
+import { cutUploadCases, cutUploadContract } from "./cut-uploads.contract.ts";
 import { context, keysOf, objectStoreContract, storeOf, type S3Server } from "./object-store.contract.ts";
 
 const IN_MOTO: Readonly<Record<string, readonly string[]>> = {
@@ -66,6 +67,7 @@ describe.skipIf(findMoto() === undefined)("S3 on moto (SKYPILOT_MOTO_SERVER)", (
   });
 
   objectStoreContract(() => server);
+  cutUploadContract(() => server);
 
   test("a bucket is made in its region, closed to the public, with the labels as tags; making it again changes nothing", async () => {
     const store = storeOf(server);
@@ -179,6 +181,8 @@ describe.skipIf(findGateway() === undefined)("S3 on versitygw (SKY_S3_GATEWAY)",
   afterAll(() => gateway?.stop());
 
   objectStoreContract(() => server);
+  cutUploadContract(() => server, { listsByOne: true });
+  cutUploadCases(() => server);
 
   test("a bucket for nodes on EC2 is made in the only region that the server has", async () => {
     expect(await storeOf(server).regionFor({ cloud: "aws", region: "eu-south-1" }, context)).toBe("us-east-1");
@@ -210,6 +214,8 @@ describe.skipIf(findGateway() === undefined)("S3 by TLS on versitygw (SKY_S3_GAT
   }, 60_000);
 
   afterAll(() => gateway?.stop());
+
+  cutUploadContract(() => ({ url: gateway.url, keys: gateway.keys, isAws: false, caFile: gateway.caFile }));
 
   test("content goes with a checksum, which the server checks and keeps", async () => {
     const { url, keys, caFile } = gateway;

@@ -132,6 +132,7 @@ const calls: Readonly<Record<string, Call>> = {
   "s3:PutObject": onS3(new s3.PutObjectCommand({ ...OBJECT, Body: "b" })),
   "s3:DeleteObject": onS3(new s3.DeleteObjectCommand(OBJECT)),
   "s3:AbortMultipartUpload": onS3(new s3.AbortMultipartUploadCommand({ ...OBJECT, UploadId: "u" })),
+  "s3:ListMultipartUploadParts": onS3(new s3.ListPartsCommand({ ...OBJECT, UploadId: "u" })),
   "s3:ListBucket": onS3(new s3.ListObjectsV2Command(BUCKET)),
   "s3:GetBucketLocation": onS3(new s3.GetBucketLocationCommand(BUCKET)),
   "s3:ListAllMyBuckets": onS3(new s3.ListBucketsCommand({})),

@@ -1,9 +1,10 @@
-import { readFileSync, truncateSync } from "node:fs";
+import { readdirSync, readFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";
 import { HeadObjectCommand, ListMultipartUploadsCommand } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findMoto } from "../support/aws/moto.ts";
 import { BucketRig } from "../support/s3/bucket-rig.ts";
+import { CuttingProxy } from "../support/s3/cutting-proxy.ts";
 import { plainText } from "./support/plain-text.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -86,25 +87,38 @@ describe.skipIf(findMoto() === undefined)("kill -9 of the server while buckets a
     }
   });
 
-  it(
-    "an upload in parts is begun anew, and what was sent of it goes with the bucket",
-    { timeout: LONG_MS },
-    async () => {
-      truncateSync(rig.sandbox.write("src/large.bin", ""), 300 * MIB);
-      const uploads = async (): Promise<number> => {
-        if (!(await rig.buckets()).includes("parts")) return 0;
-        return (await rig.s3.send(new ListMultipartUploadsCommand({ Bucket: "parts" }))).Uploads?.length ?? 0;
-      };
-      const launched = rig.launch("c", "file_mounts: {~/parts: {name: parts, source: ./src, mode: COPY}}");
-      await waitFor("parts to be sent", async () => (await uploads()) > 0, { timeoutMs: 30_000 });
-      await restart();
-      const { exitCode, text } = await launched;
-      expect(exitCode, text).toBe(0);
-      const whole = await rig.s3.send(new HeadObjectCommand({ Bucket: "parts", Key: "large.bin" }));
-      expect(whole.ContentLength).toBe(300 * MIB);
-      expect(await uploads()).toBe(1);
-      expect((await rig.sky("storage", "delete", "-y", "parts")).text).toBe("Deleted S3 bucket parts.\n");
-      expect(await rig.buckets()).toEqual([]);
-    },
-  );
+  it("an upload in parts goes on where it was, and leaves no other behind", { timeout: LONG_MS }, async () => {
+    const size = 300 * MIB;
+    truncateSync(rig.sandbox.write("src/large.bin", ""), size);
+    const proxy = await CuttingProxy.start(rig.moto.url);
+    const env = { AWS_ENDPOINT_URL: proxy.url };
+    await restart(env);
+    const file = rig.sandbox.write(
+      "parts.yaml",
+      "resources: {infra: local}\nfile_mounts: {~/parts: {name: parts, source: ./src, mode: COPY}}",
+    );
+    const launched = rig.sandbox.startSky(["launch", "-y", "-c", "c", file], {
+      env: rig.sandbox.env({ ...rig.env, ...env }),
+      timeoutMs: 90_000,
+    });
+    await waitFor("parts to be sent", () => proxy.parts.length > 8, { timeoutMs: 30_000 });
+    await rig.sandbox.killServer();
+    const uploads = async (): Promise<number> =>
+      (await rig.s3.send(new ListMultipartUploadsCommand({ Bucket: "parts" }))).Uploads?.length ?? 0;
+    expect(await uploads()).toBe(1);
+    const sent = proxy.parts.length;
+    await restart(env);
+    const { exitCode, stdout, stderr } = await launched.result;
+    expect(exitCode, plainText(stdout + stderr)).toBe(0);
+    // Four were under way.
+    expect(proxy.parts.length).toBeLessThanOrEqual(Math.ceil(size / (8 * MIB)) + 4);
+    expect(proxy.parts.length).toBeGreaterThan(sent);
+    const whole = await rig.s3.send(new HeadObjectCommand({ Bucket: "parts", Key: "large.bin" }));
+    expect(whole.ContentLength).toBe(size);
+    expect(await uploads()).toBe(0);
+    expect(readdirSync(join(rig.sandbox.home, ".sky/ts/unfinished-uploads/s3"))).toEqual([]);
+    await proxy.close();
+    expect((await rig.sky("storage", "delete", "-y", "parts")).text).toBe("Deleted S3 bucket parts.\n");
+    expect(await rig.buckets()).toEqual([]);
+  });
 });

@@ -92,7 +92,7 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
           onError: (error) => options.onBackgroundError?.(error),
         });
   const locks = shared ?? createClusterLocks();
-  const stores = createStoreRegistry(clouds);
+  const stores = createStoreRegistry(clouds, { unfinishedUploads: join(home, "unfinished-uploads") });
   const mountKeys = new MountKeys({
     db: database.db,
     stores,

@@ -338,6 +338,10 @@ export const ACTIONS: readonly ActionRow[] = [
     needs: ["s3-write"],
     without: "a broken upload of a big file leaves its parts in the bucket",
   }),
+  row("S3Objects", "s3:ListMultipartUploadParts", {
+    needs: ["s3-write"],
+    without: "an upload of a big file that was cut off is begun anew",
+  }),
   row("S3Buckets", "s3:ListBucket", { needs: ["s3-read", "s3-write"], trial: "call" }),
   row("S3Buckets", "s3:GetBucketLocation", { needs: ["s3-read", "s3-write"], trial: "call" }),
   row("S3List", "s3:ListAllMyBuckets", {

@@ -22,6 +22,8 @@ export interface RawPuts {
   readonly hasChecksums: boolean;
   /** For the next content. */
   newSeal(): Seal;
+  /** Which object of which server a key names. */
+  urlOf(key: string): string;
   readonly put: RawPut;
 }
 
@@ -57,7 +59,8 @@ export async function openRawPuts(client: S3Client, bucket: string): Promise<Raw
       ? { ETag: response.headers["etag"], ...(ChecksumCRC32 === undefined ? {} : { ChecksumCRC32 }) }
       : undefined;
   };
-  return { hasChecksums: !isPlain, newSeal: () => new Seal({ isPlain }), put };
+  const urlOf = (key: string): string => address.url.origin + pathOf(address, key);
+  return { hasChecksums: !isPlain, newSeal: () => new Seal({ isPlain }), urlOf, put };
 }
 
 /** The same, with a connection that breaks as a refusal. Rejects when the signal says so. */

@@ -22,10 +22,15 @@ export class Seal {
   /** Headers that go along with the content, and the sum that the server keeps. */
   close(): { readonly ChecksumCRC32?: string; readonly headers: Readonly<Record<string, string>> } {
     if (this.#sha256 !== undefined) return { headers: { "x-amz-content-sha256": this.#sha256.digest("hex") } };
-    const bytes = Buffer.alloc(4);
-    bytes.writeUInt32BE(this.#crc32);
-    const ChecksumCRC32 = bytes.toString("base64");
+    const ChecksumCRC32 = textOfCrc32(this.#crc32);
     const headers = { "x-amz-checksum-crc32": ChecksumCRC32, "x-amz-content-sha256": "UNSIGNED-PAYLOAD" };
     return { ChecksumCRC32, headers };
   }
+}
+
+/** As S3 writes it. */
+export function textOfCrc32(sum: number): string {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(sum);
+  return bytes.toString("base64");
 }

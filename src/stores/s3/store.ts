@@ -8,14 +8,23 @@ import { KnownEtags } from "./known-etags.ts";
 import { lendKeys } from "./lend.ts";
 import { listObjects, listPublic } from "./list.ts";
 import { publicUrls, signReads } from "./sign.ts";
+import { UnfinishedUploads } from "./unfinished-uploads.ts";
 import { uploadFiles } from "./upload.ts";
 
 type Access = (context: CloudContext) => Promise<ServiceAccess>;
 type WithClient = <T>(context: CloudContext, region: string, work: (client: S3Client) => Promise<T>) => Promise<T>;
 
-/** Amazon S3, and others that speak its protocol. `access` finds the keys of a request. */
-export function createS3Store(access: Access, kind: StoreKind = AMAZON): ObjectStore {
+/**
+ * Amazon S3, and others that speak its protocol. `access` finds the keys of a request; `unfinishedUploads` is the folder that remembers
+ * uploads which are cut off.
+ */
+export function createS3Store(
+  access: Access,
+  kind: StoreKind = AMAZON,
+  { unfinishedUploads }: { readonly unfinishedUploads?: string } = {},
+): ObjectStore {
   const known = new KnownEtags();
+  const unfinished = new UnfinishedUploads(unfinishedUploads);
   /** The bucket's region decides to which endpoint its calls go. */
   const withClient: WithClient = async (context, region, work) => {
     const client = await openS3(await access(context), region);
@@ -58,7 +67,7 @@ export function createS3Store(access: Access, kind: StoreKind = AMAZON): ObjectS
       lendKeys(await access(context), place, { ...kind, scope: kind.scopeOf(place, { isReadOnly }), sessionName }),
     upload: (place, files, { context, ...options }) =>
       withClient(context, place.region, (client) =>
-        uploadFiles({ client, place, files, known, signal: context.signal, ...options }),
+        uploadFiles({ client, place, files, known, unfinished, signal: context.signal, ...options }),
       ),
   };
 }

@@ -4,8 +4,11 @@ import { forEachParallel } from "../../shared/parallel.ts";
 import { Buffers } from "./buffers.ts";
 import { readRange } from "./file-range.ts";
 import { unquoted } from "./list.ts";
-import type { Seal } from "./seal.ts";
+import { openUpload, orTakeBack, type OpenUpload } from "./open-upload.ts";
 import { tryRawPut, type RawPuts } from "./raw-put.ts";
+import type { Seal } from "./seal.ts";
+import { SentPart } from "./sent-part.ts";
+import type { UnfinishedUploads } from "./unfinished-uploads.ts";
 
 /** Files up to this size go in one call, larger ones in parts of it. */
 export const SINGLE_BYTES = 8 * 1024 * 1024;
@@ -20,6 +23,7 @@ export interface PutJob {
   readonly raw: RawPuts;
   /** Of `SINGLE_BYTES` each. */
   readonly buffers: Buffers;
+  readonly unfinished: UnfinishedUploads;
   readonly signal: AbortSignal;
 }
 
@@ -28,37 +32,22 @@ export function partBytesOf(size: number): number {
   return Math.max(SINGLE_BYTES, Math.ceil(size / MAX_PARTS));
 }
 
-/** Resolves with the object's ETag. An upload that fails is taken back, so that no parts stay behind that cost money. */
-export async function putInParts(job: PutJob, file: UploadFile, key: string): Promise<string> {
-  const { AbortMultipartUploadCommand, CreateMultipartUploadCommand } = await import("@aws-sdk/client-s3");
-  const { client, place, raw, signal } = job;
-  const target = { Bucket: place.bucket, Key: key };
-  const checksums = raw.hasChecksums ? { ChecksumAlgorithm: "CRC32" as const } : {};
-  const create = new CreateMultipartUploadCommand({ ...target, ...checksums });
-  const { UploadId, ChecksumAlgorithm } = await client.send(create, { abortSignal: signal });
-  try {
-    return await putParts(job, file, {
-      ...target,
-      UploadId: UploadId ?? "",
-      hasChecksums: ChecksumAlgorithm === "CRC32",
-    });
-  } catch (error) {
-    // The reason of the failure is what counts; parts that stay are removed with the bucket, or by its own rules.
-    await client.send(new AbortMultipartUploadCommand({ ...target, UploadId })).catch(() => undefined);
-    throw error;
-  }
+/** Resolves with the object's ETag. Goes on with an upload of this server that was cut off. */
+export function putInParts(job: PutJob, file: UploadFile, key: string): Promise<string> {
+  const { client, place, raw, signal, unfinished } = job;
+  return unfinished.with(raw.urlOf(key), async (memory) => {
+    const at = { Bucket: place.bucket, Key: key };
+    const wish = { client, file, at, hasChecksums: raw.hasChecksums, memory, signal };
+    const upload = await openUpload(wish);
+    const etag = await orTakeBack(wish, upload.target, () => putParts(job, file, upload));
+    memory.forget();
+    return etag;
+  });
 }
 
-interface PartsTarget {
-  readonly Bucket: string;
-  readonly Key: string;
-  readonly UploadId: string;
-  /** Whether the server keeps checksums of this upload: one that does not refuses to be told them. */
-  readonly hasChecksums: boolean;
-}
-
-async function putParts(job: PutJob, file: UploadFile, { hasChecksums, ...target }: PartsTarget): Promise<string> {
+async function putParts(job: PutJob, file: UploadFile, upload: OpenUpload): Promise<string> {
   const { CompleteMultipartUploadCommand } = await import("@aws-sdk/client-s3");
+  const { target, hasChecksums } = upload;
   const partBytes = partBytesOf(file.size);
   const numbers = Array.from({ length: Math.ceil(file.size / partBytes) }, (_, index) => index + 1);
   const parts: CompletedPart[] = [];
@@ -67,11 +56,9 @@ async function putParts(job: PutJob, file: UploadFile, { hasChecksums, ...target
   const buffers = partBytes === SINGLE_BYTES ? job.buffers : new Buffers(partBytes);
   await forEachParallel(numbers, parallel, async (PartNumber) => {
     const from = (PartNumber - 1) * partBytes;
-    const { ETag, ChecksumCRC32 } = await buffers.with(Math.min(partBytes, file.size - from), async (buffer) => {
-      const seal = job.raw.newSeal();
-      const Body = await readRange(file, { from, buffer, onRead: (piece) => seal.add(piece) });
-      return putPart(job, { ...target, PartNumber, Body }, seal);
-    });
+    const { ETag, ChecksumCRC32 } = await buffers.with(Math.min(partBytes, file.size - from), (buffer) =>
+      putPart(job, file, { ...upload, PartNumber, from, buffer }),
+    );
     const checksum = hasChecksums && ChecksumCRC32 !== undefined ? { ChecksumCRC32 } : {};
     parts.push({ PartNumber, ETag, ...checksum });
   });
@@ -80,19 +67,36 @@ async function putParts(job: PutJob, file: UploadFile, { hasChecksums, ...target
   return unquoted((await job.client.send(complete)).ETag);
 }
 
+interface PartRange extends OpenUpload {
+  readonly PartNumber: number;
+  readonly from: number;
+  /** Of the part's size. */
+  readonly buffer: Buffer<ArrayBuffer>;
+}
+
+/** Sends a part, unless the server has it. */
 async function putPart(
   { client, raw, signal }: PutJob,
-  part: {
-    readonly Bucket: string;
-    readonly Key: string;
-    readonly UploadId: string;
-    readonly PartNumber: number;
-    readonly Body: Buffer<ArrayBuffer>;
-  },
-  seal: Seal,
+  file: UploadFile,
+  { target, sent, PartNumber, from, buffer }: PartRange,
 ): Promise<Pick<CompletedPart, "ETag" | "ChecksumCRC32">> {
   const { UploadPartCommand } = await import("@aws-sdk/client-s3");
-  const query = { partNumber: String(part.PartNumber), uploadId: part.UploadId };
-  const stored = await tryRawPut(raw, { key: part.Key, body: part.Body, seal, query }, signal);
-  return stored ?? client.send(new UploadPartCommand(part), { abortSignal: signal });
+  const seal = raw.newSeal();
+  const there = sent.get(PartNumber);
+  const known = there?.Size === buffer.length ? new SentPart(there) : undefined;
+  const onRead = (piece: Buffer): void => {
+    seal.add(piece);
+    known?.add(piece);
+  };
+  const Body = await readRange(file, { from, buffer, onRead });
+  signal.throwIfAborted();
+  if (known?.isSame() === true) return { ETag: there?.ETag, ...sumOf(seal) };
+  const query = { partNumber: String(PartNumber), uploadId: target.UploadId };
+  const stored = await tryRawPut(raw, { key: target.Key, body: Body, seal, query }, signal);
+  return stored ?? client.send(new UploadPartCommand({ ...target, PartNumber, Body }), { abortSignal: signal });
+}
+
+function sumOf(seal: Seal): Pick<CompletedPart, "ChecksumCRC32"> {
+  const { ChecksumCRC32 } = seal.close();
+  return ChecksumCRC32 === undefined ? {} : { ChecksumCRC32 };
 }

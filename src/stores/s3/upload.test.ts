@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { UploadFile, UploadProgress } from "../../core/ports/object-store.ts";
 import { openS3 } from "./client.ts";
 import { KnownEtags } from "./known-etags.ts";
+import { UnfinishedUploads } from "./unfinished-uploads.ts";
 import { uploadFiles } from "./upload.ts";
 
 const EMPTY = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
@@ -70,7 +71,8 @@ async function send(files: readonly UploadFile[], known: KnownEtags): Promise<Up
   const client = await openS3(access, "us-east-1");
   const place = { bucket: "b", region: "us-east-1", prefix: "" };
   const { signal } = new AbortController();
-  return uploadFiles({ client, place, files, known, signal }).finally(() => client.destroy());
+  const unfinished = new UnfinishedUploads();
+  return uploadFiles({ client, place, files, known, unfinished, signal }).finally(() => client.destroy());
 }
 
 test("without TLS content goes signed, with its hash, in one request", async () => {

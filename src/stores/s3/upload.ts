@@ -9,6 +9,7 @@ import type { KnownEtags } from "./known-etags.ts";
 import { listObjects, unquoted } from "./list.ts";
 import { openRawPuts, tryRawPut } from "./raw-put.ts";
 import { PARALLEL_LARGE, partBytesOf, putInParts, SINGLE_BYTES, type PutJob } from "./upload-parts.ts";
+import type { UnfinishedUploads } from "./unfinished-uploads.ts";
 
 const MIB = 1024 * 1024;
 /** Files up to this size are small: many of them are under way at a time. */
@@ -22,6 +23,7 @@ export interface UploadJob {
   readonly place: ObjectPlace;
   readonly files: readonly UploadFile[];
   readonly known: KnownEtags;
+  readonly unfinished: UnfinishedUploads;
   readonly onProgress?: (progress: UploadProgress) => void;
   readonly signal: AbortSignal;
 }

@@ -216,6 +216,7 @@ function readS3(
     if (method === "DELETE" && !isObject) return "DeleteBucket";
     if (method === "DELETE") return deletionOf(query);
     if (method === "PUT") return isObject ? "PutObject" : "CreateBucket";
+    if (query.has("uploadId")) return "ListParts";
     return isObject ? "GetObject" : "ListObjectsV2";
   })();
   const action = actionOf({ service: "s3", operation });

@@ -13,6 +13,7 @@ const S3_ACTIONS: Readonly<Record<string, string>> = {
   CompleteMultipartUpload: "PutObject",
   DeleteObjects: "DeleteObject",
   ListObjectVersions: "ListBucketVersions",
+  ListParts: "ListMultipartUploadParts",
   ListMultipartUploads: "ListBucketMultipartUploads",
   PutPublicAccessBlock: "PutBucketPublicAccessBlock",
   PutBucketLifecycleConfiguration: "PutLifecycleConfiguration",
@@ -39,6 +40,6 @@ export function actionOf(call: ApiCall): string {
 /** The ARN that an S3 call is about; undefined for other services and for calls about all buckets. */
 export function bucketArnOf(call: ApiCall): string | undefined {
   if (call.service !== "s3" || call.bucket === undefined) return undefined;
-  const isObject = /(?:Object|ObjectVersion|Upload|UploadPart)$/u.test(actionOf(call)) && call.key !== undefined;
+  const isObject = /(?:Object|ObjectVersion|Upload|UploadParts?)$/u.test(actionOf(call)) && call.key !== undefined;
   return `arn:aws:s3:::${call.bucket}${isObject ? `/${call.key}` : ""}`;
 }

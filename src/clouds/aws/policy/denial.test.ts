@@ -188,6 +188,7 @@ it("actionOf and bucketArnOf know S3's other names", () => {
     "s3:CreateBucket",
   ]);
   expect(bucketArnOf({ service: "s3", operation: "PutObject", bucket: "b", key: "k" })).toBe("arn:aws:s3:::b/k");
+  expect(bucketArnOf({ service: "s3", operation: "ListParts", bucket: "b", key: "k" })).toBe("arn:aws:s3:::b/k");
   expect(bucketArnOf({ service: "s3", operation: "HeadBucket", bucket: "b" })).toBe("arn:aws:s3:::b");
   expect(bucketArnOf({ service: "ec2", operation: "RunInstances" })).toBeUndefined();
 });

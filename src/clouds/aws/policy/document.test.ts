@@ -15,7 +15,8 @@ describe("for some buckets", () => {
     buildPolicy(wish(part))
       .Statement.filter(({ Sid }) => Sid.startsWith("S3"))
       .map(({ Sid, Action, Resource, Condition }) => [Sid, Action, Resource, ...(Condition ? [Condition] : [])]);
-  const objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"];
+  const uploads = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
+  const objects = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", ...uploads];
 
   it("names whole buckets, and not the list of all", () => {
     const buckets = parseBuckets(["one,s3://team-*/"]);
@@ -99,7 +100,7 @@ const OPTIONAL: Readonly<Record<string, readonly string[]>> = {
     `{"Sid":"SsmRole","Effect":"Allow","Action":"iam:ListAttachedRolePolicies","Resource":"arn:aws:iam::ACCOUNT:role/skypilot-v1"}`,
   ],
   s3: [
-    `{"Sid":"S3Objects","Effect":"Allow","Action":["s3:GetObject","s3:PutObject","s3:DeleteObject","s3:AbortMultipartUpload"],"Resource":"arn:aws:s3:::*/*"}`,
+    `{"Sid":"S3Objects","Effect":"Allow","Action":["s3:GetObject","s3:PutObject","s3:DeleteObject","s3:AbortMultipartUpload","s3:ListMultipartUploadParts"],"Resource":"arn:aws:s3:::*/*"}`,
     `{"Sid":"S3Buckets","Effect":"Allow","Action":["s3:ListBucket","s3:GetBucketLocation"],"Resource":"arn:aws:s3:::*"}`,
     `{"Sid":"S3List","Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*"}`,
   ],
