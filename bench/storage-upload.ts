@@ -17,7 +17,7 @@ const { signal } = new AbortController();
 const context = { workspace: "default", config: {}, env: {}, signal };
 const store = createS3Store(() => Promise.resolve(serviceAccess(session, "s3")));
 const files: UploadFile[] = [];
-for await (const entry of walkTree(directory, { useIgnoreFiles: true, onSkipped: () => undefined, signal })) {
+for await (const entry of walkTree(directory, { ignoreFilesFrom: "/", onSkipped: () => undefined, signal })) {
   if (entry.kind !== "file") continue;
   const { path: key, size, mtimeMs } = entry;
   files.push({ path: join(directory, key), key, size, mtimeMs });

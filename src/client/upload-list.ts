@@ -1,16 +1,19 @@
 import { createHash, type Hash } from "node:crypto";
-import { createReadStream, lstatSync, readdirSync, readFileSync, readlinkSync, statSync, type Stats } from "node:fs";
+import {
+  createReadStream,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  type Stats,
+} from "node:fs";
 import { join } from "node:path";
 import type { ZipSource } from "../platform/zip.ts";
 import { MissingFileError } from "../shared/errors.ts";
-import {
-  enterDirectory,
-  ignoreFilesOf,
-  isIgnored,
-  rootIgnoreStack,
-  type IgnoreFiles,
-  type IgnoreStack,
-} from "../shared/ignore/ignore.ts";
+import { enterDirectory, isIgnored, type IgnoreStack } from "../shared/ignore/ignore.ts";
+import { findRootRules, isNoFile, type RootRules } from "../shared/ignore/root-rules.ts";
 
 /** Lists what is uploaded for a set of absolute local paths, sorted by name and without repetition. */
 export function listUpload(paths: readonly string[]): readonly ZipSource[] {
@@ -37,22 +40,26 @@ function fileSource(path: string, stat: Stats): ZipSource {
 }
 
 function listDirectory(root: string, found: Map<string, ZipSource>): void {
-  const hasSkyignore = lstatSync(join(root, ".skyignore"), { throwIfNoEntry: false }) !== undefined;
-  const files = ignoreFilesOf(hasSkyignore);
-  const exclude = files.exclude === undefined ? undefined : readIfFile(join(root, files.exclude));
-  const walk = { root, files, found };
-  visit(walk, "", rootIgnoreStack(exclude ?? ""));
+  const { fileName, stack } = readRootRules(root);
+  visit({ root, fileName, found }, "", stack);
+}
+
+function readRootRules(root: string): RootRules {
+  const search = findRootRules(realpathSync(root), "/");
+  let step = search.next();
+  while (step.done !== true) step = search.next(readIfFile(step.value.path, step.value.isProbe));
+  return step.value;
 }
 
 interface Walk {
   readonly root: string;
-  readonly files: IgnoreFiles;
+  readonly fileName: RootRules["fileName"];
   readonly found: Map<string, ZipSource>;
 }
 
 function visit(walk: Walk, directory: string, outer: IgnoreStack): void {
   const path = directory === "" ? walk.root : join(walk.root, directory);
-  const stack = enterDirectory(outer, directory, readIfFile(join(path, walk.files.name)));
+  const stack = enterDirectory(outer, directory, readIfFile(join(path, walk.fileName)));
   const stat = statSync(path);
   const name = `${nameOf(path)}/`;
   walk.found.set(name, { kind: "directory", name, mode: stat.mode, modifiedMs: stat.mtimeMs });
@@ -69,11 +76,11 @@ function visit(walk: Walk, directory: string, outer: IgnoreStack): void {
   }
 }
 
-function readIfFile(path: string): string | undefined {
+function readIfFile(path: string, isProbe = false): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if (["ENOENT", "ENOTDIR", "EISDIR"].includes((error as NodeJS.ErrnoException).code ?? "")) return undefined;
+    if (isNoFile(error, isProbe)) return undefined;
     throw error;
   }
 }

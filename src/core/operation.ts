@@ -58,6 +58,8 @@ export interface OperationContext {
   readonly stateDir: string;
   /** Maps a path of the client to one on this machine: itself for a local client, inside the uploaded blob for a remote one. */
   readonly resolveClientPath: (path: string) => string;
+  /** All that is the client's is below it: `/` for a local client, the uploaded blob for a remote one. */
+  readonly clientFilesTop: string;
   /** Long-lived connections to head agents, shared by all requests; made by core/agents/pool.ts. */
   readonly agents: AgentConnections;
   /** One writer per cluster; made once per server by core/clusters/lock.ts. */

@@ -54,6 +54,7 @@ export async function createOperationContext(run: RunInfo, parts: ContextParts):
     isLocalClient: input.isLocalClient,
     stateDir: parts.paths.root,
     resolveClientPath: (path) => resolveClientPath(path, { input, paths: parts.paths }),
+    clientFilesTop: blobOf({ input, paths: parts.paths }) ?? "/",
     agents: parts.agents,
     locks: parts.locks,
     requests: run.requests,
@@ -66,20 +67,23 @@ function credentialVariables(env: Readonly<Record<string, string>>): Record<stri
   return Object.fromEntries(Object.entries(env).filter(([name]) => CREDENTIAL_VARIABLE.test(name)));
 }
 
+interface ClientFiles {
+  readonly input: RequestInput;
+  readonly paths: ServerPaths;
+}
+
 /** A path that the client named: its own for a client on this machine, the uploaded copy for any other. */
-function resolveClientPath(
-  path: string,
-  options: { readonly input: RequestInput; readonly paths: ServerPaths },
-): string {
-  const { input, paths } = options;
-  const blobId = input.body.file_mounts_blob_id;
-  if (blobId !== undefined) {
-    const blob = blobDirectory(paths.blobs, { userId: input.caller.userId, blobId });
-    // resolve("/", …) swallows every `..`, so the result stays below the blob.
-    return join(blob, resolve("/", path));
-  }
-  if (input.isLocalClient) return resolve(paths.home, path.startsWith("~/") ? path.slice(2) : path);
+function resolveClientPath(path: string, files: ClientFiles): string {
+  const blob = blobOf(files);
+  // resolve("/", …) swallows every `..`, so the result stays below the blob.
+  if (blob !== undefined) return join(blob, resolve("/", path));
+  if (files.input.isLocalClient) return resolve(files.paths.home, path.startsWith("~/") ? path.slice(2) : path);
   throw new PermissionDeniedError(`The file ${path} was not uploaded with the request.`, {
     hint: "A remote client uploads its files first; upgrade the client if it did not.",
   });
+}
+
+function blobOf({ input, paths }: ClientFiles): string | undefined {
+  const blobId = input.body.file_mounts_blob_id;
+  return blobId === undefined ? undefined : blobDirectory(paths.blobs, { userId: input.caller.userId, blobId });
 }

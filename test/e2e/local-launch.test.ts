@@ -116,10 +116,14 @@ describe("a cluster on this machine", () => {
   });
 
   test("workdir and file mounts arrive on every node", async () => {
-    const wd = join(server.home, "wd");
+    // A part of a repository whose top says what is kept out of it.
+    mkdirSync(join(server.home, "repo/.git"), { recursive: true });
+    writeFileSync(join(server.home, "repo/.git/HEAD"), "ref: refs/heads/main\n");
+    writeFileSync(join(server.home, "repo/.gitignore"), ".env\n");
+    const wd = join(server.home, "repo/wd");
     mkdirSync(join(wd, "deep"), { recursive: true });
     writeFileSync(join(wd, ".gitignore"), "*.log\n!keep.log\n");
-    for (const name of ["a.log", "keep.log", "deep/x.txt"]) writeFileSync(join(wd, name), name);
+    for (const name of ["a.log", "keep.log", "deep/x.txt", ".env"]) writeFileSync(join(wd, name), name);
     symlinkSync("deep/x.txt", join(wd, "link"));
     const mounted = join(server.home, "one.txt");
     writeFileSync(mounted, "one");

@@ -42,6 +42,9 @@ describeWithReference("the official CLI on our server, as on another machine", (
     sandbox.write("project/deep/er/leaf.txt", "leaf");
     sandbox.write("project/noise.log", "noise");
     sandbox.write("project/.skyignore", "*.log\n");
+    // The server's HOME is a repository of its own, which has no say in what a client has sent.
+    sandbox.write("../home/.git/HEAD", "ref: refs/heads/main\n");
+    sandbox.write("../home/.gitignore", "*.txt\n");
     await sandbox.startServer();
   });
 

@@ -66,6 +66,9 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
     sandbox.write("src/skip.me", "no\n");
     sandbox.write("src/.skyignore", "*.me\n");
     sandbox.write("src/.git/HEAD", "h\n");
+    // For `src/sub` as a source of its own, beside which there is no .skyignore.
+    sandbox.write("src/.git/info/exclude", "*.me\n");
+    sandbox.write("src/sub/skip.me", "no\n");
     symlinkSync("a.txt", join(sandbox.work, "src/link"));
     sandbox.write("copies.yaml", COPIES);
     sandbox.write("urls.yaml", URLS.replace("WEB", webUrl));

@@ -144,6 +144,7 @@ export async function createTestServer(options: TestServerOptions): Promise<Test
         clientEnv: {},
         stateDir: join(home, ".sky", "ts"),
         resolveClientPath: (path) => path,
+        clientFilesTop: "/",
         agents,
         locks,
         requests: {

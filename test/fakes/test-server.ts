@@ -159,6 +159,7 @@ function toContext(run: RunInfo, options: { readonly paths: ServerPaths; readonl
     clientEnv: {},
     stateDir: options.paths.root,
     resolveClientPath: (path) => path,
+    clientFilesTop: "/",
     agents: { connect: missing, drop: missing, close: () => Promise.resolve() },
     locks: { acquire: missing, tryAcquire: missing, findHolder: () => Promise.resolve(undefined) },
     requests: run.requests,

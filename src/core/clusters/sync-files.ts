@@ -110,7 +110,7 @@ function copyTree(
 ): Promise<SyncSummary> {
   const request: SyncRequest = {
     ...tree,
-    useIgnoreFiles: true,
+    ignoreFilesFrom: context.clientFilesTop,
     clock: context.clock,
     onSkipped: (path) => log.write(`Left out ${path}: neither file, directory nor link.`),
     signal: context.signal,

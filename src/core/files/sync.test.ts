@@ -80,7 +80,7 @@ async function* counted(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
 async function sync(fields: Partial<SyncRequest> = {}): Promise<SyncSummary> {
   const connection = connect();
   cut = connection.cut;
-  const request = { key: "k", source, dest: "~/w", useIgnoreFiles: true, clock: systemClock };
+  const request = { key: "k", source, dest: "~/w", ignoreFilesFrom: "/", clock: systemClock };
   try {
     return await syncTree(connection.agent, { ...request, ...fields });
   } finally {

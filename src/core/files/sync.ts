@@ -22,7 +22,8 @@ export interface SyncRequest {
   readonly source: string;
   /** Absolute or `~/…`. */
   readonly dest: string;
-  readonly useIgnoreFiles: boolean;
+  /** As in `walkTree`. */
+  readonly ignoreFilesFrom: string | undefined;
   readonly clock: Clock;
   /** As in `put_files`. */
   readonly nodes?: readonly number[];
@@ -60,12 +61,12 @@ export async function syncTree(agent: AgentPeer, request: SyncRequest): Promise<
 }
 
 async function openSource(request: SyncRequest): Promise<TreeSource> {
-  const { source: path, useIgnoreFiles, onSkipped } = request;
+  const { source: path, ignoreFilesFrom, onSkipped } = request;
   const stats = await stat(path).catch((error: unknown) => {
     throw unreadable(path, error);
   });
   if (stats.isDirectory()) {
-    return openTree(path, { useIgnoreFiles, ...(onSkipped === undefined ? {} : { onSkipped }) });
+    return openTree(path, { ignoreFilesFrom, ...(onSkipped === undefined ? {} : { onSkipped }) });
   }
   const entry = await toEntry("", stats, () => Promise.resolve(""));
   if (entry === undefined) throw new OperationFailedError(`${path} is neither a file nor a directory.`);

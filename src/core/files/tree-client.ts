@@ -6,8 +6,8 @@ import { ENTRIES_PER_ROUND, type TreeOptions, type TreeSource } from "./tree.ts"
 
 /** Starts a thread that reads the tree. It ends with `close`. */
 export function openThread(root: string, options: TreeOptions): TreeSource {
-  const { useIgnoreFiles, onSkipped } = options;
-  const job: TreeJob = { root, useIgnoreFiles, roundEntries: ENTRIES_PER_ROUND };
+  const { ignoreFilesFrom, onSkipped } = options;
+  const job: TreeJob = { root, ignoreFilesFrom, roundEntries: ENTRIES_PER_ROUND };
   const thread = new Answers(new Worker(threadUrl(), { workerData: job }));
   return {
     async *rounds() {

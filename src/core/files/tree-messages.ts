@@ -4,7 +4,7 @@ import type { WantedFile } from "./pack-files.ts";
 /** What a thread that reads a tree is started with. */
 export interface TreeJob {
   readonly root: string;
-  readonly useIgnoreFiles: boolean;
+  readonly ignoreFilesFrom: string | undefined;
   /** Entries of one round. */
   readonly roundEntries: number;
 }

@@ -18,8 +18,8 @@ export async function openTree(root: string, options: TreeOptions): Promise<Tree
   const entries: SyncEntry[] = [];
   const skipped: string[] = [];
   let bytes = 0;
-  const { useIgnoreFiles, onSkipped } = options;
-  for await (const entry of walkTree(root, { useIgnoreFiles, onSkipped: (path) => skipped.push(path) })) {
+  const { ignoreFilesFrom, onSkipped } = options;
+  for await (const entry of walkTree(root, { ignoreFilesFrom, onSkipped: (path) => skipped.push(path) })) {
     entries.push(entry);
     bytes += entry.size;
     if (entries.length > SMALL_ENTRIES || bytes > SMALL_BYTES) return openThread(root, options);

@@ -23,8 +23,8 @@ class TreeReader {
   constructor(job: TreeJob, post: (answer: TreeAnswer, transfer?: readonly ArrayBuffer[]) => void) {
     this.#job = job;
     this.#post = post;
-    const { useIgnoreFiles } = job;
-    this.#walk = walkTree(job.root, { useIgnoreFiles, access, onSkipped: (path) => this.#skipped.push(path) });
+    const { ignoreFilesFrom } = job;
+    this.#walk = walkTree(job.root, { ignoreFilesFrom, access, onSkipped: (path) => this.#skipped.push(path) });
   }
 
   answer(request: TreeRequest): void {

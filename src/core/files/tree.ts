@@ -14,7 +14,8 @@ export interface TreeSource {
 }
 
 export interface TreeOptions {
-  readonly useIgnoreFiles: boolean;
+  /** As in `walkTree`. */
+  readonly ignoreFilesFrom: string | undefined;
   /** Told of what is neither file, directory nor link, and therefore left out. */
   readonly onSkipped?: (path: string) => void;
 }

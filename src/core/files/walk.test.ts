@@ -25,7 +25,7 @@ function write(files: Readonly<Record<string, string>>): void {
 
 async function list(options: Partial<WalkOptions> = {}): Promise<SyncEntry[]> {
   const entries: SyncEntry[] = [];
-  for await (const entry of walkTree(root, { useIgnoreFiles: true, ...options })) entries.push(entry);
+  for await (const entry of walkTree(root, { ignoreFilesFrom: "/", ...options })) entries.push(entry);
   return entries;
 }
 
@@ -53,11 +53,13 @@ describe("walkTree", () => {
       "sub/a.log": "",
       "sub/local": "",
       "sub/deep/local": "",
+      ".git/HEAD": "",
       ".git/info/exclude": "secret\n",
       secret: "",
     });
     expect(await paths()).toEqual([
       ".git",
+      ".git/HEAD",
       ".git/info",
       ".git/info/exclude",
       ".gitignore",
@@ -84,7 +86,7 @@ describe("walkTree", () => {
 
   test("ignore files count only when asked", async () => {
     write({ ".gitignore": "*", a: "" });
-    expect(await paths({ useIgnoreFiles: false })).toEqual([".gitignore", "a"]);
+    expect(await paths({ ignoreFilesFrom: undefined })).toEqual([".gitignore", "a"]);
   });
 
   test("links are listed with their target and never followed", async () => {
@@ -122,7 +124,7 @@ describe("walkTree", () => {
       for (let f = 0; f < 100; f++) writeFileSync(join(root, `d${d}`, `f${f}`), "");
     }
     let count = 0;
-    for await (const _ of walkTree(root, { useIgnoreFiles: true })) count++;
+    for await (const _ of walkTree(root, { ignoreFilesFrom: "/" })) count++;
     expect(count).toBe(10_100);
   });
 

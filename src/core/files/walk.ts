@@ -1,23 +1,18 @@
 import type { Dirent, Stats } from "node:fs";
+import { realpath } from "node:fs/promises";
 import { join } from "node:path";
 import type { SyncEntry } from "../../shared/agent/protocol.ts";
 import { MissingFileError, OperationFailedError } from "../../shared/errors.ts";
-import {
-  enterDirectory,
-  ignoreFilesOf,
-  isIgnored,
-  rootIgnoreStack,
-  type IgnoreFiles,
-  type IgnoreStack,
-} from "../../shared/ignore/ignore.ts";
+import { enterDirectory, isIgnored, noIgnoreRules, type IgnoreStack } from "../../shared/ignore/ignore.ts";
+import { findRootRules, isNoFile, type RootRules } from "../../shared/ignore/root-rules.ts";
 import { waitingAccess, type FileAccess } from "./file-access.ts";
 
 /** Entries looked at together: enough to hide the disk's latency, few enough to keep memory flat. */
 const BATCH = 64;
 
 export interface WalkOptions {
-  /** Whether `.skyignore` and git's ignore files count. */
-  readonly useIgnoreFiles: boolean;
+  /** The highest directory whose ignore files may count, `/` for all that git reads; undefined: none counts, those in the tree included. */
+  readonly ignoreFilesFrom: string | undefined;
   /** Told of what is neither file, directory nor link, and therefore left out. */
   readonly onSkipped?: (path: string) => void;
   readonly signal?: AbortSignal;
@@ -30,26 +25,38 @@ export interface WalkOptions {
  */
 export async function* walkTree(root: string, options: WalkOptions): AsyncGenerator<SyncEntry, void, undefined> {
   const access = options.access ?? waitingAccess;
-  const rules = options.useIgnoreFiles ? await readRootRules(root, access) : undefined;
-  yield* walkDirectory({ root, access, files: rules?.files, options }, "", rules?.stack ?? rootIgnoreStack());
+  const { fileName, stack } = await readRootRules(root, options.ignoreFilesFrom, access);
+  yield* walkDirectory({ root, access, fileName, options }, "", stack);
 }
 
 interface Walk {
   readonly root: string;
   readonly access: FileAccess;
-  readonly files: IgnoreFiles | undefined;
+  readonly fileName: RootRules["fileName"] | undefined;
   readonly options: WalkOptions;
 }
 
 async function readRootRules(
   root: string,
+  ceiling: string | undefined,
   access: FileAccess,
-): Promise<{ readonly files: IgnoreFiles; readonly stack: IgnoreStack }> {
-  const hasSkyignore = (await lstatOrUndefined(join(root, ".skyignore"), access)) !== undefined;
-  const files = ignoreFilesOf(hasSkyignore);
-  const exclude =
-    files.exclude === undefined ? undefined : await readTextOrUndefined(join(root, files.exclude), access);
-  return { files, stack: rootIgnoreStack(exclude) };
+): Promise<Pick<Walk, "fileName"> & Pick<RootRules, "stack">> {
+  if (ceiling === undefined) return { fileName: undefined, stack: noIgnoreRules };
+  const search = findRootRules(await real(root), await real(ceiling));
+  let step = search.next();
+  while (step.done !== true) {
+    const { path, isProbe } = step.value;
+    step = search.next(await readTextOrUndefined(path, { access, isProbe }));
+  }
+  return step.value;
+}
+
+async function real(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
 }
 
 async function* walkDirectory(
@@ -60,9 +67,8 @@ async function* walkDirectory(
   walk.options.signal?.throwIfAborted();
   const absolute = join(walk.root, directory);
   const names = await readNames(absolute, walk.access);
-  const hasFile = walk.files !== undefined && names.some((entry) => entry.name === walk.files?.name);
-  const text =
-    hasFile && walk.files ? await readTextOrUndefined(join(absolute, walk.files.name), walk.access) : undefined;
+  const ignoreFile = names.find((entry) => entry.name === walk.fileName);
+  const text = ignoreFile && (await readTextOrUndefined(join(absolute, ignoreFile.name), walk));
   const stack = enterDirectory(outer, directory, text);
   const kept = names.filter((entry) => !isIgnored(stack, childOf(directory, entry.name), entry.isDirectory()));
   for (let start = 0; start < kept.length; start += BATCH) {
@@ -121,12 +127,14 @@ async function lstatOrUndefined(path: string, access: FileAccess): Promise<Stats
   }
 }
 
-async function readTextOrUndefined(path: string, access: FileAccess): Promise<string | undefined> {
+async function readTextOrUndefined(
+  path: string,
+  { access, isProbe = false }: { readonly access: FileAccess; readonly isProbe?: boolean },
+): Promise<string | undefined> {
   try {
     return (await access.readFile(path)).toString("utf8");
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR") return undefined;
+    if (isNoFile(error, isProbe)) return undefined;
     throw unreadable(path, error);
   }
 }

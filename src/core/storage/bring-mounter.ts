@@ -33,7 +33,7 @@ export async function bringMounter(
       key: `${context.requestId}-mounter-${pin.arch}`,
       source,
       dest: `~/.sky/agent/rclone-${pin.sha256.slice(0, 16)}.zip`,
-      useIgnoreFiles: false,
+      ignoreFilesFrom: undefined,
       clock: context.clock,
       nodes: meant,
       isForNode: true,

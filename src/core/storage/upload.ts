@@ -53,7 +53,8 @@ async function* listSource(
     return;
   }
   const onSkipped = (path: string): void => log.write(`Left out ${path}: neither file, directory nor link.`);
-  for await (const entry of walkTree(root, { useIgnoreFiles: true, onSkipped, signal: context.signal })) {
+  const { signal, clientFilesTop } = context;
+  for await (const entry of walkTree(root, { ignoreFilesFrom: clientFilesTop, onSkipped, signal })) {
     if (entry.kind === "link") log.write(`Left out ${entry.path}: links are not followed.`);
     if (entry.kind !== "file" || isGit(entry.path)) continue;
     const { size, mtimeMs } = entry;

@@ -1,9 +1,9 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { enterDirectory, ignoreFilesOf, isIgnored, rootIgnoreStack } from "./ignore.ts";
+import { enterDirectory, isIgnored, noIgnoreRules } from "./ignore.ts";
 
 function ignores(text: string, path: string, isDirectory = false): boolean {
-  return isIgnored(enterDirectory(rootIgnoreStack(), "", text), path, isDirectory);
+  return isIgnored(enterDirectory(noIgnoreRules, "", text), path, isDirectory);
 }
 
 describe("one ignore file", () => {
@@ -81,23 +81,12 @@ describe("one ignore file", () => {
 
 describe("files of a tree", () => {
   test("a deeper file overrides a shallower one, within its own directory only", () => {
-    const root = enterDirectory(rootIgnoreStack(), "", "*.log\n");
+    const root = enterDirectory(noIgnoreRules, "", "*.log\n");
     const inside = enterDirectory(root, "sub", "!keep.log\n/only\n");
     expect(isIgnored(inside, "sub/keep.log", false)).toBe(false);
     expect(isIgnored(inside, "sub/x.log", false)).toBe(true);
     expect(isIgnored(inside, "sub/only", false)).toBe(true);
     expect(isIgnored(inside, "sub/deep/only", false)).toBe(false);
     expect(isIgnored(root, "keep.log", false)).toBe(true);
-  });
-
-  test(".git/info/exclude has the lowest precedence", () => {
-    const stack = enterDirectory(rootIgnoreStack("secret\n*.tmp\n"), "", "!secret\n");
-    expect(isIgnored(stack, "secret", false)).toBe(false);
-    expect(isIgnored(stack, "a.tmp", false)).toBe(true);
-  });
-
-  test("a .skyignore in the root replaces the git files", () => {
-    expect(ignoreFilesOf(true)).toEqual({ name: ".skyignore", exclude: undefined });
-    expect(ignoreFilesOf(false)).toEqual({ name: ".gitignore", exclude: ".git/info/exclude" });
   });
 });
