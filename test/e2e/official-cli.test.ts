@@ -263,6 +263,9 @@ describeWithReference("the official CLI on our server, as on another machine", (
     expect(status.text).toContain("No existing clusters.");
     expect(existsSync(join(client.home, ".sky/generated/ssh/t1"))).toBe(false);
     expect(readdirSync(join(sandbox.home, ".sky/local"))).toEqual([]);
+    const log = await sky("logs", "--provision", "t1");
+    expect(log.text).toContain("Cluster t1 is up.");
+    expect(log.exitCode).toBe(0);
     const report = await sky("cost-report", "-a");
     expect(parseTable(report.stdout, "NAME").find((row) => row["NAME"] === "t1")).toMatchObject({
       STATUS: "TERMINATED",

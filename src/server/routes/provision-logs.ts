@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Hono } from "hono";
 import { findCluster } from "../../db/queries/clusters.ts";
+import { findProvisionLog } from "../../core/clusters/provision-log.ts";
 import { SkyError } from "../../shared/errors.ts";
 import { ProvisionLogsBody } from "../../shared/wire/provision-logs.ts";
 import { expandHome } from "../../platform/paths.ts";
@@ -57,8 +58,8 @@ export function addProvisionLogs(app: Hono<AppEnv>, deps: AppDependencies): void
 }
 
 async function locateLog(clusterName: string, deps: AppDependencies): Promise<string> {
-  const recorded = (await findCluster(deps.db, clusterName))?.provision_log_path;
-  if (recorded === undefined || recorded === null) {
+  const recorded = await findProvisionLog(deps.db, clusterName);
+  if (recorded === undefined) {
     throw new ProvisionLogMissingError(
       "Provision log path is not recorded for this cluster. Please relaunch to generate provisioning logs.",
     );
