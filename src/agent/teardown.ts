@@ -1,4 +1,4 @@
-import type { ShutdownParams, ShutdownResult } from "../shared/agent/protocol.ts";
+import type { LostWithNode, ShutdownParams, ShutdownResult } from "../shared/agent/protocol.ts";
 import { systemClock } from "../shared/clock.ts";
 import type { Autostop, AutostopSetting } from "./autostop/autostop.ts";
 import { chooseHooks, runHooks, type HookEvent } from "./autostop/hooks.ts";
@@ -10,6 +10,9 @@ import type { EventLog } from "./jobs/job-events.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
 import { endMounts } from "./mounts/end-mounts.ts";
 import { describeError } from "./node/agent-log.ts";
+
+/** For the server to hear what is lost. */
+const LAST_WORD_MS = 1000;
 
 interface TeardownOptions extends NodeParts {
   readonly workers: ReadonlyMap<number, RemoteNode>;
@@ -28,16 +31,14 @@ export class Teardown {
 
   /** On the server's word. `keep` ends only this process; its tasks go on and the next agent finds them. */
   async shutdown({ jobs, hookEvent }: ShutdownParams): Promise<ShutdownResult> {
-    const { queue, exit, config } = this.#options;
-    const lost: { readonly node: number; readonly what: string }[] = [];
+    const { queue, exit } = this.#options;
+    let lost: readonly LostWithNode[] = [];
     queue.close();
     if (hookEvent !== undefined) await this.#runHooks(hookEvent);
     if (jobs === "kill") {
       await queue.failUnfinished();
       const fate = hookEvent === "stop" ? "stop" : "remove";
-      const workers = this.#stopWorkers({ hooks: [], power: "none", container: fate });
-      const own = this.#endNode(fate).then((all) => all.map((what) => ({ node: config.index, what })));
-      lost.push(...(await own), ...(await workers));
+      lost = await this.#endNodes({ hooks: [], power: "none", container: fate });
     }
     exit();
     return { lost };
@@ -55,7 +56,10 @@ export class Teardown {
     await queue.failUnfinished();
     const fate = down ? "remove" : "stop";
     const hooks = this.#hooksOf(hookEvent);
-    await Promise.all([this.#stopWorkers({ hooks, hookEvent, power: state, container: fate }), this.#endNode(fate)]);
+    const lost = await this.#endNodes({ hooks, hookEvent, power: state, container: fate });
+    for (const one of lost) events.add({ type: "lost", ...one });
+    // Once the machine is powered off nothing more gets out.
+    if (lost.length > 0) await systemClock.sleep(LAST_WORD_MS);
     writePowerState(paths.state, state, systemClock.now());
     if (config.power === "poweroff") powerOff();
     exit();
@@ -72,13 +76,18 @@ export class Teardown {
     await this.#runHooks("preemption").catch((error: unknown) => log.error("hooks not run", describeError(error)));
   }
 
-  /** Gives what is lost with it, in sentences. */
-  async #endNode(fate: "stop" | "remove"): Promise<readonly string[]> {
-    const { container, mounts, log } = this.#options;
+  /** Gives what is lost with them. */
+  async #endNodes(params: StopNode): Promise<readonly LostWithNode[]> {
+    const ended = await Promise.all([this.#endNode(params.container), this.#stopWorkers(params)]);
+    return ended.flat();
+  }
+
+  async #endNode(fate: StopNode["container"]): Promise<readonly LostWithNode[]> {
+    const { config, container, mounts, log } = this.#options;
     const lost = await endMounts(mounts, { forget: fate === "remove" }, log);
     const work = fate === "stop" ? container.stop() : container.remove();
     await work.catch((error: unknown) => log.error("container not ended", describeError(error)));
-    return lost;
+    return lost.map((what) => ({ node: config.index, what }));
   }
 
   #hooksOf(event: HookEvent): ReturnType<typeof chooseHooks> {
@@ -91,7 +100,7 @@ export class Teardown {
     await runHooks(event, this.#hooksOf(event), { directory: paths.hooks, bootId, node, onFailure });
   }
 
-  async #stopWorkers(params: StopNode): Promise<NonNullable<ShutdownResult["lost"]>> {
+  async #stopWorkers(params: StopNode): Promise<readonly LostWithNode[]> {
     const { workers, log } = this.#options;
     const lost = await Promise.all(
       Array.from(workers.values(), async (worker) => {

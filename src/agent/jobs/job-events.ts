@@ -57,6 +57,8 @@ function subjectOf(event: AgentEvent): string {
     case "node":
     case "preempting":
       return `${event.type} ${event.index}`;
+    case "lost":
+      return `lost ${event.node} ${event.what}`;
     case "autostopping":
       return event.type;
   }

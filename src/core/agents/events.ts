@@ -1,8 +1,10 @@
 import type { Kysely } from "kysely";
 import type { Database } from "../../db/schema.ts";
-import type { AgentEvent } from "../../shared/agent/protocol.ts";
+import type { AgentEvent, LostWithNode } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { findCluster, type ClusterRow } from "../../db/queries/clusters.ts";
+import { lostWithNode } from "../clusters/messages.ts";
+import { openRunLog } from "../clusters/provision-log.ts";
 import { ownCloudContext } from "../clusters/refresh-all.ts";
 import { tendCluster } from "../clusters/repair.ts";
 import { moveTo, recordEvent } from "../clusters/transition.ts";
@@ -116,6 +118,21 @@ async function applyEvent(
     await moveTo(store, row, { to: "AUTOSTOPPING", phase: "stopping", reason });
     return;
   }
+  if (event.type === "lost") {
+    await recordLoss(row, event, store);
+    return;
+  }
   const state = event.isAlive ? "connected" : `lost (${event.reason})`;
   await recordEvent(store, row, { type: "DEBUG", to: row.status, reason: `Node ${event.index} ${state}.` });
+}
+
+/** Nobody is there to be told when a cluster stops itself; its history and the log of its launch outlive it. */
+async function recordLoss(
+  row: ClusterRow,
+  lost: LostWithNode,
+  store: { readonly db: Kysely<Database>; readonly clock: Clock },
+): Promise<void> {
+  const reason = lostWithNode(lost);
+  await recordEvent(store, row, { type: "STATUS_CHANGE", to: row.status, reason });
+  if (row.provision_log_path !== null) openRunLog(row.provision_log_path, store.clock).write(reason);
 }

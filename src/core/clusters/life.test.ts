@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createFakeWorld, taskYaml, type FakeWorld } from "../../../test/fakes/fake-world.ts";
+import { waitFor } from "../../../test/fakes/wait-for.ts";
 import { OperationFailedError, RequestCancelledError } from "../../shared/errors.ts";
 import { updateCluster } from "../../db/queries/clusters.ts";
 import { autostopOperation } from "./autostop.ts";
@@ -153,6 +155,21 @@ describe.each(databaseKinds)("on %s", (kind) => {
       world.fleet.kill(headRoot);
       await waitForStatus(undefined);
       expect(world.cloud.ledger()).toEqual({});
+    });
+
+    test("says what is lost with it where it is read when the cluster is gone", async () => {
+      await launch();
+      const head = world.fleet.head(nameOnCloud);
+      head.push({ type: "autostopping", down: true });
+      head.push({ type: "lost", node: 1, what: "a.txt of ~/ckpt is not in s3://b." });
+      const told = "WARNING: a.txt of ~/ckpt is not in s3://b. It is lost with node 1.";
+      const log = await findProvisionLog(world.database.db, "c1");
+      await waitFor("the line", () => readFileSync(log ?? "", "utf8").endsWith(` ${told}\n`));
+      world.cloud.setState(nameOnCloud, 0, "terminated");
+      world.fleet.kill(headRoot);
+      await waitForStatus(undefined);
+      const { result } = await world.run(clusterEventsOperation, { cluster_name: "c1", event_type: "STATUS_CHANGE" });
+      expect(result.slice(-3, -1)).toEqual(["Cluster is autodowning.", told]);
     });
 
     test("a launch waits for it and then starts it again", async () => {

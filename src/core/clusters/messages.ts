@@ -1,4 +1,5 @@
 /** Lines that a launch writes, with the colours and in the words of SkyPilot 0.14.1. */
+import type { LostWithNode } from "../../shared/agent/protocol.ts";
 import type { Offer } from "../ports/cloud.ts";
 
 const RESET = "\u001b[0m";
@@ -23,6 +24,10 @@ function viewProvisionLog(clusterName: string): string {
 
 export function viewServerLog(path: string): string {
   return dim(`View logs: sky api logs -l ${path}`);
+}
+
+export function lostWithNode({ node, what }: LostWithNode): string {
+  return `WARNING: ${what} It is lost with node ${node}.`;
 }
 
 /** Text of a spinner, in the markup that clients know. */

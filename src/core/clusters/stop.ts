@@ -9,7 +9,7 @@ import type { StopOrDownBody } from "./bodies.ts";
 import { clusterRef, cloudContext, requireCluster, whyNoStop, type Cluster } from "./cluster.ts";
 import { greet } from "../provision/renew.ts";
 import { removeClusterStorage } from "../storage/remove.ts";
-import { yellow } from "./messages.ts";
+import { lostWithNode, yellow } from "./messages.ts";
 import { checkOwner } from "./owner.ts";
 import { forgetCluster } from "./refresh.ts";
 import { moveTo, noteProgress } from "./transition.ts";
@@ -123,7 +123,7 @@ async function endJobs(request: TakeDown, key: string, context: OperationContext
     // One that hangs would be waited for until its connection counts as lost.
     await greet(agent, signal);
     const { lost = [] } = await agent.call("shutdown", { key, jobs: "kill", hookEvent: request.kind }, { signal });
-    for (const { node, what } of lost) context.log.line(`WARNING: ${what} It is lost with node ${node}.`);
+    for (const one of lost) context.log.line(lostWithNode(one));
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
     await warnOfCaches(request.cluster, error, context);

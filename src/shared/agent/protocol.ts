@@ -350,9 +350,15 @@ export interface ShutdownParams {
   readonly hookEvent?: "stop" | "down" | "preemption";
 }
 
-/** What ends with a node though it was written to a bucket, in sentences. Agents of older releases do not tell. */
+/** What ends with a node though it was written to a bucket, in a sentence. */
+export interface LostWithNode {
+  readonly node: number;
+  readonly what: string;
+}
+
 export interface ShutdownResult {
-  readonly lost?: readonly { readonly node: number; readonly what: string }[];
+  /** Agents of older releases do not tell. */
+  readonly lost?: readonly LostWithNode[];
 }
 
 /** Pushed by `watch`, numbered without gaps from the `seq` that the caller names; older ones are replayed. */
@@ -360,6 +366,7 @@ export type AgentEvent =
   | { readonly seq: number; readonly type: "preempting"; readonly index: number; readonly preemption: Preemption }
   | { readonly seq: number; readonly type: "job"; readonly job: JobRecord }
   | { readonly seq: number; readonly type: "autostopping"; readonly down: boolean }
+  | ({ readonly seq: number; readonly type: "lost" } & LostWithNode)
   | {
       readonly seq: number;
       readonly type: "node";
