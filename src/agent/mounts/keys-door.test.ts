@@ -48,6 +48,14 @@ test("a successor listens at the port of the one before, and another when that i
   third.close();
 });
 
+test("a program that comes after another gets its keys, with a token of its own", async () => {
+  door.admit(ID, "old");
+  door.lend(ID, { accessKeyId: "id", secretAccessKey: "s" });
+  door.admit(ID, "new");
+  expect((await ask(ID, "old")).status).toBe(403);
+  expect(await (await ask(ID, "new")).json()).toEqual({ AccessKeyId: "id", SecretAccessKey: "s" });
+});
+
 test("keys that replace others are given from then on; a forgotten mount has none", async () => {
   door.admit(ID, "token");
   for (const name of ["first", "second"]) door.lend(ID, { accessKeyId: name, secretAccessKey: "s" });

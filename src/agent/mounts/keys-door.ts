@@ -40,9 +40,10 @@ export class KeysDoor {
     };
   }
 
-  /** Opens a place for a mount's keys; one that is there keeps what it has. */
+  /** Opens a place for a mount's keys; one that is there keeps what it has, also for a program that comes after another. */
   admit(id: string, token: string): void {
-    if (this.#held.get(id)?.token !== token) this.#held.set(id, { token });
+    const held = this.#held.get(id);
+    if (held?.token !== token) this.#held.set(id, { ...held, token });
   }
 
   lend(id: string, keys: LentKeys): void {
