@@ -12,14 +12,19 @@ file_mounts:
   ~/ckpt: {source: s3://ckpt, mode: MOUNT_CACHED}
 run: ls ~/ckpt
 `;
+const DENIED = [
+  { Effect: "Allow", Action: ["*"], Resource: ["*"] },
+  { Effect: "Deny", Action: ["s3:PutObject"], Resource: ["*"] },
+] as const;
+const ALL = ["away-0", "away-1", "later-0", "later-1"];
 
 /** What was written, and is not in the bucket when the cluster goes. */
-describeWithFleet("`sky down` while cached files are not uploaded", () => {
+describeWithFleet("the end of a mount while cached files are not uploaded", () => {
   let rig: MountRig;
 
   beforeAll(async () => {
     rig = await MountRig.create([{ name: "a" }, { name: "b" }]);
-    await rig.createBucket("ckpt");
+    await Promise.all(["ckpt", "other"].map((bucket) => rig.createBucket(bucket)));
     await rig.begin();
   });
 
@@ -51,11 +56,30 @@ describeWithFleet("`sky down` while cached files are not uploaded", () => {
     expect(await rig.keysOf("ckpt")).toEqual(["away-0", "away-1"]);
   });
 
+  it("sends it after a launch that mounts the bucket in another way", { timeout: LONG_MS }, async () => {
+    await rig.launch("c", TASK);
+    rig.front.base = DENIED;
+    await writeAndCancel("later");
+    const cached = "mode: MOUNT_CACHED, config: {mount_cached: {transfers: 2}}";
+    const file = rig.pool.sandbox.write("again.yaml", TASK.replace("mode: MOUNT_CACHED", cached));
+    const again = await rig.sky("launch", "-d", "-y", "-c", "c", file);
+    expect(again.exitCode, again.text).toBe(0);
+    expect(await rig.keysOf("ckpt")).toEqual(["away-0", "away-1"]);
+    rig.front.base = undefined;
+    await waitFor("the files", async () => (await rig.keysOf("ckpt")).includes("later-1"), { timeoutMs: 60_000 });
+    await rig.sky("down", "-y", "c");
+    expect(await rig.keysOf("ckpt")).toEqual(ALL);
+  });
+
   it("says what is lost where S3 refuses it", { timeout: LONG_MS }, async () => {
     await rig.launch("c", TASK);
-    const everything = { Effect: "Allow", Action: ["s3:GetObject", "s3:ListBucket"], Resource: ["*"] } as const;
-    rig.front.base = [everything];
+    rig.front.base = DENIED;
     await writeAndCancel("denied");
+    // Another bucket in its place would lose it, too.
+    const file = rig.pool.sandbox.write("other.yaml", TASK.replace("s3://ckpt", "s3://other"));
+    const other = await rig.sky("launch", "-y", "-c", "c", file);
+    expect(other.exitCode).not.toBe(0);
+    expect(other.text).toContain("Mounting s3://other there would lose it.");
     const { text, exitCode } = await rig.sky("down", "-y", "c");
     expect(exitCode, text).toBe(0);
     for (const node of [0, 1]) {
@@ -66,6 +90,6 @@ describeWithFleet("`sky down` while cached files are not uploaded", () => {
         ),
       );
     }
-    expect(await rig.keysOf("ckpt")).toEqual(["away-0", "away-1"]);
+    expect(await rig.keysOf("ckpt")).toEqual(ALL);
   });
 });

@@ -19,6 +19,7 @@ import { adoptMountProcess, startMountProcess, type MountProcess } from "./mount
 import type { Mounter } from "./mounter.ts";
 import { memoryGib } from "./read-settings.ts";
 import { lastProblem, lastRefusal, memoryMs, mountArguments, nameAction } from "./rclone-command.ts";
+import { hasUnsent } from "./unsent.ts";
 import { hasFiles, waitForUploads } from "./wait-for-uploads.ts";
 
 export interface MountTools {
@@ -60,6 +61,7 @@ export class BucketMount {
   #reason: string | undefined;
   #keysProblem: string | undefined;
   #isEnding = false;
+  #kept: Promise<void> = Promise.resolve();
   #wake = Promise.withResolvers<void>();
 
   constructor(spec: MountSpec, tools: MountTools) {
@@ -147,8 +149,21 @@ export class BucketMount {
     this.#note("mounted");
   }
 
+  get isRunning(): boolean {
+    return this.#process !== undefined;
+  }
+
+  /** Whether something that was written to it is not in the bucket. */
+  hasUnsent(): Promise<boolean> {
+    return hasUnsent(this.#cacheDir);
+  }
+
   /** Keeps it up until `end`. */
-  async keep(): Promise<void> {
+  keep(): void {
+    this.#kept = this.#keepUp();
+  }
+
+  async #keepUp(): Promise<void> {
     const { clock, log } = this.#tools;
     for (let pauseMs = FIRST_RETRY_MS; !this.#isEnding; pauseMs = Math.min(LAST_RETRY_MS, pauseMs * 2)) {
       try {
@@ -174,23 +189,42 @@ export class BucketMount {
     }
   }
 
-  /** Resolves when everything that was written is in the bucket. Throws MOUNT_DENIED, MOUNT_FAILED when that will not be. */
-  async flush(signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves when everything that was written is in the bucket. `isRunning`: also of a mount that takes over what waits here. Throws
+   * MOUNT_DENIED, MOUNT_FAILED when that will not be.
+   */
+  async flush(signal: AbortSignal, isRunning: () => boolean = () => this.isRunning): Promise<void> {
     if (this.spec.isReadOnly || !this.#hasCached()) return;
     const { clock } = this.#tools;
-    const isRunning = (): boolean => this.#process !== undefined;
-    await waitForUploads({ spec: this.spec, logPath: this.#logPath, isRunning }, { clock, signal });
+    const { spec } = this;
+    await waitForUploads(
+      { spec, logPath: this.#logPath, isRunning, hasUnsent: () => this.hasUnsent() },
+      { clock, signal },
+    );
   }
 
-  /** Takes it down; with `forget` nothing of it is left on the node. Files that are still open in it get errors. */
-  async end({ forget }: { readonly forget: boolean }): Promise<void> {
+  /**
+   * Takes it down. With `forget` nothing of it is left on the node, but with `keepsUnsent` the cache of what is not in the bucket, for a mount that
+   * comes to the same place. Files that are still open in it get errors.
+   */
+  async end({
+    forget,
+    keepsUnsent = false,
+  }: {
+    readonly forget: boolean;
+    readonly keepsUnsent?: boolean;
+  }): Promise<void> {
     this.#isEnding = true;
     this.#wake.resolve();
     await this.#takeDown();
+    // A program that was just being started would use the cache of the one that comes next.
+    await Promise.race([this.#kept, this.#tools.clock.sleep(LEAVE_MS)]);
+    await this.#takeDown();
     if (!forget) return;
     this.#tools.door.forget(this.#id);
-    rmSync(this.#folder, { recursive: true, force: true });
     removePlace(this.#place);
+    if (keepsUnsent && (await this.hasUnsent())) return;
+    rmSync(this.#folder, { recursive: true, force: true });
   }
 
   /** A log that grows for weeks is begun anew. */
@@ -209,15 +243,17 @@ export class BucketMount {
       throw new AgentPeerError("MOUNT_DENIED", "The node has no role of its own.", { hint: "See docs/aws/role.md." });
     }
     const { path: program, version } = await mounter();
+    this.#assertWanted();
     await this.#takeDown();
     this.#makePlace();
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     await door.open();
+    this.#assertWanted();
     const token = this.#token;
     door.admit(this.#id, token);
     // rclone knows the variable under another name, and does not start with this one.
     const { AWS_CA_BUNDLE: caBundle, ...rest } = env;
-    const cacheDir = join(this.#folder, "cache");
+    const cacheDir = this.#cacheDir;
     const allowsOthers = mayAllowOthers();
     const command = { program, version, path, allowsOthers, cacheDir, caBundle, memoryGib: memoryGib() };
     const started = await startMountProcess([program, ...mountArguments(this.spec, command)], {
@@ -238,6 +274,11 @@ export class BucketMount {
     if (link !== undefined) makeLink(link, path, { home, mayUseSudo });
     log.info("mounted", { dest: this.spec.dest, bucket: this.spec.bucket, pid: started.pid });
     return started;
+  }
+
+  /** Whoever ended it may have put up another one at its place by now. */
+  #assertWanted(): void {
+    if (this.#isEnding) throw new AgentPeerError("MOUNT_FAILED", `The mount of ${this.spec.dest} was taken down.`);
   }
 
   #variables(token: string): Readonly<Record<string, string>> {
@@ -308,7 +349,7 @@ export class BucketMount {
   /** Whether files may wait on the disk. Of what only passes through it nothing is there after a few seconds. */
   #hasCached(): boolean {
     if (this.spec.cache !== undefined && this.#process !== undefined) return true;
-    return hasFiles(join(this.#folder, "cache", "vfs"));
+    return hasFiles(join(this.#cacheDir, "vfs"));
   }
 
   #note(state: MountState["state"], reason?: string): void {
@@ -338,6 +379,10 @@ export class BucketMount {
 
   get #folder(): string {
     return join(this.#tools.folder, this.#id);
+  }
+
+  get #cacheDir(): string {
+    return join(this.#folder, "cache");
   }
 
   get #logPath(): string {

@@ -61,7 +61,7 @@ export class NodeMounts {
     for (const mount of mounts) this.#keep(mount);
   }
 
-  /** Throws MOUNT_FAILED, MOUNTER_MISSING, PATH_EXISTS, NOT_ALLOWED; mounts that failed are forgotten. */
+  /** Throws MOUNT_FAILED, MOUNT_UNSENT, MOUNTER_MISSING, PATH_EXISTS, NOT_ALLOWED; mounts that failed are forgotten. */
   mount(params: Omit<MountParams, "key">): Promise<void> {
     this.#work = this.#work.catch(() => undefined).then(() => this.#mountAll(params));
     return this.#work;
@@ -77,21 +77,34 @@ export class NodeMounts {
         if (isComing || known.state.state === "mounted") continue;
       }
       // Whatever is there now does not do.
-      await known?.end({ forget: true });
-      this.#mounts.delete(spec.dest);
+      if (known !== undefined) await this.#giveWay(known, spec);
       const mount = new BucketMount(spec, this.#tools());
       if (keys !== undefined) mount.lend(keys);
-      try {
-        await mount.begin();
-      } catch (error) {
-        await mount.end({ forget: true });
-        throw error;
-      } finally {
-        this.#save();
-      }
-      this.#keep(mount);
-      this.#save();
+      await this.#begin(mount).finally(() => this.#save());
     }
+  }
+
+  /** What waits to be sent is sent by the mount that comes, or before. Throws MOUNT_UNSENT when it cannot be. */
+  async #giveWay(known: BucketMount, spec: MountSpec): Promise<void> {
+    const isOther = !isSamePlace(known.spec, spec);
+    if (isOther && (await known.hasUnsent())) {
+      const reasons = known.isRunning ? await this.#lastFlush(known) : [];
+      if (reasons.length > 0 || (await known.hasUnsent())) throw unsent(known.spec, spec, reasons);
+    }
+    await known.end({ forget: true, keepsUnsent: !isOther });
+    this.#mounts.delete(spec.dest);
+  }
+
+  /** One that fails is forgotten, unless it has something to send: that is tried again and again. */
+  async #begin(mount: BucketMount): Promise<void> {
+    try {
+      await mount.begin();
+    } catch (error) {
+      if (await mount.hasUnsent()) this.#keep(mount);
+      else await mount.end({ forget: true });
+      throw error;
+    }
+    this.#keep(mount);
   }
 
   lend({ keys, refused = [] }: LendKeysParams): void {
@@ -103,9 +116,11 @@ export class NodeMounts {
     return [...this.#mounts.values()].map((mount) => mount.state);
   }
 
-  /** Takes one mount down for good. */
+  /** Takes one mount down for good, unless it has something to send. */
   async forget(dest: string): Promise<void> {
-    await this.#mounts.get(dest)?.end({ forget: true });
+    const mount = this.#mounts.get(dest);
+    if (mount === undefined || (await mount.hasUnsent())) return;
+    await mount.end({ forget: true });
     this.#mounts.delete(dest);
     this.#save();
   }
@@ -131,7 +146,9 @@ export class NodeMounts {
 
   /** Resolves when everything that tasks have written is in the buckets. */
   async flush(signal: AbortSignal): Promise<void> {
-    await Promise.all([...this.#mounts.values()].map((mount) => mount.flush(signal)));
+    // A launch may replace a mount meanwhile.
+    const isRunning = (dest: string): boolean => this.#mounts.get(dest)?.isRunning ?? false;
+    await Promise.all([...this.#mounts].map(([dest, mount]) => mount.flush(signal, () => isRunning(dest))));
   }
 
   /**
@@ -170,7 +187,7 @@ export class NodeMounts {
     this.#trimmer ??= setInterval(() => {
       for (const one of this.#mounts.values()) one.trimLog();
     }, TRIM_MS).unref();
-    void mount.keep();
+    mount.keep();
   }
 
   #tools(): MountTools {
@@ -215,4 +232,23 @@ export class NodeMounts {
 
 function isSame(one: MountSpec, other: MountSpec): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/** Whether one of them would send what the other left: rclone keeps its cache by bucket, prefix and how it reaches them. */
+function isSamePlace(one: MountSpec, other: MountSpec): boolean {
+  const placeOf = ({ scheme, bucket, prefix, region, endpoint, isReadOnly }: MountSpec): string =>
+    JSON.stringify([scheme, bucket, prefix, region, endpoint, isReadOnly]);
+  return placeOf(one) === placeOf(other);
+}
+
+function unsent(there: MountSpec, wanted: MountSpec, reasons: readonly string[]): AgentPeerError {
+  const { dest } = there;
+  const [why = `What was written to ${dest} is not all in ${uriOf(there)}.`] = reasons;
+  return new AgentPeerError(
+    "MOUNT_UNSENT",
+    `${why.replace(/\.?$/u, ".")} Mounting ${uriOf(wanted)} there would lose it.`,
+    {
+      hint: `Mount to another path, launch with ${uriOf(there)} at ${dest} once more to have it sent, or give it up: sky down`,
+    },
+  );
 }

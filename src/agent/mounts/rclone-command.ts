@@ -33,6 +33,7 @@ export function mountArguments(spec: MountSpec, command: MountCommand): string[]
   // The slash tells rclone that it is no object, which it would ask for otherwise.
   const place = spec.prefix === "" ? spec.bucket : `${spec.bucket}/${spec.prefix}/`;
   const { cache } = spec;
+  // rclone finds what a mount before has not sent by the bucket and all settings of S3: those of one place stay the same.
   const settings: Settings = {
     config: "",
     "log-level": "INFO",

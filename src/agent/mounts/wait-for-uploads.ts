@@ -13,6 +13,8 @@ export interface UploadingMount {
   readonly spec: Pick<MountSpec, "dest" | "scheme" | "bucket" | "prefix">;
   readonly logPath: string;
   readonly isRunning: () => boolean;
+  /** Whether its cache holds what is not in the bucket. */
+  readonly hasUnsent: () => Promise<boolean>;
 }
 
 const LOOK_MS = 200;
@@ -20,6 +22,8 @@ const LOOK_MS = 200;
 const SILENCE_MS = 60_000;
 /** What is refused for good is tried this often, and at least for so long: new permissions take a moment to count. */
 const TRIES = 3;
+/** The cache of a program that does not run is read at each of so many looks: it may be large. */
+const CACHE_LOOKS = 25;
 const REFUSED_MS = 10_000;
 /** A disk with less than this is full. */
 const FULL_BYTES = 256 * 1024;
@@ -36,15 +40,20 @@ export async function waitForUploads(
   const beganMs = clock.now();
   let heardMs = beganMs;
   // What has just been closed counts from the next look on.
-  for (let clean = 0; clean < 2;) {
+  for (let [clean, idle] = [0, 0]; clean < 2;) {
     signal.throwIfAborted();
     await clock.sleep(LOOK_MS, { signal });
     const lines = log.read();
     clean = cleanLooks(lines, clean);
     if (clock.now() - beganMs > REFUSED_MS) throwRefusal(lines, mount.spec);
+    const isRunning = mount.isRunning();
     // One that died is being started again, and then goes on with what waits.
-    if (!mount.isRunning()) clean = 0;
-    if (lines.length > 0 || !mount.isRunning()) heardMs = clock.now();
+    if (!isRunning) {
+      if (idle % CACHE_LOOKS === 0 && !(await mount.hasUnsent())) return;
+      clean = 0;
+    }
+    idle = isRunning ? 0 : idle + 1;
+    if (lines.length > 0 || !isRunning) heardMs = clock.now();
     if (clock.now() - heardMs > SILENCE_MS) throw hangs(mount);
   }
 }
@@ -57,16 +66,22 @@ class NewLines {
 
   constructor(path: string) {
     this.#path = path;
-    this.#offset = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    this.#offset = sizeOf(path);
   }
 
   read(): readonly string[] {
+    // A log that has grown too long is begun anew.
+    if (sizeOf(this.#path) < this.#offset) [this.#offset, this.#rest] = [0, ""];
     const bytes = readChunk(this.#path, this.#offset);
     this.#offset += bytes.length;
     const lines = (this.#rest + bytes.toString("utf8")).split("\n");
     this.#rest = lines.pop() ?? "";
     return lines;
   }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** How many looks in a row have found nothing that waits. */

@@ -169,6 +169,7 @@ const NAMED: ReadonlySet<string> = new Set([
   "FETCH_REFUSED",
   "MOUNT_FAILED",
   "MOUNT_DENIED",
+  "MOUNT_UNSENT",
   "MOUNTER_MISSING",
   "NO_SPACE",
 ]);

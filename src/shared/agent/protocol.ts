@@ -442,5 +442,6 @@ export type AgentErrorCode =
   | "CONTAINER_FAILED"
   | "MOUNT_FAILED"
   | "MOUNT_DENIED"
+  | "MOUNT_UNSENT"
   | "MOUNTER_MISSING"
   | "INTERNAL";
