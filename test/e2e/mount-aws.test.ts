@@ -87,6 +87,27 @@ describeWithFleet("buckets mounted on EC2", () => {
     return object.Body?.transformToString();
   }
 
+  /** A job goes on with a file that it has open in the mount while the cluster is launched again. */
+  async function holdOpen(cluster: string): Promise<void> {
+    const [host] = aws.fleet.hosts.filter((one) => one.isOn);
+    if (host === undefined) throw new Error("no machine is on");
+    const mounters = (): number[] =>
+      host.processes().flatMap(({ argv, pid }) => (argv.includes("mount") && argv.includes(":s3:data") ? [pid] : []));
+    const before = mounters();
+    expect(before).toHaveLength(1);
+    const script =
+      "exec 3>>/data/held.txt; echo begun >&3; touch /tmp/held; until [ -e /tmp/go ]; do sleep 0.1; done; echo ended >&3";
+    await user.sky("exec", "-d", cluster, script);
+    const isThere = async (path: string): Promise<boolean> => (await host.exec(["ls", path])).exitCode === 0;
+    await waitFor("the job", () => isThere("/tmp/held"));
+    await user.sky("launch", "-y", "-c", cluster, "task.yaml");
+    expect(mounters()).toEqual(before);
+    await host.exec(["touch", "/tmp/go"]);
+    await waitFor("the file", async () => (await textOf("held.txt").catch(() => "")) === "begun\nended\n", {
+      timeoutMs: 30_000,
+    });
+  }
+
   it("by the role of the nodes", { timeout: 300_000 }, async () => {
     const ending = new AbortController();
     const serving = serveMetadata("skypilot-v1", ending.signal);
@@ -120,6 +141,7 @@ describeWithFleet("buckets mounted on EC2", () => {
     expect([...places.keys()].some((place) => place.endsWith("mounts.json"))).toBe(true);
     const secrets = lent.flatMap(([, { secret, token }]) => [secret, token]);
     expect(findCanaries(places, secrets)).toEqual([]);
+    await holdOpen("other");
     await user.sky("down", "-y", "other");
     front.sessions.delete(ROLE_KEY);
     ending.abort();

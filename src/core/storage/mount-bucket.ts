@@ -1,4 +1,4 @@
-import { saveClusterMount } from "../../db/queries/cluster-mounts.ts";
+import { listClusterMounts, saveClusterMount, type ClusterMountRow } from "../../db/queries/cluster-mounts.ts";
 import type { LentKeys, MountSpec } from "../../shared/agent/mounts.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
@@ -27,13 +27,33 @@ export interface MountTarget {
  * alone. May be repeated.
  */
 export async function mountBucket(target: MountTarget, context: OperationContext): Promise<void> {
+  const { mount, cluster } = target;
+  const before = (await listClusterMounts(context.db, cluster.row.cluster_hash)).find(
+    ({ dest }) => dest === mount.dest,
+  );
+  try {
+    await mountByRoleOrKeys({ ...target, before }, context);
+  } catch (error) {
+    // What is there still has something to send, for which it needs its keys.
+    const isRefused = error instanceof AgentPeerError && error.agentCode === "MOUNT_UNSENT";
+    if (isRefused && before !== undefined) await saveClusterMount(context.db, before);
+    throw error;
+  }
+}
+
+type Remount = MountTarget & { readonly before: ClusterMountRow | undefined };
+
+async function mountByRoleOrKeys(target: Remount, context: OperationContext): Promise<void> {
   const { mount, region, cluster } = target;
   const store = await context.stores.load(mount.store);
   const as = cloudContext(context);
   const place = { scheme: store.scheme, region, endpoint: undefined, config: context.config };
   const wanted = { store: mount.store, spec: toMountSpec(mount, { ...place, credentials: "lent" }) };
   const lent = await unlessRefused(context.mountKeys.lend(cluster.row, wanted, as));
-  if (cluster.row.cloud === store.cloud && (lent instanceof SkyError || !lent.keys.isConfigured)) {
+  const byKeys = (endpoint: string | undefined): MountSpec =>
+    toMountSpec(mount, { ...place, endpoint, credentials: "lent" });
+  const mayBeOwn = cluster.row.cloud === store.cloud && (lent instanceof SkyError || !lent.keys.isConfigured);
+  if (mayBeOwn && (lent instanceof SkyError || !(await hasMounted(byKeys(lent.endpoint), target, context)))) {
     const endpoint = await store.endpoint(as);
     const own = toMountSpec(mount, { ...place, endpoint, credentials: "node" });
     const refusal = await unlessDenied(mountOnNodes(target, { spec: own }, context));
@@ -46,10 +66,21 @@ export async function mountBucket(target: MountTarget, context: OperationContext
   if (lent instanceof SkyError) throw cannotMount(mount, lent);
   const { keys, endpoint } = lent;
   context.mountKeys.remember(cluster.row.cluster_hash, as);
-  const spec = toMountSpec(mount, { ...place, endpoint, credentials: "lent" });
-  await mountOnNodes(target, { spec, keys: toLentKeys(keys) }, context);
+  await mountOnNodes(target, { spec: byKeys(endpoint), keys: toLentKeys(keys) }, context);
   // For as long as the connection lasts, which is longer than this request.
   void context.mountKeys.follow(cluster.row.name, target.agent);
+}
+
+/** Whether a launch before has just this up on every node: to try the nodes' role would take it from under running jobs. */
+async function hasMounted(
+  spec: MountSpec,
+  { cluster, agent, before }: Remount,
+  context: OperationContext,
+): Promise<boolean> {
+  if (before?.spec !== JSON.stringify(spec)) return false;
+  const { mounts } = await agent.call("mount_states", {}, { signal: context.signal });
+  const up = mounts.filter(({ dest, state }) => dest === spec.dest && state === "mounted");
+  return up.length === cluster.row.num_nodes;
 }
 
 async function mountOnNodes(
