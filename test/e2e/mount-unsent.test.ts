@@ -60,11 +60,21 @@ describeWithFleet("the end of a mount while cached files are not uploaded", () =
     await rig.launch("c", TASK);
     rig.front.base = DENIED;
     await writeAndCancel("later");
+    // What comes up again has no mount when the launch comes.
+    await rig.pool.fleet.host("b").reboot({ isHard: true });
+    const isUp = async (): Promise<boolean> => {
+      await rig.sky("status", "-r", "c");
+      return rig.pool.fleet
+        .host("b")
+        .processes()
+        .some(({ argv }) => argv.join(" ").includes(" daemon "));
+    };
+    await waitFor("the agent to come back", isUp, { timeoutMs: 60_000 });
     const cached = "mode: MOUNT_CACHED, config: {mount_cached: {transfers: 2}}";
     const file = rig.pool.sandbox.write("again.yaml", TASK.replace("mode: MOUNT_CACHED", cached));
     const again = await rig.sky("launch", "-d", "-y", "-c", "c", file);
     expect(again.exitCode, again.text).toBe(0);
-    expect(await rig.keysOf("ckpt")).toEqual(["away-0", "away-1"]);
+    expect(await rig.keysOf("ckpt")).not.toContain("later-0");
     rig.front.base = undefined;
     await waitFor("the files", async () => (await rig.keysOf("ckpt")).includes("later-1"), { timeoutMs: 60_000 });
     await rig.sky("down", "-y", "c");
