@@ -194,6 +194,35 @@ describe.skipIf(findMoto() === undefined)("sky storage", () => {
     expect((await rig.sky("storage", "delete", "-y", "shared")).text).toBe("Deleted S3 bucket shared.\n");
   });
 
+  it("what the last launch says of a bucket decides whether it goes with its cluster", async () => {
+    const launch = async (persistent: Readonly<Record<string, boolean>>): Promise<void> => {
+      const mounts = Object.entries(persistent).map(
+        ([name, is]) => `  ~/${name}: {name: ${name}, source: ./src, mode: COPY${is ? "" : ", persistent: false"}}\n`,
+      );
+      const { exitCode, text } = await rig.launch("last", `file_mounts:\n${mounts.join("")}`);
+      expect(exitCode, text).toBe(0);
+    };
+    await launch({ "to-stay": false, "to-go": true, anew: false });
+    await rig.removeBucket("anew");
+    await launch({ "to-stay": true, "to-go": false, anew: true });
+    const { text } = await rig.sky("down", "-y", "last");
+    expect(text).toContain("Deleted S3 bucket to-go.");
+    expect(await rig.buckets()).toEqual(["anew", "to-stay"]);
+    expect((await rig.sky("storage", "delete", "-y", "-a")).exitCode).toBe(0);
+  });
+
+  it("a bucket stays that the task of another cluster calls persistent", async () => {
+    const copy = "name: both, source: ./src, mode: COPY";
+    await rig.launch("keeper", `file_mounts: {~/x: {${copy}}}`);
+    await rig.launch("goer", `file_mounts: {~/x: {${copy}, persistent: false}}`);
+    const { text, exitCode } = await rig.sky("down", "-y", "goer");
+    expect(exitCode, text).toBe(0);
+    expect(text).toContain("WARNING: Bucket both is persistent for cluster keeper. It stays in `sky storage ls`.");
+    await rig.sky("down", "-y", "keeper");
+    expect(await rig.keysOf("both")).toEqual(["a.txt"]);
+    expect((await rig.sky("storage", "delete", "-y", "both")).text).toBe("Deleted S3 bucket both.\n");
+  });
+
   it(
     "a bucket with many objects, old versions, marks of deletion and 1,100 unfinished uploads goes as a whole",
     { timeout: 240_000 },

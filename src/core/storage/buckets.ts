@@ -10,6 +10,8 @@ import {
 import type { OperationContext } from "../operation.ts";
 import type { BucketState } from "../ports/object-store.ts";
 import type { OpenStore } from "./access.ts";
+import { withBucketLock } from "./bucket-lock.ts";
+import { claimFields } from "./claim.ts";
 import { reading, storageFailure } from "./failed.ts";
 import { toHandleJson } from "./handle.ts";
 import { isMounted, type BucketMount } from "./mounts.ts";
@@ -25,15 +27,19 @@ export interface BucketWish {
   readonly clusterHash: string;
 }
 
+interface Ensured {
+  readonly region: string;
+  readonly isNew: boolean;
+}
+
 /**
  * Refuses buckets that a launch could not use, before anything costs money. Throws StorageBucketGetError, StorageSpecError,
  * ResourcesUnavailableError.
  */
 export async function requireBucket(mount: BucketMount, context: OperationContext): Promise<void> {
   const open = await openFor(mount, context);
-  const found = await lookUp(mount, open, context);
-  if (found === undefined) return;
-  const { region } = found;
+  const { region } = await lookUp(mount, open, context);
+  if (region === undefined) return;
   if (open.as.isAnonymous === true) await requirePublic(mount, region, { open, context });
   if (isMounted(mount) && mount.prefix !== "") await requireFolder(mount, region, open);
 }
@@ -53,40 +59,48 @@ async function requireFolder(mount: BucketMount, region: string, { store, as }: 
   );
 }
 
+interface Ensured {
+  readonly region: string;
+  readonly isNew: boolean;
+}
+
 /** Finds the bucket, or makes it. May be repeated. */
-export async function ensureBucket(
+export async function ensureBucket(mount: BucketMount, wish: BucketWish, context: OperationContext): Promise<Ensured> {
+  const open = await openFor(mount, context);
+  const ensure = (): Promise<Ensured> => ensureOpen(mount, wish, { open, context });
+  return mount.name === undefined ? ensure() : withBucketLock(mount.name, context, ensure);
+}
+
+async function ensureOpen(
   mount: BucketMount,
   wish: BucketWish,
-  context: OperationContext,
-): Promise<{ readonly region: string; readonly isNew: boolean }> {
-  const open = await openFor(mount, context);
-  const found = await lookUp(mount, open, context);
-  if (found === undefined) {
+  tools: { readonly open: OpenPlace; readonly context: OperationContext },
+): Promise<Ensured> {
+  const { open, context } = tools;
+  const { row, region } = await lookUp(mount, open, context);
+  if (region === undefined) {
     const wanted = await open.store.regionFor(wish.nodes, open.as);
-    await createBucket(mount, { ...wish, region: wanted }, { open, context });
+    await createBucket(mount, { ...wish, region: wanted, before: row }, tools);
     return { region: wanted, isNew: true };
   }
-  const { region, isForeign } = found;
-  if (isForeign) {
-    context.log.line(`  Bucket '${mount.bucket}' was not made by SkyPilot: it is filled, and never deleted.`);
+  if (row !== undefined) {
+    const claim = await claimFields({ mount, ...wish }, { before: row, handle: row.handle }, context);
+    await updateStorage(context.db, row.name, { last_use: wish.command, status: "READY", region, ...claim });
   } else if (mount.name !== undefined) {
-    await updateStorage(context.db, mount.name, { last_use: wish.command, status: "READY", region });
+    context.log.line(`  Bucket '${mount.bucket}' was not made by SkyPilot: it is filled, and never deleted.`);
   }
   return { region, isNew: false };
 }
 
+/** A bucket that may be used. */
 interface UsableBucket {
-  readonly region: string;
-  /** Whether a task names it as a bucket of its own that SkyPilot has not made. */
-  readonly isForeign: boolean;
+  /** Undefined for one that SkyPilot has not made. */
+  readonly row: StorageRow | undefined;
+  /** Undefined while it has to be made. */
+  readonly region: string | undefined;
 }
 
-/** A bucket that may be used; undefined for one that has to be made. */
-async function lookUp(
-  mount: BucketMount,
-  open: OpenPlace,
-  context: OperationContext,
-): Promise<UsableBucket | undefined> {
+async function lookUp(mount: BucketMount, open: OpenPlace, context: OperationContext): Promise<UsableBucket> {
   const { bucket, name } = mount;
   const row = name === undefined ? undefined : await findStorage(context.db, name);
   if (name !== undefined && row === undefined) requireSource(mount);
@@ -100,14 +114,11 @@ async function lookUp(
         hint: `Check the name: ${await open.store.lookCommand(bucket, open.as)}`,
       });
     }
-    return undefined;
+    return { row, region: undefined };
   }
   // A bucket without a row is somebody else's work, and stays so: it is filled when the task says with what, and never removed.
-  if (name !== undefined && row === undefined) {
-    if (mount.sources.length === 0) throw notOurs(name, open.store.scheme);
-    return { region: state.region, isForeign: true };
-  }
-  return { region: state.region, isForeign: false };
+  if (name !== undefined && row === undefined && mount.sources.length === 0) throw notOurs(name, open.store.scheme);
+  return { row, region: state.region };
 }
 
 function requireSource({ sources, spec }: BucketMount): void {
@@ -119,10 +130,11 @@ function requireSource({ sources, spec }: BucketMount): void {
 
 async function createBucket(
   mount: BucketMount,
-  wish: BucketWish & { readonly region: string },
+  wish: BucketWish & { readonly region: string; /** Its row, where it vanished. */ readonly before: StorageRow | undefined },
   { open, context }: { readonly open: OpenStore; readonly context: OperationContext },
 ): Promise<void> {
   const { bucket, store: type } = mount;
+  const handle = toHandleJson(mount, wish);
   // The row comes first, so that no bucket can be there that `sky storage ls` does not show.
   const row: StorageRow = {
     name: bucket,
@@ -131,10 +143,9 @@ async function createBucket(
     status: "INIT",
     launched_at: context.clock.now(),
     last_use: wish.command,
-    handle: toHandleJson(mount, wish.region),
     user_hash: context.caller.userId,
     workspace: context.caller.workspace,
-    cluster_hash: mount.persistent ? null : wish.clusterHash,
+    ...(await claimFields({ mount, ...wish }, { before: wish.before, handle }, context)),
   };
   await insertStorage(context.db, row);
   try {

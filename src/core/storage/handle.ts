@@ -1,8 +1,15 @@
+import type { StorageRow } from "../../db/queries/storage.ts";
 import type { BucketMount } from "./mounts.ts";
 
-/** What is kept of a bucket beside its columns, in the names of the original. */
-export function toHandleJson(mount: BucketMount, region: string): string {
+/** What is kept of a bucket beside its columns, in the names of the original where it has it. */
+interface Handle {
+  /** Clusters whose tasks call it persistent. */
+  readonly kept_by?: readonly string[];
+}
+
+export function toHandleJson(mount: BucketMount, made: { readonly region: string }): string {
   const { bucket, store, spec } = mount;
+  const { region } = made;
   const subPath = mount.prefix === "" ? null : mount.prefix;
   return JSON.stringify({
     storage_name: bucket,
@@ -12,4 +19,19 @@ export function toHandleJson(mount: BucketMount, region: string): string {
       [store]: { name: bucket, source: spec?.source ?? null, region, is_sky_managed: true, _bucket_sub_path: subPath },
     },
   });
+}
+
+type HandleRow = Pick<StorageRow, "handle">;
+
+/** Hashes of the clusters whose tasks call the bucket persistent; some may be gone. */
+export function keepersOf(row: HandleRow): readonly string[] {
+  return read(row).kept_by ?? [];
+}
+
+export function withKeepers(handle: string, clusterHashes: readonly string[]): string {
+  return JSON.stringify({ ...read({ handle }), kept_by: clusterHashes });
+}
+
+function read({ handle }: HandleRow): Handle {
+  return JSON.parse(handle) as Handle;
 }

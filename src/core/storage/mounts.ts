@@ -54,10 +54,16 @@ export function remoteMounts(
   chosen: ChosenStores = new Map(),
 ): readonly RemoteMount[] {
   const uris = Object.entries(task.fileMounts).filter(([, source]) => isCloudUri(source));
-  return [
-    ...uris.map(([dest, uri]) => toUriMount(dest, uri)),
-    ...Object.entries(task.storageMounts).map(([dest, spec]) => toStorageMount(dest, spec, chosen)),
-  ];
+  const storages = Object.entries(task.storageMounts).map(([dest, spec]) => toStorageMount(dest, spec, chosen));
+  return [...uris.map(([dest, uri]) => toUriMount(dest, uri)), ...keptAlike(storages)];
+}
+
+/** A bucket that a task has at several places persists when one of these says so. */
+function keptAlike(mounts: readonly RemoteMount[]): readonly RemoteMount[] {
+  const kept = new Set(mounts.map((mount) => (mount.kind === "bucket" && mount.persistent ? mount.name : undefined)));
+  return mounts.map((mount) =>
+    mount.kind === "bucket" && mount.name !== undefined && kept.has(mount.name) ? { ...mount, persistent: true } : mount,
+  );
 }
 
 /** Whether the task only copies what is there already. */

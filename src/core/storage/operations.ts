@@ -2,7 +2,9 @@ import { findStorage, listStorage } from "../../db/queries/storage.ts";
 import { InvalidValueError } from "../../shared/errors.ts";
 import type { StorageRecord } from "../../shared/wire/storage.ts";
 import type { Operation, OperationContext } from "../operation.ts";
-import { removeStorage, requireUnused } from "./remove.ts";
+import { withBucketLock } from "./bucket-lock.ts";
+import { requireUnused } from "./claim.ts";
+import { removeStorage } from "./remove.ts";
 
 export interface StorageDeleteBody {
   readonly name: string;
@@ -30,7 +32,7 @@ export const storageDeleteOperation: Operation<StorageDeleteBody, null> = {
   wireName: "storage_delete",
   schedule: "long",
   isResumable: true,
-  run: runDelete,
+  run: (body, context) => withBucketLock(body.name, context, () => runDelete(body, context)),
 };
 
 async function runDelete({ name }: StorageDeleteBody, context: OperationContext): Promise<null> {

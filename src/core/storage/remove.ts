@@ -1,10 +1,16 @@
-import { listAllMounts } from "../../db/queries/cluster-mounts.ts";
-import { deleteStorage, listStorage, type StorageRow } from "../../db/queries/storage.ts";
+import {
+  deleteStorage,
+  findStorage,
+  listStorage,
+  updateStorage,
+  type StorageRow,
+} from "../../db/queries/storage.ts";
 import { SkyError, StorageBucketDeleteError } from "../../shared/errors.ts";
-import type { MountSpec } from "../../shared/agent/mounts.ts";
 import type { OperationContext } from "../operation.ts";
 import type { StoreType } from "../ports/object-store.ts";
 import { openStore } from "./access.ts";
+import { withBucketLock } from "./bucket-lock.ts";
+import { requireUnkept, requireUnused } from "./claim.ts";
 import { storageFailure } from "./failed.ts";
 
 /** Removes a bucket with everything in it, and its row. Throws StorageBucketDeleteError. May be repeated. */
@@ -26,37 +32,29 @@ export async function removeStorage(row: StorageRow, context: OperationContext):
   );
 }
 
-/** Refuses to take a bucket away under the tasks of clusters that mount it. Throws StorageBucketDeleteError. */
-export async function requireUnused(
-  row: StorageRow,
-  context: OperationContext,
-  { exceptOf }: { /** Hash of a cluster that is going. */ readonly exceptOf?: string } = {},
-): Promise<void> {
-  const mounts = await listAllMounts(context.db);
-  const users = mounts.filter(
-    ({ store, spec, cluster_hash }) =>
-      store === row.store && cluster_hash !== exceptOf && (JSON.parse(spec) as MountSpec).bucket === row.name,
-  );
-  const names = [...new Set(users.map((mount) => mount.cluster_name))];
-  if (names.length === 0) return;
-  const clusters = `cluster${names.length === 1 ? "" : "s"} ${names.join(", ")}`;
-  throw new StorageBucketDeleteError(`Bucket ${row.name} is mounted by ${clusters}.`, {
-    hint: `Take ${names.length === 1 ? "it" : "them"} down first: sky down ${names.join(" ")}`,
-  });
+/**
+ * Removes the buckets that were to go with a cluster (`persistent: false`). One that cannot be removed is said and kept: nothing comes
+ * back for it.
+ */
+export async function removeClusterStorage(clusterHash: string, context: OperationContext): Promise<void> {
+  for (const { name } of await listStorage(context.db, { clusterHash }))
+    await withBucketLock(name, context, () => removeGoing(name, clusterHash, context));
 }
 
-/** Removes the buckets that were to go with a cluster (`persistent: false`). One that cannot be removed is said and kept. */
-export async function removeClusterStorage(clusterHash: string, context: OperationContext): Promise<void> {
-  for (const row of await listStorage(context.db, { clusterHash })) {
-    try {
-      await context.effect(`storage-delete.${row.name}.unused`, () =>
-        requireUnused(row, context, { exceptOf: clusterHash }),
-      );
-      await removeStorage(row, context);
-    } catch (error) {
-      if (!(error instanceof SkyError)) throw error;
-      context.log.line(`WARNING: ${error.message} It stays in \`sky storage ls\`.`);
-    }
+async function removeGoing(name: string, clusterHash: string, context: OperationContext): Promise<void> {
+  const row = await findStorage(context.db, name);
+  // Another cluster's task has had its say meanwhile.
+  if (row?.cluster_hash !== clusterHash) return;
+  try {
+    await context.effect(`storage-delete.${name}.unused`, async () => {
+      await requireUnused(row, context, { exceptOf: clusterHash });
+      await requireUnkept(row, clusterHash, context);
+    });
+    await removeStorage(row, context);
+  } catch (error) {
+    if (!(error instanceof SkyError) || context.signal.aborted) throw error;
+    await updateStorage(context.db, name, { cluster_hash: null });
+    context.log.line(`WARNING: ${error.message} It stays in \`sky storage ls\`.`);
   }
 }
 

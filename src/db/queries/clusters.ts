@@ -35,6 +35,20 @@ export async function listClusters(db: Kysely<Database>, filter: ClusterFilter =
   return query.execute();
 }
 
+/** Those of these clusters that are there, by name. */
+export async function listClustersByHash(
+  db: Kysely<Database>,
+  clusterHashes: readonly string[],
+): Promise<Pick<ClusterRow, "name" | "cluster_hash">[]> {
+  if (clusterHashes.length === 0) return [];
+  return db
+    .selectFrom("clusters")
+    .select(["name", "cluster_hash"])
+    .where("cluster_hash", "in", [...clusterHashes])
+    .orderBy("name")
+    .execute();
+}
+
 export async function listClusterNames(db: Kysely<Database>): Promise<string[]> {
   const rows = await db.selectFrom("clusters").select("name").orderBy("name").execute();
   return rows.map((row) => row.name);

@@ -29,10 +29,10 @@ describe.each(databaseKinds)("rows of buckets on %s", (kind) => {
     await insertStorage(db, ROW);
     const read = await findStorage(db, "b");
     expect(read).toEqual(ROW);
-    await insertStorage(db, { ...ROW, launched_at: 2000, status: "INIT", user_hash: "u2" });
+    const anew: StorageRow = { ...ROW, launched_at: 2000, status: "INIT", user_hash: "u2", cluster_hash: "c2" };
+    await insertStorage(db, anew);
     await deleteStorage(db, ROW);
-    const left = await findStorage(db, "b");
-    expect(left).toEqual({ ...ROW, launched_at: 2000, status: "INIT" });
+    expect(await findStorage(db, "b")).toEqual(anew);
     await deleteStorage(db, { ...ROW, launched_at: 2000 });
     expect(await findStorage(db, "b")).toBeUndefined();
   });

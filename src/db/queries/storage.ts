@@ -3,12 +3,13 @@ import type { Database, StorageTable } from "../schema.ts";
 
 export type StorageRow = Selectable<StorageTable>;
 
-/** Adds a bucket's row. One that is there keeps what it has, but counts as begun anew: see `deleteStorage`. */
+/** Adds a bucket's row. One that is there is of a bucket that vanished, or was not finished: it is begun anew, see `deleteStorage`. */
 export async function insertStorage(db: Kysely<Database>, row: StorageRow): Promise<void> {
+  const { name: _, ...fields } = row;
   await db
     .insertInto("storage")
     .values(row)
-    .onConflict((conflict) => conflict.column("name").doUpdateSet({ launched_at: row.launched_at, status: row.status }))
+    .onConflict((conflict) => conflict.column("name").doUpdateSet(fields))
     .execute();
 }
 
