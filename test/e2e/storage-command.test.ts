@@ -1,14 +1,16 @@
 import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
+  HeadObjectCommand,
   ListMultipartUploadsCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
+  S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { forEachParallel } from "../../src/shared/parallel.ts";
-import { findMoto } from "../support/aws/moto.ts";
-import { BucketRig } from "../support/s3/bucket-rig.ts";
+import { findMoto, Moto } from "../support/aws/moto.ts";
+import { BucketRig, type Ran } from "../support/s3/bucket-rig.ts";
 import { parseTable, plainText } from "./support/plain-text.ts";
 import { findReference } from "./support/reference.ts";
 import { expectRefusal } from "./support/refusal.ts";
@@ -209,6 +211,42 @@ describe.skipIf(findMoto() === undefined)("sky storage", () => {
     expect(text).toContain("Deleted S3 bucket to-go.");
     expect(await rig.buckets()).toEqual(["anew", "to-stay"]);
     expect((await rig.sky("storage", "delete", "-y", "-a")).exitCode).toBe(0);
+  });
+
+  it("a bucket of the same name at another server is neither deleted nor used", async () => {
+    await make("twin");
+    const other = await Moto.start();
+    const at = async (url: string, ...args: readonly string[]): Promise<Ran> => {
+      const env = rig.sandbox.env({ ...rig.env, AWS_ENDPOINT_URL: url });
+      const result = await rig.sandbox.sky(args, { env });
+      return { ...result, text: plainText(result.stdout + result.stderr) };
+    };
+    const direct = new S3Client({
+      region: "us-east-1",
+      endpoint: other.url,
+      credentials: { accessKeyId: "test", secretAccessKey: "test" },
+      forcePathStyle: true,
+    });
+    try {
+      const refusal = {
+        exitCode: 1,
+        message: `Bucket twin was made at ${rig.moto.url}, and ${other.url} is what these credentials and variables are for.`,
+        hint: "Repeat the command with the profile, the variables (AWS_ENDPOINT_URL_S3) or the account",
+      };
+      // Where there is no such bucket, it is not taken for deleted either.
+      expectRefusal(await at(other.url, "storage", "delete", "-y", "twin"), refusal);
+      await other.createBucket("twin");
+      await direct.send(new PutObjectCommand({ Bucket: "twin", Key: "by-hand", Body: "x" }));
+      expectRefusal(await at(other.url, "storage", "delete", "-y", "twin"), refusal);
+      expectRefusal(await at(other.url, "launch", "-y", "-c", "c", `${rig.sandbox.work}/c.yaml`), refusal);
+      await direct.send(new HeadObjectCommand({ Bucket: "twin", Key: "by-hand" }));
+      expect(await names()).toEqual(["twin"]);
+      expect((await at(`${rig.moto.url}/`, "storage", "delete", "-y", "twin")).text).toBe("Deleted S3 bucket twin.\n");
+      expect(await rig.buckets()).toEqual([]);
+    } finally {
+      direct.destroy();
+      other.stop();
+    }
   });
 
   it("a bucket stays that the task of another cluster calls persistent", async () => {

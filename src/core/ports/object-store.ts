@@ -89,6 +89,8 @@ export interface ObjectStore {
   list(place: ObjectPlace, context: CloudContext): AsyncIterable<StoredObject>;
   /** URL of a server that is not the provider's own, for nodes that use the store by their own rights. */
   endpoint(context: CloudContext): Promise<string | undefined>;
+  /** Which server has the buckets, always written alike; undefined = the provider's own, where one name is one bucket. */
+  server(context: CloudContext): Promise<string | undefined>;
   /** Keys for nodes: for this place alone, and they end. Throws when the caller's credentials can give none, with what to do. */
   lendKeys(
     place: ObjectPlace,

@@ -15,6 +15,7 @@ import { claimFields } from "./claim.ts";
 import { reading, storageFailure } from "./failed.ts";
 import { toHandleJson } from "./handle.ts";
 import { isMounted, type BucketMount } from "./mounts.ts";
+import { requireSameServer } from "./same-server.ts";
 import { openFor, requirePublic, type OpenPlace } from "./public-buckets.ts";
 
 /** Where and for whom a bucket that is missing is made. */
@@ -105,6 +106,7 @@ async function lookUp(mount: BucketMount, open: OpenPlace, context: OperationCon
   const row = name === undefined ? undefined : await findStorage(context.db, name);
   if (name !== undefined && row === undefined) requireSource(mount);
   if (row !== undefined && row.store !== mount.store) throw otherStore(mount, row.store);
+  if (row !== undefined) await requireSameServer(row, open);
   const look = (): Promise<BucketState> => open.store.findBucket(mount, open.as);
   const state = open.state ?? (await reading({ uri: mount.uri, cloud: open.store.cloud }, context.signal, look));
   if (state.kind === "forbidden") throw await forbidden(bucket, open);
@@ -134,7 +136,7 @@ async function createBucket(
   { open, context }: { readonly open: OpenStore; readonly context: OperationContext },
 ): Promise<void> {
   const { bucket, store: type } = mount;
-  const handle = toHandleJson(mount, wish);
+  const handle = toHandleJson(mount, { region: wish.region, server: await open.store.server(open.as) });
   // The row comes first, so that no bucket can be there that `sky storage ls` does not show.
   const row: StorageRow = {
     name: bucket,

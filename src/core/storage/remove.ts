@@ -12,14 +12,16 @@ import { openStore } from "./access.ts";
 import { withBucketLock } from "./bucket-lock.ts";
 import { requireUnkept, requireUnused } from "./claim.ts";
 import { storageFailure } from "./failed.ts";
+import { requireSameServer } from "./same-server.ts";
 
 /** Removes a bucket with everything in it, and its row. Throws StorageBucketDeleteError. May be repeated. */
 export async function removeStorage(row: StorageRow, context: OperationContext): Promise<void> {
   const { name } = row;
   const outcome = await context.effect(`storage-delete.${name}`, async () => {
-    const { store, as } = await openStore(row.store as StoreType, context);
+    const open = await openStore(row.store as StoreType, context);
     try {
-      return await store.deleteBucket(name, as);
+      await requireSameServer(row, open);
+      return await open.store.deleteBucket(name, open.as);
     } catch (error) {
       throw deletionFailed(row, error);
     }

@@ -17,6 +17,8 @@ export interface StoreKind {
   /** Whether it knows tags, closing to the public, and versions. */
   readonly hasExtras: boolean;
   readonly isPublicReadable: boolean;
+  /** Hosts by which the provider's own server may be called, too. */
+  readonly ownHosts?: RegExp;
   /** A command by which the user sees a bucket as the product's keys see it. */
   lookCommand(bucket: string, endpoint: string | undefined): string;
   /** Says what these keys may do. */
@@ -39,6 +41,8 @@ export const AMAZON: StoreKind = {
   hasOwnNames: false,
   hasExtras: true,
   isPublicReadable: true,
+  // Such as an endpoint in a VPC, or one of FIPS.
+  ownHosts: /\.amazonaws\.com$/u,
   lookCommand: (bucket) => `aws s3 ls s3://${bucket}`,
   rightsHint: "See what these credentials may do: sky check aws --permissions",
   deletionHint: "sky aws policy --features bucket-care prints a policy that allows it.",

@@ -63,6 +63,7 @@ export function createS3Store(
       return withClient(context, region, (client) => deleteBucket(client, bucket, kind));
     },
     endpoint: async (context) => (await access(context)).endpoint,
+    server: async (context) => serverAt((await access(context)).endpoint, kind),
     lendKeys: async (place, { context, isReadOnly, sessionName }) =>
       lendKeys(await access(context), place, { ...kind, scope: kind.scopeOf(place, { isReadOnly }), sessionName }),
     upload: (place, files, { context, ...options }) =>
@@ -70,6 +71,13 @@ export function createS3Store(
         uploadFiles({ client, place, files, known, unfinished, signal: context.signal, ...options }),
       ),
   };
+}
+
+/** Host names are the same in any case, and a path may end in a slash or not. */
+function serverAt(endpoint: string | undefined, { ownHosts }: StoreKind): string | undefined {
+  const url = URL.parse(endpoint ?? "");
+  if (url === null || ownHosts?.test(url.hostname) === true) return undefined;
+  return `${url.origin}${url.pathname.replace(/\/+$/u, "")}`;
 }
 
 interface Calls {
