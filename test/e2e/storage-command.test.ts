@@ -1,6 +1,7 @@
 import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
+  GetBucketTaggingCommand,
   HeadObjectCommand,
   ListMultipartUploadsCommand,
   PutBucketVersioningCommand,
@@ -211,6 +212,24 @@ describe.skipIf(findMoto() === undefined)("sky storage", () => {
     expect(text).toContain("Deleted S3 bucket to-go.");
     expect(await rig.buckets()).toEqual(["anew", "to-stay"]);
     expect((await rig.sky("storage", "delete", "-y", "-a")).exitCode).toBe(0);
+  });
+
+  it("a bucket whose labels were refused is listed, and gets them by the next launch", async () => {
+    const yaml = "resources: {infra: local}\nfile_mounts: {~/x: {name: labelled, source: ./src, mode: COPY}}\n";
+    const task = rig.sandbox.write("labelled.yaml", yaml);
+    const launch = (labels: string): Promise<Ran> =>
+      rig.sky("launch", "-y", "-c", "c", "--config", `aws.labels=${labels}`, task);
+    expectRefusal(await launch('{"aws:team": a}'), {
+      exitCode: 1,
+      message: "Attempted to create S3 bucket labelled but failed. InvalidTag: ",
+      hint: "If it was made all the same, `sky storage ls` shows it; launch again to go on.",
+    });
+    expect(parseTable((await rig.sky("storage", "ls")).text, "NAME")[0]).toMatchObject({ STATUS: "INIT_FAILED" });
+    const { exitCode, text } = await launch("{team: a}");
+    expect(exitCode, text).toBe(0);
+    const { TagSet } = await rig.s3.send(new GetBucketTaggingCommand({ Bucket: "labelled" }));
+    expect(TagSet).toEqual([{ Key: "team", Value: "a" }]);
+    expect((await rig.sky("storage", "delete", "-y", "labelled")).exitCode).toBe(0);
   });
 
   it("a bucket of the same name at another server is neither deleted nor used", async () => {

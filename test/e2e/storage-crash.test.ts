@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";
-import { HeadObjectCommand, ListMultipartUploadsCommand } from "@aws-sdk/client-s3";
+import { GetBucketTaggingCommand, HeadObjectCommand, ListMultipartUploadsCommand } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findMoto } from "../support/aws/moto.ts";
-import { BucketRig } from "../support/s3/bucket-rig.ts";
+import { BucketRig, type Ran } from "../support/s3/bucket-rig.ts";
 import { CuttingProxy } from "../support/s3/cutting-proxy.ts";
+import { HeldS3 } from "../support/s3/held-s3.ts";
 import { plainText } from "./support/plain-text.ts";
 import { waitFor } from "./support/wait-for.ts";
 
@@ -40,6 +41,21 @@ describe.skipIf(findMoto() === undefined)("kill -9 of the server while buckets a
     return (records as readonly { readonly name: string }[]).map(({ name }) => name);
   }
 
+  /** Has everything reach S3 through a door, at which a test can hold it. */
+  async function behind<T>(work: (door: HeldS3, sky: typeof rig.sky) => Promise<T>): Promise<T> {
+    const door = await HeldS3.open(rig.moto.url);
+    const env = { ...rig.env, AWS_ENDPOINT_URL: door.url };
+    const sky = async (...args: readonly string[]): Promise<Ran> => {
+      const result = await rig.sandbox.sky(args, { env: rig.sandbox.env(env), timeoutMs: 90_000 });
+      return { ...result, text: plainText(result.stdout + result.stderr) };
+    };
+    try {
+      return await work(door, sky);
+    } finally {
+      door.close();
+    }
+  }
+
   /** Where a command passes that removes a bucket. */
   async function pointsOf(...command: readonly string[]): Promise<readonly string[]> {
     const list = join(rig.sandbox.root, `points-${command[0]}`);
@@ -64,6 +80,25 @@ describe.skipIf(findMoto() === undefined)("kill -9 of the server while buckets a
     expect(await rig.buckets(), point).not.toContain(bucket);
     expect(await listed(), point).not.toContain(bucket);
   }
+
+  it("a bucket whose making was cut off is finished by a launch that goes on", { timeout: LONG_MS }, async () => {
+    await restart();
+    await behind(async (door, sky) => {
+      door.holds = (call) => call === "PUT /half?tagging";
+      const yaml = "resources: {infra: local}\nfile_mounts: {~/half: {name: half, source: ./src, mode: COPY}}\n";
+      const task = rig.sandbox.write("half.yaml", yaml);
+      const launched = sky("launch", "-y", "-c", "c", "--config", "aws.labels={team: a}", task);
+      await waitFor("the labels to be set", () => door.held.length > 0);
+      await rig.sandbox.killServer();
+      door.release();
+      await restart();
+      const { exitCode, text } = await launched;
+      expect(exitCode, text).toBe(0);
+      const { TagSet } = await rig.s3.send(new GetBucketTaggingCommand({ Bucket: "half" }));
+      expect(TagSet).toEqual([{ Key: "team", Value: "a" }]);
+      expect((await sky("storage", "delete", "-y", "half")).text).toBe("Deleted S3 bucket half.\n");
+    });
+  });
 
   it("`sky storage delete` goes on to its end", { timeout: LONG_MS }, async () => {
     await make("recorded");

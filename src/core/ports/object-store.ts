@@ -46,6 +46,13 @@ export interface UploadProgress {
   readonly unchangedFiles: number;
 }
 
+export interface BucketWish {
+  readonly region: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Told once the bucket is there, before its settings are made. */
+  readonly onMade?: () => void;
+}
+
 export interface UploadOptions {
   readonly onProgress?: (progress: UploadProgress) => void;
 }
@@ -72,12 +79,11 @@ export interface ObjectStore {
   regionFor(nodes: { readonly cloud: string; readonly region: string }, context: CloudContext): Promise<string>;
   /** Whoever may only list what is below `prefix` finds it by that. */
   findBucket(place: Pick<ObjectPlace, "bucket" | "prefix">, context: CloudContext): Promise<BucketState>;
-  /** Closed to the public, with `labels` as tags. A bucket of that name that the account has already is left as it is. */
-  createBucket(
-    bucket: string,
-    wish: { readonly region: string; readonly labels: Readonly<Record<string, string>> },
-    context: CloudContext,
-  ): Promise<void>;
+  /**
+   * Closed to the public, with `labels` as tags. Of a bucket of that name that the account has already only these settings are made, so that
+   * a call that was cut off is finished by another.
+   */
+  createBucket(bucket: string, wish: BucketWish, context: CloudContext): Promise<void>;
   /** Empties it, every version included, and removes it; `gone` when it was not there. */
   deleteBucket(bucket: string, context: CloudContext): Promise<"deleted" | "gone">;
   /** Sends what the place lacks, by size, time and content; removes nothing. */

@@ -1,6 +1,5 @@
-import { deleteStorage, findStorage, insertStorage, updateStorage, type StorageRow } from "../../db/queries/storage.ts";
+import { findStorage, updateStorage, type StorageRow } from "../../db/queries/storage.ts";
 import {
-  SkyError,
   StorageBucketCreateError,
   StorageBucketGetError,
   StorageModeError,
@@ -12,21 +11,11 @@ import type { BucketState } from "../ports/object-store.ts";
 import type { OpenStore } from "./access.ts";
 import { withBucketLock } from "./bucket-lock.ts";
 import { claimFields } from "./claim.ts";
-import { reading, storageFailure } from "./failed.ts";
-import { toHandleJson } from "./handle.ts";
+import { reading } from "./failed.ts";
+import { isUnfinished, makeBucket, type BucketWish } from "./make-bucket.ts";
 import { isMounted, type BucketMount } from "./mounts.ts";
-import { requireSameServer } from "./same-server.ts";
 import { openFor, requirePublic, type OpenPlace } from "./public-buckets.ts";
-
-/** Where and for whom a bucket that is missing is made. */
-export interface BucketWish {
-  /** Where it is used. */
-  readonly nodes: { readonly cloud: string; readonly region: string };
-  /** The command that uses it. */
-  readonly command: string | null;
-  /** With which cluster a bucket goes that is not to persist. */
-  readonly clusterHash: string;
-}
+import { requireSameServer } from "./same-server.ts";
 
 interface Ensured {
   readonly region: string;
@@ -79,9 +68,9 @@ async function ensureOpen(
 ): Promise<Ensured> {
   const { open, context } = tools;
   const { row, region } = await lookUp(mount, open, context);
-  if (region === undefined) {
-    const wanted = await open.store.regionFor(wish.nodes, open.as);
-    await createBucket(mount, { ...wish, region: wanted, before: row }, tools);
+  if (region === undefined || (row !== undefined && isUnfinished(row))) {
+    const wanted = region ?? (await open.store.regionFor(wish.nodes, open.as));
+    await makeBucket(mount, { ...wish, region: wanted, before: row }, tools);
     return { region: wanted, isNew: true };
   }
   if (row !== undefined) {
@@ -130,45 +119,6 @@ function requireSource({ sources, spec }: BucketMount): void {
   });
 }
 
-async function createBucket(
-  mount: BucketMount,
-  wish: BucketWish & { readonly region: string; /** Its row, where it vanished. */ readonly before: StorageRow | undefined },
-  { open, context }: { readonly open: OpenStore; readonly context: OperationContext },
-): Promise<void> {
-  const { bucket, store: type } = mount;
-  const handle = toHandleJson(mount, { region: wish.region, server: await open.store.server(open.as) });
-  // The row comes first, so that no bucket can be there that `sky storage ls` does not show.
-  const row: StorageRow = {
-    name: bucket,
-    store: type,
-    region: wish.region,
-    status: "INIT",
-    launched_at: context.clock.now(),
-    last_use: wish.command,
-    user_hash: context.caller.userId,
-    workspace: context.caller.workspace,
-    ...(await claimFields({ mount, ...wish }, { before: wish.before, handle }, context)),
-  };
-  await insertStorage(context.db, row);
-  try {
-    await open.store.createBucket(bucket, { region: wish.region, labels: labelsOf(open, context) }, open.as);
-  } catch (error) {
-    // A refusal made nothing. After anything else nobody knows, and the row stays.
-    if (error instanceof SkyError) await deleteStorage(context.db, row);
-    else await updateStorage(context.db, bucket, { status: "INIT_FAILED" });
-    throw creationFailed(mount, error);
-  }
-  await updateStorage(context.db, bucket, { status: "READY", region: wish.region });
-}
-
-/** `labels` of the store's cloud in the config, such as `aws.labels`. */
-function labelsOf({ store }: OpenStore, context: OperationContext): Readonly<Record<string, string>> {
-  const section = context.config[store.cloud];
-  const labels: unknown = typeof section === "object" && section !== null ? Reflect.get(section, "labels") : undefined;
-  if (typeof labels !== "object" || labels === null) return {};
-  return Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, String(value)]));
-}
-
 function otherStore(mount: BucketMount, before: string): StorageBucketCreateError {
   const [old, wanted] = [before.toLowerCase(), mount.store.toLowerCase()];
   return new StorageBucketCreateError(
@@ -194,12 +144,4 @@ function notOurs(name: string, scheme: string): StorageSpecError {
       "    • To mount an externally created bucket (e.g., created through cloud console or cloud cli), specify the bucket URL " +
       `in the source field instead of its name. I.e., replace \`name: ${name}\` with \`source: ${scheme}://${name}\`.`,
   );
-}
-
-function creationFailed({ bucket, store }: BucketMount, error: unknown): Error {
-  return storageFailure(StorageBucketCreateError, error, {
-    what: `Attempted to create ${store} bucket ${bucket} but failed.`,
-    hint: "If it was made all the same, `sky storage ls` shows it; launch again to go on.",
-    reason: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
-  });
 }

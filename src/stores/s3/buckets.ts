@@ -1,5 +1,6 @@
 import type { BucketLocationConstraint, LifecycleRule, S3Client, _Error as S3Failure } from "@aws-sdk/client-s3";
-import type { BucketState, ObjectPlace } from "../../core/ports/object-store.ts";
+import type { BucketState, BucketWish, ObjectPlace } from "../../core/ports/object-store.ts";
+import { systemClock } from "../../shared/clock.ts";
 import { PermissionDeniedError } from "../../shared/errors.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
 import type { StoreKind } from "./kind.ts";
@@ -10,6 +11,9 @@ const PARALLEL_ABORTS = 16;
 const UPLOAD_DAYS = 7;
 /** How often a bucket is emptied that is not empty right after. */
 const MAX_ROUNDS = 4;
+/** How long a bucket is waited for that somebody else is at work on: ten seconds. */
+const MAX_BUSY_TRIES = 20;
+const BUSY_MS = 500;
 /** The one region that a bucket must not name when it is made. */
 const HOME_REGION = "us-east-1";
 
@@ -52,14 +56,13 @@ export async function findPublicBucket(client: S3Client, bucket: string): Promis
   return seen.kind === "forbidden" ? { kind: "exists", region: seen.region } : seen;
 }
 
-interface NewBucket {
-  readonly region: string;
-  readonly labels: Readonly<Record<string, string>>;
+interface NewBucket extends BucketWish {
   /** Whether all buckets of the server are in one place, which none may name. */
   readonly isOnlyRegion: boolean;
+  readonly signal: AbortSignal;
 }
 
-/** Creates a bucket that the public cannot reach. One that the account has already is left as it is. */
+/** Creates a bucket that the public cannot reach, or makes one so that the account has already. */
 export async function createBucket(
   client: S3Client,
   bucket: string,
@@ -71,16 +74,31 @@ export async function createBucket(
     wish.region === HOME_REGION || wish.isOnlyRegion
       ? {}
       : { CreateBucketConfiguration: { LocationConstraint: wish.region as BucketLocationConstraint } };
-  try {
-    await client.send(new CreateBucketCommand({ Bucket: bucket, ...place }));
-  } catch (error) {
-    const isOwn = nameOf(error) === "BucketAlreadyOwnedByYou" || (hasOwnNames && statusOf(error) === 409);
-    if (!isOwn) throw error;
-  }
+  await unlessBusy(wish.signal, async () => {
+    try {
+      await client.send(new CreateBucketCommand({ Bucket: bucket, ...place }));
+    } catch (error) {
+      const isOwn = nameOf(error) === "BucketAlreadyOwnedByYou" || (hasOwnNames && statusOf(error) === 409);
+      if (!isOwn) throw error;
+    }
+  });
+  wish.onMade?.();
   if (!hasExtras) return;
-  await closeToPublic(client, bucket);
-  await endBrokenUploads(client, bucket);
-  await setTags(client, bucket, wish.labels);
+  for (const set of [closeToPublic, endBrokenUploads, setTags])
+    await unlessBusy(wish.signal, () => set(client, bucket, wish.labels));
+}
+
+/** S3 refuses whoever comes while somebody else makes or sets up the same bucket, which is over soon. */
+async function unlessBusy(signal: AbortSignal, call: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await call();
+      return;
+    } catch (error) {
+      if (nameOf(error) !== "OperationAborted" || attempt === MAX_BUSY_TRIES) throw error;
+      await systemClock.sleep(BUSY_MS, { signal });
+    }
+  }
 }
 
 /** S3 closes new buckets by itself; saying so once more needs a right that the caller may lack. */

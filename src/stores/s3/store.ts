@@ -53,7 +53,7 @@ export function createS3Store(
     createBucket: async (bucket, wish, context) => {
       const isOnlyRegion = (await access(context)).isApart === true;
       return withClient(context, wish.region, (client) =>
-        createBucket(client, bucket, { ...wish, isOnlyRegion }, kind),
+        createBucket(client, bucket, { ...wish, isOnlyRegion, signal: context.signal }, kind),
       );
     },
     deleteBucket: async (bucket, context) => {
