@@ -95,6 +95,16 @@ export function objectStoreContract(
     expect(await store.deleteBucket("plain", context)).toBe("gone");
   });
 
+  test("a deletion that is cancelled stops, and what is left stays", async () => {
+    await store.createBucket("spared", { region: "us-east-1", labels: {} }, context);
+    const place = { bucket: "spared", region: "us-east-1", prefix: "" };
+    await store.upload(place, [file("a.txt", "one")], { context });
+    const signal = AbortSignal.abort(new Error("cancelled"));
+    await expect(store.deleteBucket("spared", { ...context, signal })).rejects.toThrow();
+    expect(await keysOf(store, place)).toEqual(["a.txt"]);
+    expect(await store.deleteBucket("spared", context)).toBe("deleted");
+  });
+
   test("uploads whole and in parts, then only what changed; a prefix keeps to itself", async () => {
     await store.createBucket("data", { region: "us-east-1", labels: {} }, context);
     const place = { bucket: "data", region: "us-east-1", prefix: "sub" };

@@ -100,6 +100,24 @@ describe.skipIf(findMoto() === undefined)("kill -9 of the server while buckets a
     });
   });
 
+  it("a deletion that is cancelled stops, and can be repeated", { timeout: LONG_MS }, async () => {
+    await restart();
+    await behind(async (door, sky) => {
+      const yaml = "resources: {infra: local}\nfile_mounts: {~/spared: {name: spared, source: ./src, mode: COPY}}\n";
+      expect((await sky("launch", "-y", "-c", "c", rig.sandbox.write("spared.yaml", yaml))).exitCode).toBe(0);
+      door.holds = (call) => call.startsWith("POST /spared?delete");
+      const submitted = await sky("storage", "delete", "-y", "--async", "spared");
+      await waitFor("objects to be deleted", () => door.held.length > 0);
+      const [id = ""] = /[0-9a-f]{8}-[0-9a-f-]{27}/u.exec(submitted.text) ?? [];
+      expect((await sky("api", "cancel", id)).exitCode).toBe(0);
+      await waitFor("its end", async () => (await sky("api", "status", id)).text.includes("CANCELLED"));
+      door.release();
+      expect(await listed()).toEqual(["spared"]);
+      expect(await rig.keysOf("spared")).toEqual(["a.txt"]);
+      expect((await sky("storage", "delete", "-y", "spared")).text).toBe("Deleted S3 bucket spared.\n");
+    });
+  });
+
   it("`sky storage delete` goes on to its end", { timeout: LONG_MS }, async () => {
     await make("recorded");
     const points = await pointsOf("storage", "delete", "-y", "recorded");

@@ -23,6 +23,7 @@ export async function removeStorage(row: StorageRow, context: OperationContext):
       await requireSameServer(row, open);
       return await open.store.deleteBucket(name, open.as);
     } catch (error) {
+      context.signal.throwIfAborted();
       throw deletionFailed(row, error);
     }
   });

@@ -151,15 +151,18 @@ interface ObjectName {
   readonly VersionId?: string;
 }
 
-type DeletionKind = Pick<StoreKind, "hasExtras" | "displayName" | "deletionHint">;
+interface Deletion {
+  readonly kind: Pick<StoreKind, "hasExtras" | "displayName" | "deletionHint">;
+  readonly signal: AbortSignal;
+}
 
-/** Empties a bucket, every version and unfinished upload included, and removes it. */
-export async function deleteBucket(client: S3Client, bucket: string, kind: DeletionKind): Promise<"deleted" | "gone"> {
+/** Empties a bucket, every version and unfinished upload included, and removes it. Stops at the signal, with what is left in place. */
+export async function deleteBucket(client: S3Client, bucket: string, deletion: Deletion): Promise<"deleted" | "gone"> {
   const { DeleteBucketCommand } = await import("@aws-sdk/client-s3");
   for (let round = 1; ; round += 1) {
     try {
-      await emptyBucket(client, bucket, kind);
-      await client.send(new DeleteBucketCommand({ Bucket: bucket }));
+      await emptyBucket(client, bucket, deletion);
+      await client.send(new DeleteBucketCommand({ Bucket: bucket }), { abortSignal: deletion.signal });
       return "deleted";
     } catch (error) {
       if (nameOf(error) === "NoSuchBucket" || statusOf(error) === 404) return "gone";
@@ -169,14 +172,13 @@ export async function deleteBucket(client: S3Client, bucket: string, kind: Delet
   }
 }
 
-async function emptyBucket(client: S3Client, bucket: string, kind: DeletionKind): Promise<void> {
+async function emptyBucket(client: S3Client, bucket: string, { kind, signal }: Deletion): Promise<void> {
   const { DeleteObjectsCommand } = await import("@aws-sdk/client-s3");
-  await abortUploads(client, bucket);
-  for await (const page of (kind.hasExtras ? listEverything : listCurrent)(client, bucket)) {
+  await abortUploads(client, bucket, signal);
+  for await (const page of (kind.hasExtras ? listEverything : listCurrent)(client, bucket, signal)) {
     if (page.length === 0) continue;
-    const answer = await client.send(
-      new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: [...page], Quiet: true } }),
-    );
+    const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: [...page], Quiet: true } });
+    const answer = await client.send(command, { abortSignal: signal });
     const [failed] = answer.Errors ?? [];
     if (failed !== undefined) throw deletionRefused(bucket, failed, kind);
   }
@@ -186,7 +188,7 @@ async function emptyBucket(client: S3Client, bucket: string, kind: DeletionKind)
 function deletionRefused(
   bucket: string,
   { Key, VersionId, Code, Message }: S3Failure,
-  { displayName, deletionHint }: DeletionKind,
+  { displayName, deletionHint }: Deletion["kind"],
 ): Error {
   const what = `${Key ?? ""} of bucket ${bucket}`;
   if (Code !== "AccessDenied") return new Error(`${what}: ${Code ?? ""} ${Message ?? ""}`);
@@ -195,16 +197,20 @@ function deletionRefused(
 }
 
 /** Pages of at most 1,000 names, as many as one delete call takes. Every version where the caller may list them, else what is current. */
-async function* listEverything(client: S3Client, bucket: string): AsyncGenerator<readonly ObjectName[]> {
+async function* listEverything(
+  client: S3Client,
+  bucket: string,
+  signal: AbortSignal,
+): AsyncGenerator<readonly ObjectName[]> {
   const { ListObjectVersionsCommand } = await import("@aws-sdk/client-s3");
   let marker: { KeyMarker?: string; VersionIdMarker?: string } = {};
   for (;;) {
     let page;
     try {
-      page = await client.send(new ListObjectVersionsCommand({ Bucket: bucket, ...marker }));
+      page = await client.send(new ListObjectVersionsCommand({ Bucket: bucket, ...marker }), { abortSignal: signal });
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      yield* listCurrent(client, bucket);
+      yield* listCurrent(client, bucket, signal);
       return;
     }
     yield [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key, VersionId }) =>
@@ -218,19 +224,24 @@ async function* listEverything(client: S3Client, bucket: string): AsyncGenerator
   }
 }
 
-async function* listCurrent(client: S3Client, bucket: string): AsyncGenerator<readonly ObjectName[]> {
+async function* listCurrent(
+  client: S3Client,
+  bucket: string,
+  signal: AbortSignal,
+): AsyncGenerator<readonly ObjectName[]> {
   const { paginateListObjectsV2 } = await import("@aws-sdk/client-s3");
-  for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket })) {
+  for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket }, { abortSignal: signal })) {
     yield (page.Contents ?? []).flatMap(({ Key }) => (Key === undefined ? [] : [{ Key }]));
   }
 }
 
-async function abortUploads(client: S3Client, bucket: string): Promise<void> {
+async function abortUploads(client: S3Client, bucket: string, signal: AbortSignal): Promise<void> {
   const { AbortMultipartUploadCommand } = await import("@aws-sdk/client-s3");
   try {
-    for await (const page of listUploads(client, bucket)) {
+    for await (const page of listUploads(client, bucket, signal)) {
       await forEachParallel(page, PARALLEL_ABORTS, async (upload) => {
-        await client.send(new AbortMultipartUploadCommand({ Bucket: bucket, ...upload })).catch((error: unknown) => {
+        const command = new AbortMultipartUploadCommand({ Bucket: bucket, ...upload });
+        await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
           // It was finished or given up meanwhile.
           if (nameOf(error) !== "NoSuchUpload") throw error;
         });
@@ -248,11 +259,17 @@ interface Upload {
 }
 
 /** Pages of at most 1,000 uploads that were begun and not finished. */
-async function* listUploads(client: S3Client, bucket: string): AsyncGenerator<readonly Upload[]> {
+async function* listUploads(
+  client: S3Client,
+  bucket: string,
+  signal: AbortSignal,
+): AsyncGenerator<readonly Upload[]> {
   const { ListMultipartUploadsCommand } = await import("@aws-sdk/client-s3");
   let marker: { KeyMarker?: string; UploadIdMarker?: string } = {};
   for (;;) {
-    const page = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket, ...marker }));
+    const page = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket, ...marker }), {
+      abortSignal: signal,
+    });
     yield (page.Uploads ?? []).flatMap(({ Key, UploadId }) =>
       Key === undefined || UploadId === undefined ? [] : [{ Key, UploadId }],
     );

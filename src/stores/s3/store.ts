@@ -60,7 +60,7 @@ export function createS3Store(
       const state = await reads.findBucket({ bucket, prefix: "" }, context);
       if (state.kind === "missing") return "gone";
       const region = state.kind === "exists" ? state.region : homeOf(await access(context));
-      return withClient(context, region, (client) => deleteBucket(client, bucket, kind));
+      return withClient(context, region, (client) => deleteBucket(client, bucket, { kind, signal: context.signal }));
     },
     endpoint: async (context) => (await access(context)).endpoint,
     server: async (context) => serverAt((await access(context)).endpoint, kind),
