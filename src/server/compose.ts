@@ -110,7 +110,7 @@ export async function composeServer(parts: ServerParts): Promise<RunningServer> 
   await queue.start();
   await agents.resume();
   const submit = (request: BudgetRequest): Promise<void> => queue.submit(ownSubmission(request));
-  const daemons = startDaemons({ ...parts, db: database.db, config, clouds, agents, locks, submit });
+  const daemons = startDaemons({ ...parts, db: database.db, config, clouds, stores, agents, locks, submit });
   return {
     handler: getRequestListener(app.fetch, { overrideGlobalObjects: false }),
     upgrade: upgrades.handle,

@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   CreateMultipartUploadCommand,
   DeleteObjectCommand,
@@ -212,6 +214,20 @@ describe.skipIf(findMoto() === undefined)("sky storage", () => {
     expect(text).toContain("Deleted S3 bucket to-go.");
     expect(await rig.buckets()).toEqual(["anew", "to-stay"]);
     expect((await rig.sky("storage", "delete", "-y", "-a")).exitCode).toBe(0);
+  });
+
+  it("a bucket goes with a cluster that its cloud has taken away", async () => {
+    const provider = join(rig.sandbox.home, ".sky/fake.yaml");
+    writeFileSync(provider, "{}\n");
+    const copy = "{name: orphan, source: ./src, mode: COPY, persistent: false}";
+    const yaml = `resources: {infra: fake, use_spot: true}\nfile_mounts: {~/x: ${copy}}\n`;
+    const { exitCode, text } = await rig.sky("launch", "-y", "-c", "spot", rig.sandbox.write("spot.yaml", yaml));
+    expect(exitCode, text).toBe(0);
+    expect(await rig.keysOf("orphan")).toEqual(["a.txt"]);
+    writeFileSync(provider, "spot_ends_after: 0.1\n");
+    expect((await rig.sky("status", "-r")).text).not.toContain("spot ");
+    await expect.poll(() => rig.buckets(), { timeout: 60_000, interval: 500 }).toEqual([]);
+    await expect.poll(names).toEqual([]);
   });
 
   it("a bucket whose labels were refused is listed, and gets them by the next launch", async () => {

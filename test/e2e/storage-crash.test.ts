@@ -84,7 +84,7 @@ describe.skipIf(findMoto() === undefined)("kill -9 of the server while buckets a
   it("a bucket whose making was cut off is finished by a launch that goes on", { timeout: LONG_MS }, async () => {
     await restart();
     await behind(async (door, sky) => {
-      door.holds = (call) => call === "PUT /half?tagging";
+      door.holds = (call) => call.startsWith("PUT /half/?tagging");
       const yaml = "resources: {infra: local}\nfile_mounts: {~/half: {name: half, source: ./src, mode: COPY}}\n";
       const task = rig.sandbox.write("half.yaml", yaml);
       const launched = sky("launch", "-y", "-c", "c", "--config", "aws.labels={team: a}", task);
@@ -105,7 +105,7 @@ describe.skipIf(findMoto() === undefined)("kill -9 of the server while buckets a
     await behind(async (door, sky) => {
       const yaml = "resources: {infra: local}\nfile_mounts: {~/spared: {name: spared, source: ./src, mode: COPY}}\n";
       expect((await sky("launch", "-y", "-c", "c", rig.sandbox.write("spared.yaml", yaml))).exitCode).toBe(0);
-      door.holds = (call) => call.startsWith("POST /spared?delete");
+      door.holds = (call) => call.startsWith("POST /spared/?delete");
       const submitted = await sky("storage", "delete", "-y", "--async", "spared");
       await waitFor("objects to be deleted", () => door.held.length > 0);
       const [id = ""] = /[0-9a-f]{8}-[0-9a-f-]{27}/u.exec(submitted.text) ?? [];

@@ -9,11 +9,7 @@ export function bucketLockName(bucket: string): string {
  * Runs `work` as the only one who makes, claims or removes a bucket: what a launch found there must not be on its way out, nor go for what
  * an earlier task said of it.
  */
-export async function withBucketLock<T>(
-  bucket: string,
-  context: OperationContext,
-  work: () => Promise<T>,
-): Promise<T> {
+export async function withBucketLock<T>(bucket: string, context: OperationContext, work: () => Promise<T>): Promise<T> {
   let wasBlocked = false;
   const release = await context.locks.acquire(bucketLockName(bucket), context.requestId, {
     signal: context.signal,

@@ -62,7 +62,9 @@ export function remoteMounts(
 function keptAlike(mounts: readonly RemoteMount[]): readonly RemoteMount[] {
   const kept = new Set(mounts.map((mount) => (mount.kind === "bucket" && mount.persistent ? mount.name : undefined)));
   return mounts.map((mount) =>
-    mount.kind === "bucket" && mount.name !== undefined && kept.has(mount.name) ? { ...mount, persistent: true } : mount,
+    mount.kind === "bucket" && mount.name !== undefined && kept.has(mount.name)
+      ? { ...mount, persistent: true }
+      : mount,
   );
 }
 

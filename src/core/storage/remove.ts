@@ -1,14 +1,8 @@
-import {
-  deleteStorage,
-  findStorage,
-  listStorage,
-  updateStorage,
-  type StorageRow,
-} from "../../db/queries/storage.ts";
+import { deleteStorage, findStorage, listStorage, updateStorage, type StorageRow } from "../../db/queries/storage.ts";
 import { SkyError, StorageBucketDeleteError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import type { StoreType } from "../ports/object-store.ts";
-import { openStore } from "./access.ts";
+import { openStore, type OpenStore } from "./access.ts";
 import { withBucketLock } from "./bucket-lock.ts";
 import { requireUnkept, requireUnused } from "./claim.ts";
 import { storageFailure } from "./failed.ts";
@@ -18,14 +12,7 @@ import { requireSameServer } from "./same-server.ts";
 export async function removeStorage(row: StorageRow, context: OperationContext): Promise<void> {
   const { name } = row;
   const outcome = await context.effect(`storage-delete.${name}`, async () => {
-    const open = await openStore(row.store as StoreType, context);
-    try {
-      await requireSameServer(row, open);
-      return await open.store.deleteBucket(name, open.as);
-    } catch (error) {
-      context.signal.throwIfAborted();
-      throw deletionFailed(row, error);
-    }
+    return deleteBucketOf(row, await openStore(row.store as StoreType, context));
   });
   await deleteStorage(context.db, row);
   context.log.line(
@@ -33,6 +20,17 @@ export async function removeStorage(row: StorageRow, context: OperationContext):
       ? `Deleted ${row.store} bucket ${name}.`
       : `${row.store} bucket ${name} may have been deleted externally. Removing from local state.`,
   );
+}
+
+/** Removes the bucket of a row, and leaves the row. Throws StorageBucketDeleteError. */
+export async function deleteBucketOf(row: StorageRow, open: OpenStore): Promise<"deleted" | "gone"> {
+  try {
+    await requireSameServer(row, open);
+    return await open.store.deleteBucket(row.name, open.as);
+  } catch (error) {
+    open.as.signal.throwIfAborted();
+    throw deletionFailed(row, error);
+  }
 }
 
 /**

@@ -15,6 +15,8 @@ export async function requireSameServer(row: StorageRow, { store, as }: OpenStor
   const nameOf = (server: string | null): string => server ?? displayCloud(store.cloud);
   throw new StorageBucketGetError(
     `Bucket ${row.name} was made at ${nameOf(made)}, and ${nameOf(asked)} is what these credentials and variables are for.`,
-    { hint: "Repeat the command with the profile, the variables (AWS_ENDPOINT_URL_S3) or the account that it was made with." },
+    {
+      hint: "Repeat the command with the profile, the variables (AWS_ENDPOINT_URL_S3) or the account that it was made with.",
+    },
   );
 }

@@ -1,7 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { databaseKinds, openTestDatabase, POSTGRES_START_MS } from "../../../test/fakes/databases.ts";
 import type { OpenDatabase } from "../database.ts";
-import { deleteStorage, findStorage, insertStorage, type StorageRow } from "./storage.ts";
+import {
+  deleteStorage,
+  findLeftStorage,
+  findStorage,
+  insertStorage,
+  listLeftStorage,
+  type StorageRow,
+} from "./storage.ts";
 
 const ROW: StorageRow = {
   name: "b",
@@ -35,5 +42,15 @@ describe.each(databaseKinds)("rows of buckets on %s", (kind) => {
     expect(await findStorage(db, "b")).toEqual(anew);
     await deleteStorage(db, { ...ROW, launched_at: 2000 });
     expect(await findStorage(db, "b")).toBeUndefined();
+  });
+
+  test("a bucket is left when it was to go with a cluster that is not there", async () => {
+    const { db } = database;
+    await insertStorage(db, { ...ROW, name: "kept" });
+    const left: StorageRow = { ...ROW, name: "left", cluster_hash: "gone" };
+    await insertStorage(db, left);
+    expect(await listLeftStorage(db)).toEqual([left]);
+    expect(await findLeftStorage(db, "left")).toEqual(left);
+    expect(await findLeftStorage(db, "kept")).toBeUndefined();
   });
 });

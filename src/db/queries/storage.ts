@@ -1,4 +1,4 @@
-import type { Kysely, Selectable, Updateable } from "kysely";
+import type { Kysely, Selectable, SelectQueryBuilder, Updateable } from "kysely";
 import type { Database, StorageTable } from "../schema.ts";
 
 export type StorageRow = Selectable<StorageTable>;
@@ -33,6 +33,24 @@ export async function listStorage(
   let query = db.selectFrom("storage").selectAll().orderBy("launched_at", "desc").orderBy("name");
   if (filter.clusterHash !== undefined) query = query.where("cluster_hash", "=", filter.clusterHash);
   return query.execute();
+}
+
+/** Those that were to go with a cluster which is gone. */
+export async function listLeftStorage(db: Kysely<Database>): Promise<StorageRow[]> {
+  return selectLeft(db).orderBy("name").execute();
+}
+
+/** The same of one bucket. */
+export async function findLeftStorage(db: Kysely<Database>, name: string): Promise<StorageRow | undefined> {
+  return selectLeft(db).where("name", "=", name).executeTakeFirst();
+}
+
+function selectLeft(db: Kysely<Database>): SelectQueryBuilder<Database, "storage", StorageRow> {
+  return db
+    .selectFrom("storage")
+    .selectAll()
+    .where("cluster_hash", "is not", null)
+    .where("cluster_hash", "not in", (query) => query.selectFrom("clusters").select("clusters.cluster_hash"));
 }
 
 /** Forgets a bucket that is gone, unless somebody has begun to make it anew since the row was read. */

@@ -4,6 +4,8 @@ import { enforceBudgets, type BudgetRequest } from "../../core/budgets/enforce.t
 import { REFRESH_EVERY_MS, refreshAllClusters } from "../../core/clusters/refresh-all.ts";
 import type { AgentConnections, ClusterLocks } from "../../core/operation.ts";
 import type { CloudRegistry } from "../../core/ports/cloud.ts";
+import type { StoreRegistry } from "../../core/ports/object-store.ts";
+import { LEFT_STORAGE_EVERY_MS, LeftStorage } from "../../core/storage/left-storage.ts";
 import { deleteUnusedValues } from "../../db/queries/request-values.ts";
 import { deleteFinishedBefore, listActiveBlobIds } from "../../db/queries/requests.ts";
 import type { Database } from "../../db/schema.ts";
@@ -29,6 +31,7 @@ export interface DaemonOptions {
   readonly clouds: CloudRegistry;
   readonly agents: AgentConnections;
   readonly locks: ClusterLocks;
+  readonly stores: StoreRegistry;
   /** Path of the agent's program. */
   readonly agentBundle: string;
   /** Stores a request of the server's own. */
@@ -60,6 +63,7 @@ export function startDaemons(options: DaemonOptions): Daemons {
           onError: (clusterName, error) => options.logger.warn({ err: error, clusterName }, "budget"),
         }),
     }),
+    removeLeftStorage({ ...options, signal: stop.signal }),
     repeat("request-gc", { ...options, everyMs: HOUR_MS, signal: stop.signal, work: () => collectRequests(options) }),
     repeat("blob-gc", { ...options, everyMs: HOUR_MS, signal: stop.signal, work: () => collectUploads(options) }),
   ];
@@ -90,6 +94,18 @@ async function repeat(
     }
     await clock.sleep(pauseMs, { signal }).catch(() => undefined);
   }
+}
+
+/** Buckets that were to go with a cluster which has gone by itself. */
+async function removeLeftStorage(options: DaemonOptions & { readonly signal: AbortSignal }): Promise<void> {
+  const { logger, signal } = options;
+  const left = new LeftStorage({
+    ...options,
+    config: () => options.config.load(),
+    onRemoved: (bucket) => logger.info({ bucket }, "removed a bucket whose cluster is gone"),
+    onError: (bucket, error) => logger.warn({ err: error, bucket }, "bucket whose cluster is gone"),
+  });
+  await repeat("left-storage", { ...options, everyMs: LEFT_STORAGE_EVERY_MS, work: () => left.remove(signal) });
 }
 
 async function refreshClusters(options: DaemonOptions, signal: AbortSignal): Promise<void> {

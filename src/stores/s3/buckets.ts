@@ -259,11 +259,7 @@ interface Upload {
 }
 
 /** Pages of at most 1,000 uploads that were begun and not finished. */
-async function* listUploads(
-  client: S3Client,
-  bucket: string,
-  signal: AbortSignal,
-): AsyncGenerator<readonly Upload[]> {
+async function* listUploads(client: S3Client, bucket: string, signal: AbortSignal): AsyncGenerator<readonly Upload[]> {
   const { ListMultipartUploadsCommand } = await import("@aws-sdk/client-s3");
   let marker: { KeyMarker?: string; UploadIdMarker?: string } = {};
   for (;;) {
