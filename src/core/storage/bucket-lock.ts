@@ -13,9 +13,9 @@ export async function withBucketLock<T>(bucket: string, context: OperationContex
   let wasBlocked = false;
   const release = await context.locks.acquire(bucketLockName(bucket), context.requestId, {
     signal: context.signal,
-    onBlocked: (holder) => {
+    onBlocked: () => {
       wasBlocked = true;
-      context.requests.setWaiting(`Waiting for ${holder}, which is at work on bucket '${bucket}'`);
+      context.requests.setWaiting(`Waiting for somebody else's work on bucket '${bucket}'`);
     },
   });
   try {
