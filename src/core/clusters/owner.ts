@@ -32,13 +32,13 @@ export async function checkOwner(cluster: Cluster, context: OperationContext): P
       return;
     case "same-account":
       context.log.line(
-        `The cluster was owned by ${toList(owner)}, but a new identity ${toList(identity)} is activated. We still allow the operation as the two identities are likely to have the same access to the cluster. Please be aware that this can cause unexpected cluster leakage if the two identities are not actually equivalent (e.g., belong to the same person).`,
+        `The cluster was owned by ${identityText(owner)}, but a new identity ${identityText(identity)} is activated. We still allow the operation as the two identities are likely to have the same access to the cluster. Please be aware that this can cause unexpected cluster leakage if the two identities are not actually equivalent (e.g., belong to the same person).`,
       );
       await updateCluster(context.db, row.cluster_hash, { owner: stored });
       return;
     case "other":
       throw new ClusterOwnerMismatchError(
-        `'${row.name}' (${cloud.displayName}) is owned by account ${toList(owner)}, but the activated identity is ${toList(identity)}.`,
+        `'${row.name}' (${cloud.displayName}) is owned by account ${identityText(owner)}, but the activated identity is ${identityText(identity)}.`,
         { hint: "Activate the credentials of the owner (on AWS: AWS_PROFILE, or aws.profile of the workspace)." },
       );
   }
@@ -59,6 +59,6 @@ function withoutSession(part: string | undefined): string | undefined {
 }
 
 /** As Python prints a list of texts, which is what users know from messages. */
-function toList(identity: readonly string[]): string {
+export function identityText(identity: readonly string[]): string {
   return pyRepr(nodeOf(identity));
 }

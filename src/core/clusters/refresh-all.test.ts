@@ -74,6 +74,24 @@ test("a region that cannot be asked leaves its clusters as they are, and the oth
   expect(new Set(Object.values(await statuses()))).toEqual(new Set(["STOPPED ready"]));
 });
 
+test("credentials of another account, which see no node of a cluster, do not tell that it is gone", async () => {
+  world.cloud.knobs.identity = ["user-1", "account-1"];
+  await launch("c");
+  setStates("c", ["terminated"]);
+  world.cloud.knobs.identity = ["user-2", "account-2"];
+  for (const _ of [1, 2]) {
+    await refresh();
+    expect(await world.cluster("c")).toMatchObject({
+      status: "UP",
+      last_event: "The credentials that looked for its nodes are of another account: ['user-2', 'account-2'].",
+    });
+  }
+  world.cloud.knobs.identity = ["user-2", "account-1"];
+  await refresh();
+  expect(await statuses()).toEqual({});
+  expect(errors).toEqual([]);
+});
+
 test("the clusters of a region are asked about by one call, and stopped ones are left alone", async () => {
   for (const name of ["a", "b", "c"]) await launch(name);
   for (const name of ["a", "b"]) setStates(name, ["stopped"]);

@@ -11,6 +11,7 @@ import { clusterSsh, removeClusterKey } from "../provision/cluster-key.ts";
 import { removeClusterToken } from "../provision/cluster-secret.ts";
 import { clusterRef, toCluster } from "./cluster.ts";
 import type { Looks } from "./looks.ts";
+import { compareIdentities, identityText } from "./owner.ts";
 import { decide, LOST, lostReason, type Observation, type Transition } from "./state.ts";
 import { moveTo, removeCluster } from "./transition.ts";
 
@@ -154,6 +155,12 @@ async function apply(
   const { to, phase, reason } = transition;
   const cloud = await context.clouds.load(row.cloud);
   if (to === "TERMINATED") {
+    const stranger = await findStranger(row, cloud, cloudContext);
+    if (stranger !== undefined) {
+      const event = `The credentials that looked for its nodes are of another account: ${identityText(stranger)}.`;
+      if (row.last_event !== event) await updateCluster(context.db, row.cluster_hash, { last_event: event });
+      return;
+    }
     // Clears what may be left of it: addresses, directories, firewall rules.
     context.agents.drop(row.name);
     const why = await whyGone(row, cloud, cloudContext);
@@ -181,6 +188,19 @@ async function apply(
     return;
   }
   await moveTo(context, row, { to, phase, reason });
+}
+
+/** As whom was looked, where that is another account than the cluster's: it sees none of the nodes, whether they run or not. */
+async function findStranger(
+  row: ClusterRow,
+  cloud: Cloud,
+  cloudContext: CloudContext,
+): Promise<readonly string[] | undefined> {
+  if (row.owner === null) return undefined;
+  const identity = await cloud.identity(cloudContext);
+  if (identity === null) return undefined;
+  const owner = JSON.parse(row.owner) as readonly string[];
+  return compareIdentities(owner, identity) === "other" ? identity : undefined;
 }
 
 /** What the provider says of nodes that went by themselves. That it says nothing is no reason to keep the row. */
