@@ -4,7 +4,7 @@ import { describeWithFleet } from "../fleet/requirements.ts";
 import { MountRig } from "../support/s3/mount-rig.ts";
 import { waitFor } from "./support/wait-for.ts";
 
-const LONG_MS = 120_000;
+const LONG_MS = 240_000;
 const TASK = `
 resources: {infra: ssh/rack}
 num_nodes: 2
@@ -30,22 +30,32 @@ describeWithFleet("the end of a mount while cached files are not uploaded", () =
 
   afterAll(() => rig?.dispose());
 
-  /** A job that is cancelled, and so does not wait, after it has written a file on each node. */
-  async function writeAndCancel(name: string): Promise<void> {
-    const script = `echo kept > ~/ckpt/${name}-$SKYPILOT_NODE_RANK; touch ~/written-${name}; sleep 600`;
+  /** A job that is cancelled, and so does not wait, after it has written a file on each node, which `prevent` keeps from being sent. */
+  async function writeAndCancel(name: string, prevent: () => void): Promise<void> {
+    // Opened before: while S3 is away, the directory may not be listed any more.
+    const script = `exec 3>~/ckpt/${name}-$SKYPILOT_NODE_RANK; touch ~/open-${name}; until [ -e ~/go-${name} ]; do sleep 0.1; done; echo kept >&3; exec 3>&-; touch ~/written-${name}; sleep 600`;
     const started = await rig.sky("exec", "-d", "c", "--num-nodes", "2", script);
     expect(started.exitCode, started.text).toBe(0);
-    const isWritten = async (host: string): Promise<boolean> =>
-      (await rig.on(host, `ls ~/written-${name} 2>/dev/null; true`)) !== "";
-    await waitFor("the files", async () => (await isWritten("a")) && (await isWritten("b")), { timeoutMs: 30_000 });
+    const isThere = async (what: string, host: string): Promise<boolean> =>
+      (await rig.on(host, `ls ~/${what}-${name} 2>/dev/null; true`)) !== "";
+    const areThere = async (what: string): Promise<boolean> => (await isThere(what, "a")) && (await isThere(what, "b"));
+    await waitFor("the files to be open", () => areThere("open"), { timeoutMs: 60_000 });
+    prevent();
+    for (const host of ["a", "b"]) await rig.on(host, `touch ~/go-${name}`);
+    await waitFor("the files to be written", () => areThere("written"), { timeoutMs: 60_000 });
     const cancelled = await rig.sky("cancel", "-y", "-a", "c");
     expect(cancelled.exitCode, cancelled.text).toBe(0);
   }
 
+  const deny = (): void => {
+    rig.front.base = DENIED;
+  };
+
   it("waits for a server that is away", { timeout: LONG_MS }, async () => {
     await rig.launch("c", TASK);
-    rig.front.isDown = true;
-    await writeAndCancel("away");
+    await writeAndCancel("away", () => {
+      rig.front.isDown = true;
+    });
     const down = rig.sky("down", "-y", "c");
     await delay(5000);
     expect(await rig.keysOf("ckpt")).toEqual([]);
@@ -58,8 +68,7 @@ describeWithFleet("the end of a mount while cached files are not uploaded", () =
 
   it("sends it after a launch that mounts the bucket in another way", { timeout: LONG_MS }, async () => {
     await rig.launch("c", TASK);
-    rig.front.base = DENIED;
-    await writeAndCancel("later");
+    await writeAndCancel("later", deny);
     // What comes up again has no mount when the launch comes.
     await rig.pool.fleet.host("b").reboot({ isHard: true });
     const isUp = async (): Promise<boolean> => {
@@ -83,8 +92,7 @@ describeWithFleet("the end of a mount while cached files are not uploaded", () =
 
   it("says what is lost where S3 refuses it", { timeout: LONG_MS }, async () => {
     await rig.launch("c", TASK);
-    rig.front.base = DENIED;
-    await writeAndCancel("denied");
+    await writeAndCancel("denied", deny);
     // Another bucket in its place would lose it, too.
     const file = rig.pool.sandbox.write("other.yaml", TASK.replace("s3://ckpt", "s3://other"));
     const other = await rig.sky("launch", "-y", "-c", "c", file);
