@@ -183,7 +183,7 @@ describe.skipIf(findMoto() === undefined)("sky check aws", () => {
             SSM                    unknown  ssm:StartSession, ssmmessages:OpenDataChannel
             clone disk             denied   ec2:CreateImage, ec2:CopyImage, ec2:DeregisterImage
             S3 read                unknown  s3:GetObject, s3:ListBucket, s3:GetBucketLocation
-                                   (without s3:ListAllMyBuckets, \`sky storage ls\` and \`sky check\` cannot list buckets)
+                                   (without s3:ListAllMyBuckets, \`sky check\` cannot list buckets; those that tasks name work)
             S3 write               unknown  s3:PutObject, s3:DeleteObject, s3:ListBucket, s3:GetBucketLocation
             bucket create, delete  unknown  s3:CreateBucket, s3:DeleteBucket
             managed jobs           unknown  iam:PassRole

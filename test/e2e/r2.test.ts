@@ -222,7 +222,7 @@ describe.skipIf(findMoto() === undefined)("buckets on Cloudflare R2", () => {
     expectRefusal(await launch("reader", task("mode: MOUNT")), {
       exitCode: 1,
       message: "Cloudflare R2 does not take temporary credentials of the R2 API token for extern (AccessDenied).",
-      hint: "With a token that may only read, mount with `read_only: true`.",
+      hint: "With a token that may only read, mount with `config: {mount: {read_only: true}}`.",
     });
     const { text, exitCode } = await launch("reader", task("config: {mount: {read_only: true}}"));
     expect(exitCode, text).toBe(0);

@@ -51,7 +51,10 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
 
   beforeAll(async () => {
     moto = await Moto.start();
-    web = createServer((_request, response) => response.end("web\n")).listen(0, "127.0.0.1");
+    web = createServer((request, response) => {
+      if (request.url === "/private") response.statusCode = 403;
+      response.end("web\n");
+    }).listen(0, "127.0.0.1");
     await once(web, "listening");
     webUrl = `http://127.0.0.1:${(web.address() as AddressInfo).port}`;
     sandbox = await Sandbox.create();
@@ -145,6 +148,16 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
     await sky("down", "-y", "odd");
     for (const Key of await keysOf("strange")) await s3.send(new DeleteObjectCommand({ Bucket: "strange", Key }));
     await s3.send(new DeleteBucketCommand({ Bucket: "strange" }));
+  });
+
+  it("what a server refuses to a node is said of the file, with what to do", async () => {
+    const yaml = `resources: {infra: local}\nfile_mounts:\n  ~/x: ${webUrl}/private\nrun: ls\n`;
+    const { text, exitCode } = await sky("launch", "-y", "-c", "refused", sandbox.write("refused.yaml", yaml));
+    expect(exitCode, text).toBe(1);
+    expect(text).toContain(`${webUrl}/private cannot be copied to ~/x: `);
+    expect(text).toContain("answered with HTTP status 403.");
+    expect(text).toContain(`curl -I ${webUrl}/private`);
+    await sky("down", "-y", "refused");
   });
 
   it("no node, log or database holds the secret key", async () => {

@@ -4,6 +4,7 @@ import type { ClusterNode } from "../node/cluster-node.ts";
 import { nodeName } from "./job-text.ts";
 
 const UNSENT: ReadonlySet<string> = new Set(["MOUNT_DENIED", "MOUNT_FAILED"]);
+const STAYS = "It stays on the node and is sent when the reason is gone; `sky down` before that loses it.";
 /** A job that waits longer than this is told so, and again each ten seconds. */
 const FIRST_WORD_MS = 3000;
 const WORDS_MS = 10_000;
@@ -32,7 +33,8 @@ export async function flushMounts({ nodes, clock, signal, say, onError }: FlushO
         if (signal.aborted) return;
         onError(error);
         if (!(error instanceof AgentPeerError) || !UNSENT.has(error.agentCode)) return;
-        unsent.push(nodes.length > 1 ? `On ${nodeName(node.index)}: ${error.message}` : error.message);
+        const where = nodes.length > 1 ? `On ${nodeName(node.index)}: ` : "";
+        unsent.push(`${where}${error.message} ${STAYS}`);
       }),
     ),
   ).then(() => {

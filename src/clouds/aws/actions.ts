@@ -347,7 +347,7 @@ export const ACTIONS: readonly ActionRow[] = [
   row("S3List", "s3:ListAllMyBuckets", {
     needs: ["s3-read"],
     trial: "call",
-    without: "`sky storage ls` and `sky check` cannot list buckets",
+    without: "`sky check` cannot list buckets; those that tasks name work",
   }),
   row("S3Lend", "sts:GetFederationToken", {
     without: "keys of a user cannot be cut down to a bucket, so that `mode: MOUNT` needs a role",

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createFakeWorld, taskYaml, type FakeWorld } from "../../../test/fakes/fake-world.ts";
 import { waitFor } from "../../../test/fakes/wait-for.ts";
 import { OperationFailedError, RequestCancelledError } from "../../shared/errors.ts";
+import { saveClusterMount } from "../../db/queries/cluster-mounts.ts";
 import { updateCluster } from "../../db/queries/clusters.ts";
 import { autostopOperation } from "./autostop.ts";
 import { costReportOperation } from "./cost-report.ts";
@@ -85,6 +86,27 @@ describe.each(databaseKinds)("on %s", (kind) => {
       world.fleet.disconnect(headRoot);
       await world.run(downOperation, { cluster_name: "c1" });
       expect(world.cloud.ledger()).toEqual({});
+    });
+
+    test.each([
+      [stopOperation, "stays on the nodes' disks, and is sent after: sky start c1"],
+      [downOperation, "is lost."],
+    ])("of which $name cannot ask what waits for its upload say what becomes of it", async (operation, fate) => {
+      await launch();
+      const hash = (await world.cluster("c1"))?.cluster_hash ?? "";
+      for (const [dest, isReadOnly] of [
+        ["~/read", true],
+        ["~/written", false],
+      ] as const) {
+        const spec = JSON.stringify({ dest, bucket: "b", isReadOnly });
+        await saveClusterMount(world.database.db, { cluster_hash: hash, dest, store: "S3", spec });
+      }
+      world.fleet.unreachable.add(headRoot);
+      world.fleet.disconnect(headRoot);
+      const { log } = await world.run(operation, { cluster_name: "c1" });
+      const told = log.plain().filter((line) => line.startsWith("WARNING:"));
+      expect(told).toEqual([expect.stringMatching(/ What was not uploaded yet of ~\/written /u)]);
+      expect(told[0]).toContain(fate);
     });
 
     test("down fails with the cloud's error and keeps the row; --purge forgets it", async () => {

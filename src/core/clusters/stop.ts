@@ -126,17 +126,19 @@ async function endJobs(request: TakeDown, key: string, context: OperationContext
     for (const one of lost) context.log.line(lostWithNode(one));
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
-    await warnOfCaches(request.cluster, error, context);
+    await warnOfCaches(request, error, context);
   }
 }
 
-/** What waits in caches for its upload goes with a node whose agent cannot be told to wait for it. */
-async function warnOfCaches({ row }: Cluster, error: AgentError, context: OperationContext): Promise<void> {
-  const mounts = await listClusterMounts(context.db, row.cluster_hash);
-  const cached = mounts.filter(({ spec }) => (JSON.parse(spec) as MountSpec).cache !== undefined);
-  if (cached.length === 0) return;
-  const places = cached.map(({ dest }) => dest).join(", ");
-  context.log.line(`WARNING: ${error.message} What was not uploaded yet of ${places} is lost.`);
+/** What waits for its upload goes with a node that is removed, and whose agent cannot be told to wait for it. */
+async function warnOfCaches({ cluster, kind }: TakeDown, error: AgentError, context: OperationContext): Promise<void> {
+  const { cluster_hash, name } = cluster.row;
+  const mounts = await listClusterMounts(context.db, cluster_hash);
+  const written = mounts.filter(({ spec }) => !(JSON.parse(spec) as MountSpec).isReadOnly);
+  if (written.length === 0) return;
+  const places = written.map(({ dest }) => dest).join(", ");
+  const fate = kind === "down" ? "is lost." : `stays on the nodes' disks, and is sent after: sky start ${name}`;
+  context.log.line(`WARNING: ${error.message} What was not uploaded yet of ${places} ${fate}`);
 }
 
 /**

@@ -93,7 +93,7 @@ interface UsableBucket {
 async function lookUp(mount: BucketMount, open: OpenPlace, context: OperationContext): Promise<UsableBucket> {
   const { bucket, name } = mount;
   const row = name === undefined ? undefined : await findStorage(context.db, name);
-  if (name !== undefined && row === undefined) requireSource(mount);
+  if (name !== undefined && row === undefined) requireSource(mount, open.store.scheme);
   if (row !== undefined && row.store !== mount.store) throw otherStore(mount, row.store);
   if (row !== undefined) await requireSameServer(row, open);
   const look = (): Promise<BucketState> => open.store.findBucket(mount, open.as);
@@ -112,10 +112,10 @@ async function lookUp(mount: BucketMount, open: OpenPlace, context: OperationCon
   return { row, region: state.region };
 }
 
-function requireSource({ sources, spec }: BucketMount): void {
+function requireSource({ name = "", sources, spec }: BucketMount, scheme: string): void {
   if (sources.length > 0 || spec?.mode !== "COPY") return;
   throw new StorageSourceError("New storage object: source must be specified when using COPY mode.", {
-    hint: "Buckets that SkyPilot knows: sky storage ls",
+    hint: `A bucket that exists: source: ${scheme}://${name} in place of the name. A new one: add a source. Those that SkyPilot made: sky storage ls`,
   });
 }
 

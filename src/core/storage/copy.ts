@@ -1,10 +1,11 @@
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { FetchFile, FetchParams } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { AgentError } from "../../shared/errors.ts";
+import { AgentPeerError } from "../../shared/agent/peer-error.ts";
+import { AgentError, StorageBucketGetError } from "../../shared/errors.ts";
 import { spinner } from "../clusters/messages.ts";
 import type { OperationContext } from "../operation.ts";
-import type { StoredObject } from "../ports/object-store.ts";
+import type { StoredObject, StoreType } from "../ports/object-store.ts";
 import type { BucketMount, WebMount } from "./mounts.ts";
 import { CopyList, pathBelow } from "./copy-list.ts";
 import { reading } from "./failed.ts";
@@ -16,6 +17,12 @@ const PARALLEL_BATCHES = 2;
 const EXPIRES_SECONDS = 6 * 3600;
 /** Longer than nodes try in vain. */
 const LONG_MS = 10 * 60_000;
+
+/** What may be missing where a bucket may be listed, and one of its objects not read. */
+const REFUSED_OBJECT: Readonly<Record<StoreType, string>> = {
+  S3: "The bucket may be listed, and this object not read: s3:GetObject is missing, or kms:Decrypt where a key of your own encrypts it, or it is archived (Glacier) and has to be restored first. See: sky check aws --permissions --from task.yaml",
+  R2: "Does the R2 API token still hold? sky check cloudflare -v",
+};
 
 export interface CopyTarget {
   readonly agent: AgentPeer;
@@ -37,7 +44,8 @@ export function copyBucket(
   target: CopyTarget,
   context: OperationContext,
 ): Promise<CopySummary> {
-  return repeated(() => copyObjects(mount, region, target, context), context.clock);
+  const copying = repeated(() => copyObjects(mount, region, target, context), context.clock);
+  return explained(mount, REFUSED_OBJECT[mount.store], copying);
 }
 
 async function copyObjects(
@@ -99,8 +107,21 @@ async function together(signal: AbortSignal, start: (signal: AbortSignal) => rea
 /** Brings a file of the web to every node. */
 export async function copyWebFile(mount: WebMount, target: CopyTarget, context: OperationContext): Promise<void> {
   const files = [{ path: "", url: mount.uri }];
-  await fetchOnNodes({ dest: mount.dest, files }, { ...target, signal: context.signal }, context);
+  const fetching = fetchOnNodes({ dest: mount.dest, files }, { ...target, signal: context.signal }, context);
+  await explained(mount, `It has to answer without a login: curl -I ${mount.uri}`, fetching);
   target.log.write(`${mount.uri} -> ${mount.dest}`);
+}
+
+/** Says of what the request was that a server has refused to a node, and what may be missing. */
+async function explained<T>(mount: BucketMount | WebMount, hint: string, copying: Promise<T>): Promise<T> {
+  try {
+    return await copying;
+  } catch (error) {
+    const isRefused = error instanceof AgentPeerError && error.agentCode === "FETCH_REFUSED";
+    if (!isRefused || error.hint !== undefined) throw error;
+    const what = `${mount.uri} cannot be copied to ${mount.dest}: ${error.message}`;
+    throw new StorageBucketGetError(what, { cause: error, hint });
+  }
 }
 
 async function fetchOnNodes(

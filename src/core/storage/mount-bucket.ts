@@ -58,7 +58,7 @@ async function mountByRoleOrKeys(target: Remount, context: OperationContext): Pr
     const own = toMountSpec(mount, { ...place, endpoint, credentials: "node" });
     const refusal = await unlessDenied(mountOnNodes(target, { spec: own }, context));
     if (refusal === undefined) return;
-    if (lent instanceof SkyError) throw cannotMount(mount, lent);
+    if (lent instanceof SkyError) throw cannotMountEither(mount, { byRole: refusal, byKeys: lent });
     context.log.line(
       `  The nodes' own role does not reach ${mount.uri}: they get keys for it alone, by ${lent.keys.how}.`,
     );
@@ -138,7 +138,8 @@ export async function requireKeys(
     const isElsewhere = where.clouds.some((cloud) => cloud !== store.cloud);
     if (lent instanceof SkyError) {
       if (!mayBeOwn) throw cannotMount(mount, lent);
-      lines.add(`Nodes on ${displayName} mount buckets by their own role. Others cannot: ${lent.message}`);
+      const elsewhere = `on others this launch will fail: ${lent.message} ${lent.hint ?? ""}`.trimEnd();
+      lines.add(`Only nodes on ${displayName} can mount ${mount.uri}, by their own role; ${elsewhere}`);
     } else {
       lines.add(wayOf(lent.keys, { cloud: displayName, mayBeOwn, isElsewhere }));
     }
@@ -181,4 +182,18 @@ async function unlessDenied(mounting: Promise<void>): Promise<AgentPeerError | u
 function cannotMount(mount: BucketMount, reason: SkyError): Error {
   const what = `${mount.uri} cannot be mounted at ${mount.dest}.`;
   return storageFailure(StorageBucketGetError, reason, { what, hint: "Use `mode: COPY`." });
+}
+
+/** Where nodes may be let in in two ways, and neither is open. */
+function cannotMountEither(
+  mount: BucketMount,
+  { byRole, byKeys }: { readonly byRole: SkyError; readonly byKeys: SkyError },
+): Error {
+  return new StorageBucketGetError(
+    `${mount.uri} cannot be mounted at ${mount.dest}. By the nodes' own role: ${byRole.message} With keys: ${byKeys.message}`,
+    {
+      cause: byKeys,
+      hint: `Let the nodes' role use the bucket (\`sky aws policy --tier node\` prints its rights), then launch again. Or: ${byKeys.hint ?? "use `mode: COPY`."}`,
+    },
+  );
 }

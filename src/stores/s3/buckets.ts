@@ -1,7 +1,7 @@
 import type { BucketLocationConstraint, LifecycleRule, S3Client, _Error as S3Failure } from "@aws-sdk/client-s3";
 import type { BucketState, BucketWish, ObjectPlace } from "../../core/ports/object-store.ts";
 import { systemClock } from "../../shared/clock.ts";
-import { PermissionDeniedError } from "../../shared/errors.ts";
+import { PermissionDeniedError, StorageBucketDeleteError } from "../../shared/errors.ts";
 import { forEachParallel } from "../../shared/parallel.ts";
 import type { StoreKind } from "./kind.ts";
 import { headerOf, isNotImplemented, nameOf, statusOf } from "./errors.ts";
@@ -167,9 +167,18 @@ export async function deleteBucket(client: S3Client, bucket: string, deletion: D
     } catch (error) {
       if (nameOf(error) === "NoSuchBucket" || statusOf(error) === 404) return "gone";
       // Somebody may write to it meanwhile.
-      if (nameOf(error) !== "BucketNotEmpty" || round === MAX_ROUNDS) throw error;
+      if (nameOf(error) !== "BucketNotEmpty") throw error;
+      if (round === MAX_ROUNDS) throw notEmpty(bucket, deletion.kind, error);
     }
   }
+}
+
+function notEmpty(bucket: string, { hasExtras, deletionHint }: Deletion["kind"], cause: unknown): Error {
+  const reason = hasExtras ? "It has old versions that these credentials may not list, or something" : "Something";
+  return new StorageBucketDeleteError(`It is not empty after it was emptied ${MAX_ROUNDS} times.`, {
+    cause,
+    hint: `${reason} writes to it. ${hasExtras ? `${deletionHint} ` : ""}Then repeat: sky storage delete ${bucket}`,
+  });
 }
 
 async function emptyBucket(client: S3Client, bucket: string, { kind, signal }: Deletion): Promise<void> {

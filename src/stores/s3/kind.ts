@@ -68,7 +68,7 @@ export const R2: StoreKind = {
   rightsHint: "The R2 API token may be for other buckets: sky check cloudflare -v",
   deletionHint: 'The R2 API token needs the permission "Object Read & Write" for this bucket.',
   untakenHint:
-    "With a token that may only read, mount with `read_only: true`. Else use `mode: COPY`, or let the nodes use the R2 API token itself, in memory alone: cloudflare.remote_identity: LOCAL_CREDENTIALS in ~/.sky/config.yaml.",
+    "With a token that may only read, mount with `config: {mount: {read_only: true}}`. Else use `mode: COPY`, or let the nodes use the R2 API token itself, in memory alone: cloudflare.remote_identity: LOCAL_CREDENTIALS in ~/.sky/config.yaml.",
   scopeOf: ({ bucket, prefix }, { isReadOnly }) => ({
     bucket,
     scope: isReadOnly ? "object-read-only" : "object-read-write",
