@@ -128,8 +128,7 @@ describeWithReference("the official client and our server, through Session Manag
       const areOff = async (): Promise<boolean> => (await statesOf(setup)).every((one) => one === "stopped");
       await waitFor("the nodes to power themselves off", areOff, { timeoutMs: 180_000 });
       // The official client asks for what the server knows, and starts nothing that is UP there.
-      const isSeen = async (): Promise<boolean> =>
-        /^theirs +AWS .* STOPPED /mu.test(await setup.user.sky("status", "-r"));
+      const isSeen = async (): Promise<boolean> => /theirs +AWS .* STOPPED/u.test(await sky("status", "-r"));
       await waitFor("the cluster to be STOPPED", isSeen, { timeoutMs: 120_000 });
       await sky("start", "-y", "theirs");
       expect(await sky("exec", "theirs", "cat ~/kept")).toContain("rank 0 of 2");

@@ -52,7 +52,7 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
   beforeAll(async () => {
     moto = await Moto.start();
     web = createServer((request, response) => {
-      if (request.url === "/private") response.statusCode = 403;
+      if (request.url?.startsWith("/private") === true) response.statusCode = 403;
       response.end("web\n");
     }).listen(0, "127.0.0.1");
     await once(web, "listening");
@@ -151,12 +151,14 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
   });
 
   it("what a server refuses to a node is said of the file, with what to do", async () => {
-    const yaml = `resources: {infra: local}\nfile_mounts:\n  ~/x: ${webUrl}/private\nrun: ls\n`;
+    const yaml = `resources: {infra: local}\nfile_mounts:\n  ~/x: ${webUrl.replace("://", "://ann:cana49@")}/private?X-Amz-Signature=cana49\nrun: ls\n`;
     const { text, exitCode } = await sky("launch", "-y", "-c", "refused", sandbox.write("refused.yaml", yaml));
     expect(exitCode, text).toBe(1);
-    expect(text).toContain(`${webUrl}/private cannot be copied to ~/x: `);
+    expect(text).toContain(`(to 1 node): ${webUrl}/private?… -> ~/x\n`);
+    expect(text).toContain(`${webUrl}/private?… cannot be copied to ~/x: `);
     expect(text).toContain("answered with HTTP status 403.");
     expect(text).toContain(`curl -I ${webUrl}/private`);
+    expect(text).not.toContain("cana49");
     await sky("down", "-y", "refused");
   });
 

@@ -5,6 +5,7 @@ import { waitFor } from "../../../test/fakes/wait-for.ts";
 import { OperationFailedError, RequestCancelledError } from "../../shared/errors.ts";
 import { saveClusterMount } from "../../db/queries/cluster-mounts.ts";
 import { updateCluster } from "../../db/queries/clusters.ts";
+import { findStorage, insertStorage } from "../../db/queries/storage.ts";
 import { autostopOperation } from "./autostop.ts";
 import { costReportOperation } from "./cost-report.ts";
 import { endpointsOperation } from "./endpoints.ts";
@@ -178,6 +179,24 @@ describe.each(databaseKinds)("on %s", (kind) => {
       await waitForStatus(undefined);
       expect(world.cloud.ledger()).toEqual({});
     });
+
+    test.each([true, false])(
+      "leaves the buckets that were to go with it unless it did so itself: %s",
+      async (isOwnEnd) => {
+        await launch();
+        await world.run(autostopOperation, { cluster_name: "c1", idle_minutes: 1, down: true });
+        const { cluster_hash = "" } = (await world.cluster("c1")) ?? {};
+        const of = { store: "S3", region: "r", status: "READY", launched_at: 1, last_use: null, handle: "{}" } as const;
+        const whose = { user_hash: "u", workspace: "default", cluster_hash };
+        await insertStorage(world.database.db, { name: "b", ...of, ...whose });
+        if (isOwnEnd) world.fleet.head(nameOnCloud).push({ type: "autostopping", down: true });
+        if (isOwnEnd) await waitForStatus("AUTOSTOPPING");
+        world.cloud.setState(nameOnCloud, 0, "terminated");
+        world.fleet.kill(headRoot);
+        await waitForStatus(undefined);
+        expect((await findStorage(world.database.db, "b"))?.cluster_hash).toBe(isOwnEnd ? cluster_hash : null);
+      },
+    );
 
     test("says what is lost with it where it is read when the cluster is gone", async () => {
       await launch();

@@ -2,6 +2,7 @@ import type { Kysely } from "kysely";
 import { listClusterMounts } from "../../db/queries/cluster-mounts.ts";
 import { findCluster, updateCluster, type ClusterRow } from "../../db/queries/clusters.ts";
 import { findRequest, isTerminal } from "../../db/queries/requests.ts";
+import { keepStorageOf } from "../../db/queries/storage.ts";
 import type { Database } from "../../db/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { AgentError, SkyError } from "../../shared/errors.ts";
@@ -165,6 +166,8 @@ async function apply(
     context.agents.drop(row.name);
     const why = await whyGone(row, cloud, cloudContext);
     await cloud.terminate(clusterRef(row), cloudContext);
+    // Nodes that were lost, or are not found, are no word of anybody that their buckets may go, too.
+    if (transition.isOwnEnd !== true) await keepStorageOf(context.db, row.cluster_hash);
     await forgetCluster(row, context, why === undefined ? reason : `${reason} ${why}`);
     return;
   }

@@ -52,6 +52,8 @@ export interface Transition {
   readonly to: ClusterState;
   readonly phase: string;
   readonly reason: string;
+  /** It took itself down, as it was told to. */
+  readonly isOwnEnd?: true;
   /** Nodes are gone; what the provider says of them belongs to the reason. */
   readonly hasLost?: true;
 }
@@ -68,13 +70,14 @@ export function decide(cluster: ClusterFacts, seen: Observation, now: number): T
   const live = seen.instances.filter((instance) => instance.state !== "terminated");
   if (live.length === 0) {
     if (cluster.status === "INIT" && now - cluster.statusUpdatedAt < CREATION_GRACE_MS) return undefined;
-    return { to: "TERMINATED", phase: "terminating", reason: "All nodes terminated, cleaning up the cluster." };
+    const end = cluster.status === "AUTOSTOPPING" && cluster.toDown ? ({ isOwnEnd: true } as const) : {};
+    return { to: "TERMINATED", phase: "terminating", reason: "All nodes terminated, cleaning up the cluster.", ...end };
   }
   const stopped = live.filter((instance) => instance.state === "stopped").length;
   if (stopped === live.length && live.length >= cluster.numNodes) {
     // It was to remove itself, and could only switch itself off. Nobody else's stop may cost it its disks.
     if (cluster.toDown && live.every((instance) => instance.isSelfStopped === true)) {
-      return { to: "TERMINATED", phase: "terminating", reason: "Cluster was autodowned." };
+      return { to: "TERMINATED", phase: "terminating", reason: "Cluster was autodowned.", isOwnEnd: true };
     }
     // What its stop had to clear up is done before the row says so.
     if (cluster.status === "STOPPED" && cluster.phase === "ready") return undefined;

@@ -1,8 +1,11 @@
 import { findCluster } from "../../db/queries/clusters.ts";
 import type { OperationContext } from "../operation.ts";
+import { cloudContext } from "./cluster.ts";
 import * as messages from "./messages.ts";
+import { refreshCluster } from "./refresh.ts";
 
 const AUTOSTOP_POLL_MS = 250;
+const POLLS_PER_LOOK = 40;
 
 /** Becomes the only writer of the cluster; meanwhile the request shows as WAITING and says for whom. */
 export async function lockCluster(clusterName: string, context: OperationContext): Promise<() => void> {
@@ -43,9 +46,13 @@ export async function waitForAutostop(clusterName: string, context: OperationCon
   const text = `Waiting for autostop to complete on '${clusterName}'`;
   context.log.spin(messages.spinner(text));
   context.requests.setWaiting(text);
-  while (row?.status === "AUTOSTOPPING") {
+  for (let polls = 1; row?.status === "AUTOSTOPPING"; polls += 1) {
     await context.clock.sleep(AUTOSTOP_POLL_MS, { signal: context.signal });
-    row = await findCluster(context.db, clusterName);
+    // The server's own login may be of another account, which never sees the end.
+    row =
+      polls % POLLS_PER_LOOK === 0
+        ? await refreshCluster(clusterName, context, cloudContext(context))
+        : await findCluster(context.db, clusterName);
   }
   context.requests.setWaiting(undefined);
   context.log.spinEnd();

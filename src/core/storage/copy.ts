@@ -108,8 +108,8 @@ async function together(signal: AbortSignal, start: (signal: AbortSignal) => rea
 export async function copyWebFile(mount: WebMount, target: CopyTarget, context: OperationContext): Promise<void> {
   const files = [{ path: "", url: mount.uri }];
   const fetching = fetchOnNodes({ dest: mount.dest, files }, { ...target, signal: context.signal }, context);
-  await explained(mount, `It has to answer without a login: curl -I ${mount.uri}`, fetching);
-  target.log.write(`${mount.uri} -> ${mount.dest}`);
+  await explained(mount, `It has to answer without a login: curl -I ${mount.shown}`, fetching);
+  target.log.write(`${mount.shown} -> ${mount.dest}`);
 }
 
 /** Says of what the request was that a server has refused to a node, and what may be missing. */
@@ -119,7 +119,8 @@ async function explained<T>(mount: BucketMount | WebMount, hint: string, copying
   } catch (error) {
     const isRefused = error instanceof AgentPeerError && error.agentCode === "FETCH_REFUSED";
     if (!isRefused || error.hint !== undefined) throw error;
-    const what = `${mount.uri} cannot be copied to ${mount.dest}: ${error.message}`;
+    const from = mount.kind === "web" ? mount.shown : mount.uri;
+    const what = `${from} cannot be copied to ${mount.dest}: ${error.message}`;
     throw new StorageBucketGetError(what, { cause: error, hint });
   }
 }

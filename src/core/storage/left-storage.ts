@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Kysely } from "kysely";
 import {
   deleteStorage,
@@ -21,9 +22,6 @@ import { deleteBucketOf } from "./remove.ts";
 export const LEFT_STORAGE_EVERY_MS = 15_000;
 /** A bucket that could not be removed is tried again after this time: keys and rights seldom change by themselves. */
 const RETRY_MS = 3_600_000;
-/** Under which name the server holds a bucket by itself. */
-const OWN_NAME = "left-storage";
-
 export interface LeftStorageOptions {
   readonly db: Kysely<Database>;
   readonly stores: StoreRegistry;
@@ -36,13 +34,15 @@ export interface LeftStorageOptions {
 }
 
 /**
- * Removes buckets that were to go with a cluster (`persistent: false`) which went without `sky down`: by autodown, or by somebody at its
- * cloud's console. The server does it with its own login.
+ * Removes buckets that were to go with a cluster (`persistent: false`) which took itself down. The server does it with its own login. Buckets of
+ * clusters that were lost stay (`refresh.ts`).
  */
 export class LeftStorage {
   readonly #options: LeftStorageOptions;
   /** By bucket: when it may be tried again. */
   readonly #retryAt = new Map<string, number>();
+  /** A lock passes to whoever has its holder's name, so each server has its own. */
+  readonly #name = `left-storage ${randomUUID()}`;
 
   constructor(options: LeftStorageOptions) {
     this.#options = options;
@@ -68,7 +68,7 @@ export class LeftStorage {
   /** Whoever holds the bucket at the moment may be about to claim it, so its row is read again. */
   async #removeAlone(name: string, signal: AbortSignal): Promise<void> {
     const { db, locks } = this.#options;
-    const release = await locks.tryAcquire(bucketLockName(name), OWN_NAME);
+    const release = await locks.tryAcquire(bucketLockName(name), this.#name);
     if (release === undefined) return;
     try {
       const row = await findLeftStorage(db, name);

@@ -1,4 +1,4 @@
-import { listClusterMounts, saveClusterMount, type ClusterMountRow } from "../../db/queries/cluster-mounts.ts";
+import { saveClusterMount, type ClusterMountRow } from "../../db/queries/cluster-mounts.ts";
 import type { LentKeys, MountSpec } from "../../shared/agent/mounts.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
@@ -20,6 +20,8 @@ export interface MountTarget {
   readonly region: string;
   readonly cluster: Cluster;
   readonly agent: AgentPeer;
+  /** What the cluster had there when the launch began. */
+  readonly before: ClusterMountRow | undefined;
 }
 
 /**
@@ -27,23 +29,39 @@ export interface MountTarget {
  * alone. May be repeated.
  */
 export async function mountBucket(target: MountTarget, context: OperationContext): Promise<void> {
-  const { mount, cluster } = target;
-  const before = (await listClusterMounts(context.db, cluster.row.cluster_hash)).find(
-    ({ dest }) => dest === mount.dest,
-  );
   try {
-    await mountByRoleOrKeys({ ...target, before }, context);
+    await mountByRoleOrKeys(target, context);
   } catch (error) {
     // What is there still has something to send, for which it needs its keys.
     const isRefused = error instanceof AgentPeerError && error.agentCode === "MOUNT_UNSENT";
-    if (isRefused && before !== undefined) await saveClusterMount(context.db, before);
+    if (isRefused && target.before !== undefined) await putBack(target.before, target, context);
     throw error;
   }
 }
 
-type Remount = MountTarget & { readonly before: ClusterMountRow | undefined };
+/** Other nodes had nothing to send, and may have made the change already. */
+async function putBack(
+  before: ClusterMountRow,
+  { cluster, agent }: MountTarget,
+  context: OperationContext,
+): Promise<void> {
+  await saveClusterMount(context.db, before);
+  const spec = JSON.parse(before.spec) as MountSpec;
+  try {
+    const lent =
+      spec.credentials === "lent"
+        ? await context.mountKeys.lend(cluster.row, { store: before.store, spec }, cloudContext(context))
+        : undefined;
+    const mounts = [{ spec, ...(lent === undefined ? {} : { keys: toLentKeys(lent.keys) }) }];
+    const params = { key: `${context.requestId}-back`, mounts, mounters: await context.mounters.pins() };
+    await agent.call("mount", { ...params, acceptsOld: true }, { signal: context.signal });
+  } catch (error) {
+    if (!(error instanceof SkyError) || context.signal.aborted) throw error;
+    context.log.line(`WARNING: ${before.dest} is not as it was on every node: ${error.message}`);
+  }
+}
 
-async function mountByRoleOrKeys(target: Remount, context: OperationContext): Promise<void> {
+async function mountByRoleOrKeys(target: MountTarget, context: OperationContext): Promise<void> {
   const { mount, region, cluster } = target;
   const store = await context.stores.load(mount.store);
   const as = cloudContext(context);
@@ -74,7 +92,7 @@ async function mountByRoleOrKeys(target: Remount, context: OperationContext): Pr
 /** Whether a launch before has just this up on every node: to try the nodes' role would take it from under running jobs. */
 async function hasMounted(
   spec: MountSpec,
-  { cluster, agent, before }: Remount,
+  { cluster, agent, before }: MountTarget,
   context: OperationContext,
 ): Promise<boolean> {
   if (before?.spec !== JSON.stringify(spec)) return false;

@@ -41,6 +41,8 @@ export interface WebMount {
   readonly kind: "web";
   readonly dest: string;
   readonly uri: string;
+  /** The same for people and logs, without what may be the right to read it. */
+  readonly shown: string;
 }
 
 export type RemoteMount = BucketMount | WebMount;
@@ -74,8 +76,16 @@ export function isOnlyRead(mount: BucketMount): boolean {
 }
 
 function toUriMount(dest: string, uri: string): RemoteMount {
-  if (isWebUri(uri)) return { kind: "web", dest, uri };
+  if (isWebUri(uri)) return { kind: "web", dest, uri, shown: shownUrl(uri) };
   return { kind: "bucket", dest, ...placeOf(uri), uri, sources: [], persistent: true };
+}
+
+/** A signature may stand in the query, a password before the host. */
+function shownUrl(uri: string): string {
+  return uri
+    .replace(/^(https?:\/\/)[^/?#@]*@/iu, "$1")
+    .replace(/#.*$/su, "")
+    .replace(/\?.*$/su, "?…");
 }
 
 function toStorageMount(dest: string, spec: StorageSpec, chosen: ChosenStores): RemoteMount {

@@ -1,5 +1,5 @@
-import { findStorage, listStorage } from "../../db/queries/storage.ts";
-import { InvalidValueError } from "../../shared/errors.ts";
+import { findStorage, listStorage, type StorageRow } from "../../db/queries/storage.ts";
+import { InvalidValueError, StorageBucketDeleteError } from "../../shared/errors.ts";
 import type { StorageRecord } from "../../shared/wire/storage.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import { withBucketLock } from "./bucket-lock.ts";
@@ -43,6 +43,20 @@ async function runDelete({ name }: StorageDeleteBody, context: OperationContext)
     return found ?? null;
   });
   if (row === null) throw new InvalidValueError(`Storage name '${name}' not found.`, { hint: "sky storage ls" });
+  await requireSame(row, context);
   await removeStorage(row, context);
   return null;
+}
+
+/** After the end of its server a deletion may go on behind a launch that waited for the bucket, and has it now. */
+async function requireSame(row: StorageRow, context: OperationContext): Promise<void> {
+  const now = await findStorage(context.db, row.name);
+  if (now === undefined) return;
+  await requireUnused(now, context);
+  const isTaken =
+    now.launched_at !== row.launched_at || now.cluster_hash !== row.cluster_hash || now.handle !== row.handle;
+  if (!isTaken) return;
+  throw new StorageBucketDeleteError(`A launch has begun to use bucket ${row.name} meanwhile.`, {
+    hint: `If it is to go all the same: sky storage delete ${row.name}`,
+  });
 }

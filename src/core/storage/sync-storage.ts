@@ -1,3 +1,4 @@
+import { listClusterMounts } from "../../db/queries/cluster-mounts.ts";
 import { join } from "node:path";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { Cluster } from "../clusters/cluster.ts";
@@ -70,16 +71,20 @@ async function syncMount(sync: MountSync, context: OperationContext): Promise<vo
   const { mount, index, cluster } = sync;
   const to = `(to ${messages.nodesText(cluster.row.num_nodes)})`;
   if (mount.kind === "web") {
-    context.log.line(`  ${messages.dim(`Downloading ${to}: ${mount.uri} -> ${mount.dest}`)}`);
+    context.log.line(`  ${messages.dim(`Downloading ${to}: ${mount.shown} -> ${mount.dest}`)}`);
     await context.effect(`storage.${index}.copy`, () => copyWebFile(mount, sync, context));
     return;
   }
   const region = await prepareBucket(sync, mount, context);
   if (isMounted(mount)) {
     context.log.line(`  ${messages.dim(`Mounting ${to}: ${mount.uri} -> ${mount.dest}`)}`);
-    await context.effect(`storage.${index}.mount`, () =>
-      mountBucket({ mount, region, cluster, agent: sync.agent }, context),
-    );
+    // Journaled: a launch that goes on after a restart has saved its own in that place.
+    const before = await context.effect(`storage.${index}.before`, async () => {
+      const mounts = await listClusterMounts(context.db, cluster.row.cluster_hash);
+      return mounts.find(({ dest }) => dest === mount.dest) ?? null;
+    });
+    const target = { mount, region, cluster, agent: sync.agent, before: before ?? undefined };
+    await context.effect(`storage.${index}.mount`, () => mountBucket(target, context));
     return;
   }
   context.log.line(`  ${messages.dim(`Copying ${to}: ${mount.uri} -> ${mount.dest}`)}`);

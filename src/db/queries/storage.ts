@@ -35,6 +35,11 @@ export async function listStorage(
   return query.execute();
 }
 
+/** Lets what was to go with a cluster stay. */
+export async function keepStorageOf(db: Kysely<Database>, clusterHash: string): Promise<void> {
+  await db.updateTable("storage").set({ cluster_hash: null }).where("cluster_hash", "=", clusterHash).execute();
+}
+
 /** Those that were to go with a cluster which is gone. */
 export async function listLeftStorage(db: Kysely<Database>): Promise<StorageRow[]> {
   return selectLeft(db).orderBy("name").execute();

@@ -44,7 +44,7 @@ export async function orTakeBack<T>(wish: UploadWish, target: UploadTarget, work
   try {
     return await work();
   } catch (error) {
-    if (wish.signal.aborted || !isInterruption(error)) await takeBack(wish, target);
+    if (wish.signal.aborted || !wish.memory.isKept || !isInterruption(error)) await takeBack(wish, target);
     throw error;
   }
 }

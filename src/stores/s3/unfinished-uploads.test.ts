@@ -43,6 +43,7 @@ test("who comes while it is under way knows nothing of it, and changes nothing",
       await using((second) => {
         second.keep({ ...UPLOAD, id: "two" });
         const seen = second.recall();
+        expect([first.isKept, second.isKept]).toEqual([true, false]);
         second.forget();
         return seen;
       }),

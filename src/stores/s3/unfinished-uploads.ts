@@ -18,13 +18,20 @@ export interface UnfinishedUpload {
 
 /** What is remembered of the upload of one object. */
 export interface UploadMemory {
+  /** Whether anybody can go on with what is kept. */
+  readonly isKept: boolean;
   recall(): UnfinishedUpload | undefined;
   keep(upload: UnfinishedUpload): void;
   forget(): void;
 }
 
 /** Two uploads at once of one object do not share one: the second is not remembered. */
-const NOTHING: UploadMemory = { recall: () => undefined, keep: () => undefined, forget: () => undefined };
+const NOTHING: UploadMemory = {
+  isKept: false,
+  recall: () => undefined,
+  keep: () => undefined,
+  forget: () => undefined,
+};
 
 /**
  * The server's own uploads in parts, in a small file each, so that they go on where they stopped. Asking the bucket which ones it has
@@ -47,6 +54,7 @@ export class UnfinishedUploads {
     this.#held.add(path);
     try {
       return await work({
+        isKept: true,
         recall: () => read(path),
         keep: (upload) => this.#write(path, upload),
         forget: () => rmSync(path, { force: true }),
