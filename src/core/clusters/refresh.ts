@@ -155,22 +155,7 @@ async function apply(
   const { context, cloudContext } = tools;
   const { to, phase, reason } = transition;
   const cloud = await context.clouds.load(row.cloud);
-  if (to === "TERMINATED") {
-    const stranger = await findStranger(row, cloud, cloudContext);
-    if (stranger !== undefined) {
-      const event = `The credentials that looked for its nodes are of another account: ${identityText(stranger)}.`;
-      if (row.last_event !== event) await updateCluster(context.db, row.cluster_hash, { last_event: event });
-      return;
-    }
-    // Clears what may be left of it: addresses, directories, firewall rules.
-    context.agents.drop(row.name);
-    const why = await whyGone(row, cloud, cloudContext);
-    await cloud.terminate(clusterRef(row), cloudContext);
-    // Nodes that were lost, or are not found, are no word of anybody that their buckets may go, too.
-    if (transition.isOwnEnd !== true) await keepStorageOf(context.db, row.cluster_hash);
-    await forgetCluster(row, context, why === undefined ? reason : `${reason} ${why}`);
-    return;
-  }
+  if (to === "TERMINATED") return end(row, transition, { ...tools, cloud });
   if (to === "STOPPED") {
     context.agents.drop(row.name);
     await cloud.stop?.(clusterRef(row), cloudContext);
@@ -204,6 +189,28 @@ async function findStranger(
   if (identity === null) return undefined;
   const owner = JSON.parse(row.owner) as readonly string[];
   return compareIdentities(owner, identity) === "other" ? identity : undefined;
+}
+
+/** Clears up after a cluster of which nothing runs any more. */
+async function end(
+  row: ClusterRow,
+  { reason, isOwnEnd }: Transition,
+  tools: { readonly cloud: Cloud; readonly context: RefreshContext; readonly cloudContext: CloudContext },
+): Promise<void> {
+  const { cloud, context, cloudContext } = tools;
+  const stranger = await findStranger(row, cloud, cloudContext);
+  if (stranger !== undefined) {
+    const event = `The credentials that looked for its nodes are of another account: ${identityText(stranger)}.`;
+    if (row.last_event !== event) await updateCluster(context.db, row.cluster_hash, { last_event: event });
+    return;
+  }
+  // Clears what may be left of it: addresses, directories, firewall rules.
+  context.agents.drop(row.name);
+  const why = await whyGone(row, cloud, cloudContext);
+  await cloud.terminate(clusterRef(row), cloudContext);
+  // Nodes that were lost, or are not found, are no word of anybody that their buckets may go, too.
+  if (isOwnEnd !== true) await keepStorageOf(context.db, row.cluster_hash);
+  await forgetCluster(row, context, why === undefined ? reason : `${reason} ${why}`);
 }
 
 /** What the provider says of nodes that went by themselves. That it says nothing is no reason to keep the row. */

@@ -68,11 +68,7 @@ export const AUTOSTOP_GRACE_MS = 600_000;
 /** Decides what an observation means. Undefined: nothing to change. */
 export function decide(cluster: ClusterFacts, seen: Observation, now: number): Transition | undefined {
   const live = seen.instances.filter((instance) => instance.state !== "terminated");
-  if (live.length === 0) {
-    if (cluster.status === "INIT" && now - cluster.statusUpdatedAt < CREATION_GRACE_MS) return undefined;
-    const end = cluster.status === "AUTOSTOPPING" && cluster.toDown ? ({ isOwnEnd: true } as const) : {};
-    return { to: "TERMINATED", phase: "terminating", reason: "All nodes terminated, cleaning up the cluster.", ...end };
-  }
+  if (live.length === 0) return decideGone(cluster, now);
   const stopped = live.filter((instance) => instance.state === "stopped").length;
   if (stopped === live.length && live.length >= cluster.numNodes) {
     // It was to remove itself, and could only switch itself off. Nobody else's stop may cost it its disks.
@@ -88,6 +84,12 @@ export function decide(cluster: ClusterFacts, seen: Observation, now: number): T
   if (cluster.status === "AUTOSTOPPING" && now - cluster.statusUpdatedAt < AUTOSTOP_GRACE_MS) return undefined;
   const transition = abnormal(reasonOf({ live: live.length, stopped, running }, cluster.numNodes));
   return live.length < cluster.numNodes ? { ...transition, hasLost: true } : transition;
+}
+
+function decideGone(cluster: ClusterFacts, now: number): Transition | undefined {
+  if (cluster.status === "INIT" && now - cluster.statusUpdatedAt < CREATION_GRACE_MS) return undefined;
+  const end = cluster.status === "AUTOSTOPPING" && cluster.toDown ? ({ isOwnEnd: true } as const) : {};
+  return { to: "TERMINATED", phase: "terminating", reason: "All nodes terminated, cleaning up the cluster.", ...end };
 }
 
 interface Counts {
