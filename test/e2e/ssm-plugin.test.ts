@@ -12,10 +12,13 @@ import {
   type PluginPrograms,
 } from "../support/session-manager/plugin-programs.ts";
 import type { RunResult } from "./support/run-program.ts";
+import { waitFor } from "./support/wait-for.ts";
 
 const CONFIG = `aws:\n  vpc_names: ${PRIVATE_VPC}\n  use_internal_ips: true\n  use_ssm: true\n  ssm_mode: plugin\n`;
 /** As it calls itself. */
 const PLUGIN_VERSION = "1.3.0.0";
+/** The plugin takes what comes before its handshake is over, which no real service sends, for output of a shell. */
+const GREETING_BYTES = 2000;
 
 const programs = findPluginPrograms();
 if (programs === undefined) {
@@ -87,7 +90,6 @@ function judge(found: PluginPrograms): void {
         DocumentName: "AWS-StartSSHSession",
         Parameters: { portNumber: ["22"] },
       });
-      Object.assign(ssm.sessions.weather, weather);
       const script = join(ssm.aws.fleet.root, "plugin.sh");
       const words = [
         JSON.stringify(started?.body),
@@ -102,7 +104,11 @@ function judge(found: PluginPrograms): void {
       const sent = join(user.sandbox.work, "sent");
       writeFileSync(sent, bytes);
       const command = "head -c 1000000 /dev/urandom >made; sha256sum <made; base64 -w 0 made; echo; sha256sum";
-      const result = await ssh(script, command, sent);
+      const login = ssh(script, command, sent);
+      const session = ssm.sessions.sessions.at(-1);
+      await waitFor("the login to begin", () => (session?.bytes ?? 0) > GREETING_BYTES);
+      Object.assign(ssm.sessions.weather, weather);
+      const result = await login;
       const [madeHash, made = "", sentHash] = result.stdout.split("\n");
       expect(hashOf(Buffer.from(made, "base64")), result.stderr).toBe(madeHash);
       expect(sentHash).toBe(hashOf(bytes));

@@ -34,6 +34,8 @@ export interface SeenSession {
   /** Frames of data that came although the client had been told to pause, with time to hear of it. */
   ignoredPauses: number;
   clientVersion: string | undefined;
+  /** What went to the client since its connection was cut last. */
+  bytes: number;
 }
 
 export interface ApiAnswer {
@@ -45,7 +47,6 @@ interface Session extends SeenSession {
   token: string;
   socket: WebSocket | undefined;
   agent: AgentEnd | undefined;
-  bytes: number;
   pausedUntilMs: number;
   bytesOfClient: number;
 }
