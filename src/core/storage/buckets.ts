@@ -17,11 +17,6 @@ import { isMounted, type BucketMount } from "./mounts.ts";
 import { openFor, requirePublic, type OpenPlace } from "./public-buckets.ts";
 import { requireSameServer } from "./same-server.ts";
 
-interface Ensured {
-  readonly region: string;
-  readonly isNew: boolean;
-}
-
 /**
  * Refuses buckets that a launch could not use, before anything costs money. Throws StorageBucketGetError, StorageSpecError,
  * ResourcesUnavailableError.

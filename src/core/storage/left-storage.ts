@@ -18,10 +18,11 @@ import { requireUnkept, requireUnused } from "./claim.ts";
 import { serverOf } from "./handle.ts";
 import { deleteBucketOf } from "./remove.ts";
 
-/** How often the server looks for buckets whose cluster is gone. */
+/** How often the server looks for buckets whose cluster has taken itself down. */
 export const LEFT_STORAGE_EVERY_MS = 15_000;
 /** A bucket that could not be removed is tried again after this time: keys and rights seldom change by themselves. */
 const RETRY_MS = 3_600_000;
+
 export interface LeftStorageOptions {
   readonly db: Kysely<Database>;
   readonly stores: StoreRegistry;

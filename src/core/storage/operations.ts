@@ -37,19 +37,18 @@ export const storageDeleteOperation: Operation<StorageDeleteBody, null> = {
 
 async function runDelete({ name }: StorageDeleteBody, context: OperationContext): Promise<null> {
   // Journaled, so that a request that goes on after a restart does not miss the row that it has removed itself.
-  const row = await context.effect("storage-delete.begin", async () => {
-    const found = await findStorage(context.db, name);
-    if (found !== undefined) await requireUnused(found, context);
-    return found ?? null;
-  });
+  const row = await context.effect("storage-delete.begin", async () => (await findStorage(context.db, name)) ?? null);
   if (row === null) throw new InvalidValueError(`Storage name '${name}' not found.`, { hint: "sky storage ls" });
-  await requireSame(row, context);
+  await requireFree(row, context);
   await removeStorage(row, context);
   return null;
 }
 
-/** After the end of its server a deletion may go on behind a launch that waited for the bucket, and has it now. */
-async function requireSame(row: StorageRow, context: OperationContext): Promise<void> {
+/**
+ * Refuses to remove what a cluster has mounted, or a launch has claimed: after the end of its server a deletion may go on behind one that
+ * waited for the bucket.
+ */
+async function requireFree(row: StorageRow, context: OperationContext): Promise<void> {
   const now = await findStorage(context.db, row.name);
   if (now === undefined) return;
   await requireUnused(now, context);

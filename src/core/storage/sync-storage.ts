@@ -1,5 +1,5 @@
-import { listClusterMounts } from "../../db/queries/cluster-mounts.ts";
 import { join } from "node:path";
+import { listClusterMounts } from "../../db/queries/cluster-mounts.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { Cluster } from "../clusters/cluster.ts";
 import * as messages from "../clusters/messages.ts";

@@ -96,7 +96,7 @@ async function repeat(
   }
 }
 
-/** Buckets that were to go with a cluster which has gone by itself. */
+/** Buckets that were to go with a cluster which has taken itself down. */
 async function removeLeftStorage(options: DaemonOptions & { readonly signal: AbortSignal }): Promise<void> {
   const { logger, signal } = options;
   const left = new LeftStorage({
