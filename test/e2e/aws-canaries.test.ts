@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { FakeAws } from "../support/aws/fake-aws.ts";
 import { writeBrowser } from "./support/browser.ts";
 import { filesBelow, findCanaries, ProcessWatch, spellings } from "./support/canaries.ts";
+import { variablesOf } from "./support/process-tree.ts";
 import { Sandbox } from "./support/sandbox.ts";
 
 const ROLE = "arn:aws:iam::123456789012:role/dev";
@@ -138,9 +139,7 @@ it("leaves no secret anywhere, whatever the credentials are", { timeout: 240_000
   expect([...files.keys()].some((path) => path.endsWith("-wal"))).toBe(true);
   const servers = sandbox.serverProcesses();
   expect(servers).toHaveLength(1);
-  const environments = new Map(
-    servers.map(({ pid }) => [`variables of the server ${pid}`, readFileSync(`/proc/${pid}/environ`, "latin1")]),
-  );
+  const environments = new Map(servers.map(({ pid }) => [`variables of the server ${pid}`, variablesOf(pid)]));
   const places = new Map([...outputs, ...files, ...watch.seen, ...environments]);
   expect(watch.seen.size).toBeGreaterThan(outputs.size / 2);
   // A code of six digits is found in any number that contains it: only where it stands alone it is one.

@@ -7,6 +7,7 @@ import type { Host } from "../fleet/host.ts";
 import { findCachedPackage, startRegistry } from "../fleet/registry.ts";
 import { describeWithFleet } from "../fleet/requirements.ts";
 import { installSshUser } from "../fleet/ssh-user.ts";
+import { installSudo } from "../fleet/sudo.ts";
 import { OUTSIDE } from "../fleet/world.ts";
 import { processesOf, signalProcess } from "./support/process-tree.ts";
 import type { RunningProgram, RunOptions, RunResult } from "./support/run-program.ts";
@@ -171,6 +172,25 @@ describeWithFleet("the fleet", () => {
     await plain.exec(["shutdown", "-h", "now"]);
     await waitFor("the host to go", () => !plain.isOn);
     await plain.boot();
+  });
+
+  test("sudo runs what is asked, answers, and loses nothing of what many ask at once", async () => {
+    await installSudo(plain);
+    const user = plain.users[0]?.name ?? "";
+    const odd = await plain.exec(
+      ["sudo", "-n", "sh", "-c", 'echo "$1"; id -u; echo careful >&2; exit 7', "sh", "it's\ntwo"],
+      {
+        user,
+      },
+    );
+    expect(odd).toMatchObject({ exitCode: 7, stdout: "it's\ntwo\n0\n", stderr: "careful\n" });
+    const many = Array.from({ length: 20 }, (_, index) => {
+      const script = `for i in 1 2 3 4 5; do sudo -n touch /opt/asked-${index}-$i || exit; done`;
+      return plain.exec(["sh", "-c", script], { user });
+    });
+    for (const { exitCode, stderr } of await Promise.all(many)) expect(exitCode, stderr).toBe(0);
+    expect(plain.list("/opt").filter((name) => name.startsWith("asked-"))).toHaveLength(100);
+    expect(plain.list("/tmp").filter((name) => name.startsWith("sudo."))).toEqual([]);
   });
 
   test("sshd dies with and without its sessions", async () => {

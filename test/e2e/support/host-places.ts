@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
 import type { Host } from "../../fleet/host.ts";
+import { variablesOf } from "./process-tree.ts";
 
 /** Files, command lines and variables of a machine, by where they are. */
 export async function everythingOn(host: Host): Promise<ReadonlyMap<string, string>> {
@@ -11,8 +11,7 @@ export async function everythingOn(host: Host): Promise<ReadonlyMap<string, stri
   }
   for (const { pid, argv } of host.processes()) {
     places.set(`${host.name}: process ${pid}`, argv.join("\0"));
-    const variables = existsSync(`/proc/${pid}/environ`) ? readFileSync(`/proc/${pid}/environ`, "latin1") : "";
-    places.set(`${host.name}: variables of ${pid}, ${argv[0] ?? ""}`, variables);
+    places.set(`${host.name}: variables of ${pid}, ${argv[0] ?? ""}`, variablesOf(pid));
   }
   return places;
 }

@@ -7,13 +7,18 @@ export interface ProcessInfo {
   readonly rssKib: number;
 }
 
-function read(path: string): string {
+function read(path: string, encoding: "utf8" | "latin1" = "utf8"): string {
   try {
-    return readFileSync(path, "utf8");
+    return readFileSync(path, encoding);
   } catch {
     // The process ended between the listing and the reading.
     return "";
   }
+}
+
+/** The variables that a process was started with, as one text; none of one that has ended. */
+export function variablesOf(pid: number): string {
+  return read(`/proc/${pid}/environ`, "latin1");
 }
 
 function workingDirectory(pid: number): string {

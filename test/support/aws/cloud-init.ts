@@ -1,4 +1,3 @@
-import { waitFor } from "../../e2e/support/wait-for.ts";
 import type { HostUser } from "../../fleet/host-options.ts";
 import type { Host } from "../../fleet/host.ts";
 
@@ -45,21 +44,4 @@ export async function applyUserData(host: Host, config: CloudConfig): Promise<vo
   for (const command of config.runcmd ?? []) {
     await host.exec(typeof command === "string" ? ["sh", "-c", command] : command);
   }
-}
-
-const SUDO = `#!/bin/sh
-while [ "\${1#-}" != "$1" ]; do shift; done
-[ "$(id -u)" = 0 ] && exec "$@"
-printf '%s\\n' "$*" >/run/sudo-requests
-`;
-
-/** Longer than any test. */
-const SUDO_MS = 3_600_000;
-const SUDO_ROOT = `rm -f /run/sudo-requests; mkfifo -m 622 /run/sudo-requests; while read -r line </run/sudo-requests; do sh -c "$line"; done`;
-
-/** Lets every account of the host do what it asks as root, as the images on AWS do; without the answer. */
-export async function installSudo(host: Host): Promise<void> {
-  host.writeFile("/usr/bin/sudo", SUDO, { mode: 0o755 });
-  void host.start(["sh", "-c", SUDO_ROOT], { timeoutMs: SUDO_MS });
-  await waitFor(`sudo on ${host.name}`, () => host.list("/run").includes("sudo-requests"));
 }

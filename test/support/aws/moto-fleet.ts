@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url";
 import { waitFor } from "../../e2e/support/wait-for.ts";
 import { Fleet } from "../../fleet/fleet.ts";
 import type { Host } from "../../fleet/host.ts";
-import { applyUserData, installSudo, readUserData, usersOf } from "./cloud-init.ts";
+import { installSudo } from "../../fleet/sudo.ts";
+import { applyUserData, readUserData, usersOf } from "./cloud-init.ts";
 import { FaultProxy, type SeenCall } from "./fault-proxy.ts";
 import { Moto, type MotoOptions } from "./moto.ts";
 import { itemsOf, textOf } from "./xml-items.ts";
@@ -155,8 +156,9 @@ export class MotoFleet {
     this.#do(id, async (machine) => {
       if (machine.host === undefined) await this.#build(machine);
       else if (!machine.host.isOn) await machine.host.boot();
-      await this.#route(machine);
       if (machine.host !== undefined) await installSudo(machine.host);
+      // Who can reach it finds it ready.
+      await this.#route(machine);
       machine.isOn = true;
     });
   }
