@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 /** `expect.poll` waits for what comes in the end, on a busy machine, too: not for one second, which is the default. */
-const POLL = { poll: { timeout: 15_000 } };
+const POLL = { poll: { timeout: 60_000 } };
 
 export default defineConfig({
   test: {

@@ -96,12 +96,11 @@ describe("hostile input", () => {
   });
 
   it("refuses texts above the limit before reading them", () => {
-    const started = performance.now();
-    const error = syntaxError(`run: ${"x".repeat(10 * 1024 * 1024)}`, "big.yaml");
+    // What is wrong with it is not even seen.
+    const error = syntaxError(`run: {${"x".repeat(10 * 1024 * 1024 - 1)}`, "big.yaml");
     expect(error.message).toBe(
       "The YAML is 10.0 MiB long; at most 4 MiB are read. Move data out of the file, for example into file_mounts.\n  at big.yaml",
     );
-    expect(performance.now() - started).toBeLessThan(1000);
   });
 
   it("reads a text just below the limit", () => {

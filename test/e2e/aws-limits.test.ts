@@ -13,6 +13,8 @@ import { waitFor } from "./support/wait-for.ts";
 
 const STANDARD = "L-1216C47A";
 const STANDARD_SPOT = "L-34B43A08";
+/** Longer than any test may take. */
+const FOREVER_MS = 3_600_000;
 
 let moto: Moto;
 let proxy: FaultProxy;
@@ -91,10 +93,8 @@ describe.skipIf(findMoto() === undefined)("what an account may have on AWS", () 
 
   it("is waited for three seconds, and no region holds up another", async () => {
     proxy.world.rules.quotas = { [STANDARD]: 0 };
-    proxy.faultOf = (call) => (call.region === "eu-west-1" ? { kind: "late", ms: 60_000 } : undefined);
-    const began = Date.now();
+    proxy.faultOf = (call) => (call.region === "eu-west-1" ? { kind: "late", ms: FOREVER_MS } : undefined);
     const found = await limitsOf(1, {}, { region: "eu-west-1" });
-    expect(Date.now() - began).toBeLessThan(30_000);
     expect(found.map((one) => one.refusal ?? one.notes[0])).toEqual([
       `quota 0 (Quota ${STANDARD}, ${STANDARD})`,
       "quota unknown: AWS did not answer within 3 s",
@@ -116,10 +116,9 @@ describe.skipIf(findMoto() === undefined)("what an account may have on AWS", () 
     it("goes on with what AWS says where the quota cannot be read, or not in time", async () => {
       refuseAll("servicequotas:GetServiceQuota");
       await nodes.run(clusterSpec("one", 1), "t1", context);
-      proxy.faultOf = (call) => (call.action.startsWith("servicequotas:") ? { kind: "late", ms: 60_000 } : undefined);
-      const began = Date.now();
+      proxy.faultOf = (call) =>
+        call.action.startsWith("servicequotas:") ? { kind: "late", ms: FOREVER_MS } : undefined;
       await nodes.run(clusterSpec("two", 1, { offer: { useSpot: true } }), "t2", context);
-      expect(Date.now() - began).toBeLessThan(30_000);
       expect(proxy.world.ledger.size).toBe(2);
     });
 

@@ -76,7 +76,6 @@ describe("bad task files and arguments", () => {
       message: /bad\.yaml[\s\S]*10\.0 MiB long; at most \d+ MiB/u,
       hint: /file_mounts/u,
     });
-    expect(result.elapsedMs).toBeLessThan(10_000);
   });
 
   it("does not unfold an alias bomb", async () => {
@@ -87,7 +86,6 @@ describe("bad task files and arguments", () => {
     );
     const result = await launch(`${levels.join("\n")}\nrun: echo hi\n`);
     expectRefusal(result, { exitCode: 1, message: /bad\.yaml/u });
-    expect(result.elapsedMs).toBeLessThan(10_000);
   });
 
   it.each([

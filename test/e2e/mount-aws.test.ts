@@ -103,9 +103,7 @@ describeWithFleet("buckets mounted on EC2", () => {
     await user.sky("launch", "-y", "-c", cluster, "task.yaml");
     expect(mounters()).toEqual(before);
     await host.exec(["touch", "/tmp/go"]);
-    await waitFor("the file", async () => (await textOf("held.txt").catch(() => "")) === "begun\nended\n", {
-      timeoutMs: 30_000,
-    });
+    await waitFor("the file", async () => (await textOf("held.txt").catch(() => "")) === "begun\nended\n");
   }
 
   it("by the role of the nodes", { timeout: 300_000 }, async () => {

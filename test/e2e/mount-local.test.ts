@@ -119,9 +119,7 @@ describe.skipIf(findMoto() === undefined)("buckets mounted on this machine", () 
       await sandbox.killServer();
       signalAll(pattern, signal);
       await sandbox.startServer(awsEnv());
-      const began = Date.now();
       await sky("down", "-y", "c");
-      expect((Date.now() - began) / 1000).toBeLessThan(80);
       expect(mounts()).toEqual([]);
       const isGone = (): boolean => sandbox.processes().every(({ argv }) => !argv.join(" ").includes("rclone"));
       await waitFor("rclone to end", isGone);

@@ -103,10 +103,9 @@ describeWithFleet("mounted buckets with odd content", () => {
     }
   });
 
-  it("10,000 objects are listed within seconds", { timeout: LONG_MS }, async () => {
-    const text = await run("time -p (ls ~/many/d | wc -l); cat ~/many/d/09999.txt");
+  it("10,000 objects are listed", { timeout: LONG_MS }, async () => {
+    const text = await run("ls ~/many/d | wc -l; cat ~/many/d/09999.txt");
     expect(text).toContain(`) ${MANY}\n`);
-    expect(Number(/real (\d+\.\d+)/u.exec(text)?.[1] ?? "99")).toBeLessThan(20);
   });
 
   it(

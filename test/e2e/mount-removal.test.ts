@@ -78,10 +78,8 @@ describeWithFleet("directories of nodes with mounts in them", () => {
     const host = rig.pool.fleet.host("a");
     expect(host.signal(/rclone.*:s3:data/u, "SIGSTOP")).toBe(1);
     expect(host.signal(/agent\.cjs.*daemon/u, "SIGSTOP")).toBe(1);
-    const began = Date.now();
     const { text, exitCode } = await rig.sky("down", "-y", "c");
     expect(exitCode, text).toBe(0);
-    expect((Date.now() - began) / 1000).toBeLessThan(80);
     expect(await mounts()).toBe("");
     await expectIntact();
   });

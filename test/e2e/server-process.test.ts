@@ -59,7 +59,7 @@ async function start(
   env: Readonly<Record<string, string>> = {},
 ): Promise<Run & { url: string }> {
   const running = run(["--port=0", ...args], env);
-  await waitFor("the server to listen", () => /"port":\d+/.test(running.output()), { timeoutMs: 30_000 });
+  await waitFor("the server to listen", () => /"port":\d+/.test(running.output()));
   const port = /"port":(\d+)/.exec(running.output())?.[1] ?? "";
   return { ...running, url: `http://127.0.0.1:${port}` };
 }

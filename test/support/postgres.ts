@@ -48,7 +48,7 @@ export async function startPostgres(bin: string): Promise<RunningPostgres> {
 }
 
 async function untilReady(query: (sql: string) => string): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 90_000;
   for (;;) {
     try {
       query("select 1");
