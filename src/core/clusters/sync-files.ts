@@ -4,6 +4,7 @@ import type { AgentPeer } from "../../shared/agent/peer.ts";
 import { CommandError, MissingFileError } from "../../shared/errors.ts";
 import { workAgain } from "../agents/again.ts";
 import { GIT_WORKDIR_SCRIPT, gitWorkdirEnvironment } from "../files/git-workdir.ts";
+import { tellLeftOut } from "../files/left-out.ts";
 import { syncTree, type SyncRequest, type SyncSummary } from "../files/sync.ts";
 import type { OperationContext } from "../operation.ts";
 import type { Task } from "../task/task.ts";
@@ -112,7 +113,7 @@ function copyTree(
     ...tree,
     ignoreFilesFrom: context.clientFilesTop,
     clock: context.clock,
-    onSkipped: (path) => log.write(`Left out ${path}: neither file, directory nor link.`),
+    onSkipped: tellLeftOut(log, context),
     signal: context.signal,
   };
   const work = (agent: AgentPeer): Promise<SyncSummary> => syncTree(agent, request);

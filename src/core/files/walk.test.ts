@@ -43,6 +43,14 @@ describe("walkTree", () => {
     expect(entries[5]).toMatchObject({ kind: "dir", size: 0 });
   });
 
+  test("tells of files whose names are not UTF-8, which nothing finds", async () => {
+    write({ "fine.txt": "" });
+    writeFileSync(Buffer.concat([Buffer.from(`${root}/caf`), Buffer.from([0xe9])]), "");
+    const skipped: string[] = [];
+    expect(await paths({ onSkipped: (path) => skipped.push(path) })).toEqual(["fine.txt"]);
+    expect(skipped).toEqual(["caf\uFFFD"]);
+  });
+
   test("honours .gitignore with negation and nested files, and uploads .git itself", async () => {
     write({
       ".gitignore": "*.log\n!keep.log\nbuild/\n",

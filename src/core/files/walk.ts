@@ -13,7 +13,7 @@ const BATCH = 64;
 export interface WalkOptions {
   /** The highest directory whose ignore files may count, `/` for all that git reads; undefined: none counts, those in the tree included. */
   readonly ignoreFilesFrom: string | undefined;
-  /** Told of what is neither file, directory nor link, and therefore left out. */
+  /** Told of what is left out: neither file, directory nor link, or with a name that is not UTF-8. */
   readonly onSkipped?: (path: string) => void;
   readonly signal?: AbortSignal;
   readonly access?: FileAccess;
@@ -97,12 +97,20 @@ async function readNames(absolute: string, access: FileAccess): Promise<Dirent[]
 
 async function describe(walk: Walk, path: string): Promise<SyncEntry | undefined> {
   const absolute = join(walk.root, path);
-  // Removed while we walk: as if it had never been there.
   const stats = await lstatOrUndefined(absolute, walk.access);
-  if (stats === undefined) return undefined;
+  if (stats === undefined) {
+    // Removed while we walk: as if it had never been there.
+    if (hasForeignName(path)) walk.options.onSkipped?.(path);
+    return undefined;
+  }
   const entry = await toEntry(path, stats, () => walk.access.readlink(absolute));
   if (entry === undefined) walk.options.onSkipped?.(path);
   return entry;
+}
+
+/** Whether a path is what Node makes of a name whose bytes are not UTF-8, by which nothing is found. */
+export function hasForeignName(path: string): boolean {
+  return path.includes("\uFFFD");
 }
 
 /** The manifest entry of one file, directory or link; undefined for sockets, pipes and devices. */

@@ -47,7 +47,7 @@ export async function syncStorage(sync: StorageSync, context: OperationContext):
   const hint = messages.viewServerLog(`${sync.runTimestamp}/storage_sync.log`);
   const ordered = [...mounts.entries()].sort(([, one], [, other]) => rank(one) - rank(other));
   for (const [index, mount] of ordered) {
-    context.log.spin(messages.spinner(`Syncing ${mount.uri}`, hint));
+    context.log.spin(messages.spinner(`Syncing ${mount.kind === "web" ? mount.shown : mount.uri}`, hint));
     await syncMount({ mount, index, log, hint, ...sync }, context);
   }
   if (mounts.some((mount) => mount.kind === "bucket" && isMounted(mount)))

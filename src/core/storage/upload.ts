@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { updateStorage } from "../../db/queries/storage.ts";
 import { StorageUploadError } from "../../shared/errors.ts";
 import { spinner } from "../clusters/messages.ts";
+import { tellLeftOut } from "../files/left-out.ts";
 import { unreadable, walkTree } from "../files/walk.ts";
 import type { OperationContext } from "../operation.ts";
 import type { UploadFile, UploadProgress } from "../ports/object-store.ts";
@@ -52,7 +53,7 @@ async function* listSource(
     yield { path: root, key: source.key, size: stats.size, mtimeMs: stats.mtimeMs };
     return;
   }
-  const onSkipped = (path: string): void => log.write(`Left out ${path}: neither file, directory nor link.`);
+  const onSkipped = tellLeftOut(log, context);
   const { signal, clientFilesTop } = context;
   for await (const entry of walkTree(root, { ignoreFilesFrom: clientFilesTop, onSkipped, signal })) {
     if (entry.kind === "link") log.write(`Left out ${entry.path}: links are not followed.`);

@@ -1,6 +1,7 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { StorageBucketCreateError } from "../../shared/errors.ts";
 import { createBucket } from "./buckets.ts";
 import { openS3 } from "./client.ts";
 import { AMAZON } from "./kind.ts";
@@ -58,6 +59,7 @@ test("a bucket that is there already is set up all the same", async () => {
 
 test("a bucket of somebody else is left alone", async () => {
   refusals.set("PUT ", ["BucketAlreadyExists"]);
-  await expect(create()).rejects.toThrow("no");
+  // A refusal, of which it is known that nothing was made.
+  await expect(create()).rejects.toBeInstanceOf(StorageBucketCreateError);
   expect(calls).toEqual(["PUT "]);
 });

@@ -1,16 +1,12 @@
-import type { BucketLocationConstraint, LifecycleRule, S3Client, _Error as S3Failure } from "@aws-sdk/client-s3";
+import type { BucketLocationConstraint, LifecycleRule, S3Client } from "@aws-sdk/client-s3";
 import type { BucketState, BucketWish, ObjectPlace } from "../../core/ports/object-store.ts";
 import { systemClock } from "../../shared/clock.ts";
-import { PermissionDeniedError, StorageBucketDeleteError } from "../../shared/errors.ts";
-import { forEachParallel } from "../../shared/parallel.ts";
+import { PermissionDeniedError, SkyError, StorageBucketCreateError } from "../../shared/errors.ts";
 import type { StoreKind } from "./kind.ts";
-import { headerOf, isNotImplemented, nameOf, statusOf } from "./errors.ts";
+import { headerOf, isRefusal, nameOf, statusOf } from "./errors.ts";
 
-const PARALLEL_ABORTS = 16;
 /** Longer than any upload takes. */
 const UPLOAD_DAYS = 7;
-/** How often a bucket is emptied that is not empty right after. */
-const MAX_ROUNDS = 4;
 /** How long a bucket is waited for that somebody else is at work on: ten seconds. */
 const MAX_BUSY_TRIES = 20;
 const BUSY_MS = 500;
@@ -79,13 +75,22 @@ export async function createBucket(
       await client.send(new CreateBucketCommand({ Bucket: bucket, ...place }));
     } catch (error) {
       const isOwn = nameOf(error) === "BucketAlreadyOwnedByYou" || (hasOwnNames && statusOf(error) === 409);
-      if (!isOwn) throw error;
+      if (!isOwn) throw asRefusal(error);
     }
   });
   wish.onMade?.();
   if (!hasExtras) return;
   for (const set of [closeToPublic, endBrokenUploads, setTags])
     await unlessBusy(wish.signal, () => set(client, bucket, wish.labels));
+}
+
+/** What S3 answers to a call that it does not carry out is a refusal, of which the bucket's user hears; anything else may have made it. */
+function asRefusal(error: unknown): unknown {
+  const status = statusOf(error) ?? 0;
+  const isAnswered = status >= 400 && status < 500 && nameOf(error) !== "OperationAborted";
+  if (error instanceof SkyError || !isAnswered) return error;
+  const { message } = error as Error;
+  return new StorageBucketCreateError(`${nameOf(error) ?? ""}: ${message}`, { cause: error });
 }
 
 /** S3 refuses whoever comes while somebody else makes or sets up the same bucket, which is over soon. */
@@ -134,152 +139,9 @@ async function unlessRefused(call: Promise<unknown>): Promise<void> {
   }
 }
 
-/** Whether the caller may not do it, or the server cannot: many servers other than AWS's own know neither tags, closing nor versions. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof PermissionDeniedError || isNotImplemented(error);
-}
-
 async function setTags(client: S3Client, bucket: string, labels: Readonly<Record<string, string>>): Promise<void> {
   const tags = Object.entries(labels).map(([Key, Value]) => ({ Key, Value }));
   if (tags.length === 0) return;
   const { PutBucketTaggingCommand } = await import("@aws-sdk/client-s3");
   await unlessRefused(client.send(new PutBucketTaggingCommand({ Bucket: bucket, Tagging: { TagSet: tags } })));
-}
-
-interface ObjectName {
-  readonly Key: string;
-  readonly VersionId?: string;
-}
-
-interface Deletion {
-  readonly kind: Pick<StoreKind, "hasExtras" | "displayName" | "deletionHint">;
-  readonly signal: AbortSignal;
-}
-
-/** Empties a bucket, every version and unfinished upload included, and removes it. Stops at the signal, with what is left in place. */
-export async function deleteBucket(client: S3Client, bucket: string, deletion: Deletion): Promise<"deleted" | "gone"> {
-  const { DeleteBucketCommand } = await import("@aws-sdk/client-s3");
-  for (let round = 1; ; round += 1) {
-    try {
-      await emptyBucket(client, bucket, deletion);
-      await client.send(new DeleteBucketCommand({ Bucket: bucket }), { abortSignal: deletion.signal });
-      return "deleted";
-    } catch (error) {
-      if (nameOf(error) === "NoSuchBucket" || statusOf(error) === 404) return "gone";
-      // Somebody may write to it meanwhile.
-      if (nameOf(error) !== "BucketNotEmpty") throw error;
-      if (round === MAX_ROUNDS) throw notEmpty(bucket, deletion.kind, error);
-    }
-  }
-}
-
-function notEmpty(bucket: string, { hasExtras, deletionHint }: Deletion["kind"], cause: unknown): Error {
-  const reason = hasExtras ? "It has old versions that these credentials may not list, or something" : "Something";
-  return new StorageBucketDeleteError(`It is not empty after it was emptied ${MAX_ROUNDS} times.`, {
-    cause,
-    hint: `${reason} writes to it. ${hasExtras ? `${deletionHint} ` : ""}Then repeat: sky storage delete ${bucket}`,
-  });
-}
-
-async function emptyBucket(client: S3Client, bucket: string, { kind, signal }: Deletion): Promise<void> {
-  const { DeleteObjectsCommand } = await import("@aws-sdk/client-s3");
-  await abortUploads(client, bucket, signal);
-  for await (const page of (kind.hasExtras ? listEverything : listCurrent)(client, bucket, signal)) {
-    if (page.length === 0) continue;
-    const command = new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects: [...page], Quiet: true } });
-    const answer = await client.send(command, { abortSignal: signal });
-    const [failed] = answer.Errors ?? [];
-    if (failed !== undefined) throw deletionRefused(bucket, failed, kind);
-  }
-}
-
-/** Refusals of single objects come in the answer of a call that went well. */
-function deletionRefused(
-  bucket: string,
-  { Key, VersionId, Code, Message }: S3Failure,
-  { displayName, deletionHint }: Deletion["kind"],
-): Error {
-  const what = `${Key ?? ""} of bucket ${bucket}`;
-  if (Code !== "AccessDenied") return new Error(`${what}: ${Code ?? ""} ${Message ?? ""}`);
-  const action = VersionId === undefined ? "s3:DeleteObject" : "s3:DeleteObjectVersion";
-  return new PermissionDeniedError(`${displayName} refused ${action} on ${what}.`, { hint: deletionHint });
-}
-
-/** Pages of at most 1,000 names, as many as one delete call takes. Every version where the caller may list them, else what is current. */
-async function* listEverything(
-  client: S3Client,
-  bucket: string,
-  signal: AbortSignal,
-): AsyncGenerator<readonly ObjectName[]> {
-  const { ListObjectVersionsCommand } = await import("@aws-sdk/client-s3");
-  let marker: { KeyMarker?: string; VersionIdMarker?: string } = {};
-  for (;;) {
-    let page;
-    try {
-      page = await client.send(new ListObjectVersionsCommand({ Bucket: bucket, ...marker }), { abortSignal: signal });
-    } catch (error) {
-      if (!isRefusal(error)) throw error;
-      yield* listCurrent(client, bucket, signal);
-      return;
-    }
-    yield [...(page.Versions ?? []), ...(page.DeleteMarkers ?? [])].flatMap(({ Key, VersionId }) =>
-      Key === undefined ? [] : [{ Key, ...(VersionId === undefined ? {} : { VersionId }) }],
-    );
-    if (page.IsTruncated !== true) return;
-    marker = {
-      ...(page.NextKeyMarker === undefined ? {} : { KeyMarker: page.NextKeyMarker }),
-      ...(page.NextVersionIdMarker === undefined ? {} : { VersionIdMarker: page.NextVersionIdMarker }),
-    };
-  }
-}
-
-async function* listCurrent(
-  client: S3Client,
-  bucket: string,
-  signal: AbortSignal,
-): AsyncGenerator<readonly ObjectName[]> {
-  const { paginateListObjectsV2 } = await import("@aws-sdk/client-s3");
-  for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket }, { abortSignal: signal })) {
-    yield (page.Contents ?? []).flatMap(({ Key }) => (Key === undefined ? [] : [{ Key }]));
-  }
-}
-
-async function abortUploads(client: S3Client, bucket: string, signal: AbortSignal): Promise<void> {
-  const { AbortMultipartUploadCommand } = await import("@aws-sdk/client-s3");
-  try {
-    for await (const page of listUploads(client, bucket, signal)) {
-      await forEachParallel(page, PARALLEL_ABORTS, async (upload) => {
-        const command = new AbortMultipartUploadCommand({ Bucket: bucket, ...upload });
-        await client.send(command, { abortSignal: signal }).catch((error: unknown) => {
-          // It was finished or given up meanwhile.
-          if (nameOf(error) !== "NoSuchUpload") throw error;
-        });
-      });
-    }
-  } catch (error) {
-    // Without the right to do so they go with the bucket.
-    if (!isRefusal(error)) throw error;
-  }
-}
-
-interface Upload {
-  readonly Key: string;
-  readonly UploadId: string;
-}
-
-/** Pages of at most 1,000 uploads that were begun and not finished. */
-async function* listUploads(client: S3Client, bucket: string, signal: AbortSignal): AsyncGenerator<readonly Upload[]> {
-  const { ListMultipartUploadsCommand } = await import("@aws-sdk/client-s3");
-  let marker: { KeyMarker?: string; UploadIdMarker?: string } = {};
-  for (;;) {
-    const page = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket, ...marker }), {
-      abortSignal: signal,
-    });
-    yield (page.Uploads ?? []).flatMap(({ Key, UploadId }) =>
-      Key === undefined || UploadId === undefined ? [] : [{ Key, UploadId }],
-    );
-    if (page.IsTruncated !== true || page.NextKeyMarker === undefined) return;
-    const { NextKeyMarker: KeyMarker, NextUploadIdMarker: UploadIdMarker } = page;
-    marker = { KeyMarker, ...(UploadIdMarker === undefined ? {} : { UploadIdMarker }) };
-  }
 }

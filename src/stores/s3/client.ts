@@ -19,13 +19,17 @@ const UNSIGNED: Pick<S3ClientConfig, "credentials" | "signer"> = {
   signer: { sign: (request) => Promise.resolve(request) },
 };
 
-/** Opens a client for one region. Refusals of its calls are explained by the cloud that the keys come from. */
-export async function openS3(access: ServiceAccess, region: string): Promise<S3Client> {
+/**
+ * Opens a client for one region. Refusals of its calls are explained by the cloud that the keys come from. `clockOffsetMs`: by how much this
+ * machine's clock was found to be behind the server's.
+ */
+export async function openS3(access: ServiceAccess, region: string, clockOffsetMs = 0): Promise<S3Client> {
   const { S3Client } = await import("@aws-sdk/client-s3");
   const config: S3ClientConfig = {
     region,
     ...(access.isAnonymous === true ? UNSIGNED : { credentials: () => access.credentials() }),
     maxAttempts: 5,
+    systemClockOffset: clockOffsetMs,
     // A bucket in another region than expected is found there, instead of failing with a redirect.
     followRegionRedirects: true,
     requestHandler: handlerOf(access),

@@ -1,3 +1,5 @@
+import { PermissionDeniedError } from "../../shared/errors.ts";
+
 /** The HTTP status with which S3 refused a call; undefined for other errors. */
 export function statusOf(error: unknown): number | undefined {
   const metadata: unknown = typeof error === "object" && error !== null ? Reflect.get(error, "$metadata") : undefined;
@@ -14,6 +16,11 @@ export function nameOf(error: unknown): string | undefined {
 /** Whether the server knows no such call; servers other than AWS's own leave out what few use. */
 export function isNotImplemented(error: unknown): boolean {
   return statusOf(error) === 501 || nameOf(error) === "NotImplemented" || nameOf(error) === "MethodNotAllowed";
+}
+
+/** Whether the caller may not do it, or the server cannot: many servers other than AWS's own know neither tags, closing nor versions. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof PermissionDeniedError || isNotImplemented(error);
 }
 
 /** A header of the answer that an error of the SDK came in. */

@@ -10,6 +10,8 @@ export interface StoreKind {
   /** As its refusals name it. */
   readonly displayName: string;
   readonly homeRegion: string;
+  /** Regions whose accounts and buckets are none of the home region's. */
+  readonly apartRegions?: RegExp;
   /** Whether buckets have a region to choose. */
   readonly hasRegions: boolean;
   /** Whether names are the account's own, so that a bucket which is in the way of a new one is the account's. */
@@ -37,12 +39,14 @@ export const AMAZON: StoreKind = {
   cloud: "aws",
   displayName: "AWS",
   homeRegion: "us-east-1",
+  // AWS in China and GovCloud.
+  apartRegions: /^(?:cn|us-gov)-/u,
   hasRegions: true,
   hasOwnNames: false,
   hasExtras: true,
   isPublicReadable: true,
   // Such as an endpoint in a VPC, or one of FIPS.
-  ownHosts: /\.amazonaws\.com$/u,
+  ownHosts: /\.amazonaws\.com(?:\.cn)?$/u,
   lookCommand: (bucket) => `aws s3 ls s3://${bucket}`,
   rightsHint: "See what these credentials may do: sky check aws --permissions",
   deletionHint: "sky aws policy --features bucket-care prints a policy that allows it.",

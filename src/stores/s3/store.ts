@@ -1,8 +1,9 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import type { CloudContext, ServiceAccess } from "../../core/ports/cloud.ts";
 import type { ObjectStore } from "../../core/ports/object-store.ts";
-import { createBucket, deleteBucket, findPlace, findPublicBucket } from "./buckets.ts";
+import { createBucket, findPlace, findPublicBucket } from "./buckets.ts";
 import { openS3 } from "./client.ts";
+import { deleteBucket } from "./delete-bucket.ts";
 import { AMAZON, type StoreKind } from "./kind.ts";
 import { KnownEtags } from "./known-etags.ts";
 import { lendKeys } from "./lend.ts";
@@ -24,17 +25,21 @@ export function createS3Store(
   { unfinishedUploads }: { readonly unfinishedUploads?: string } = {},
 ): ObjectStore {
   const known = new KnownEtags();
+  const clock = { offsetMs: 0 };
   const unfinished = new UnfinishedUploads(unfinishedUploads);
   /** The bucket's region decides to which endpoint its calls go. */
   const withClient: WithClient = async (context, region, work) => {
-    const client = await openS3(await access(context), region);
+    const client = await openS3(await access(context), region, clock.offsetMs);
     try {
       return await work(client);
     } finally {
+      // What is only signed here, for others to ask, is never answered.
+      clock.offsetMs = client.config.systemClockOffset;
       client.destroy();
     }
   };
-  const homeOf = (to: ServiceAccess): string => (to.endpoint === undefined ? kind.homeRegion : to.region);
+  const homeOf = (to: ServiceAccess): string =>
+    to.endpoint === undefined && kind.apartRegions?.test(to.region) !== true ? kind.homeRegion : to.region;
   const reads = readsOf({ access, withClient, homeOf, kind });
   const { type, scheme, cloud, homeRegion, isPublicReadable, rightsHint } = kind;
   return {

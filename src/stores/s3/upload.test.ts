@@ -17,12 +17,14 @@ let server: Server;
 /** What the server does with a PUT before it takes it. */
 let faults: ((response: ServerResponse) => void)[];
 let puts: string[];
+/** By how much the server's clock is ahead of this machine's. */
+let aheadMs: number;
 let taken: Map<string, { readonly body: string; readonly headers: IncomingMessage["headers"] }>;
 
 /** Objects are called "x" whatever is in them, as where a store has keys of its own. */
 function listing(): string {
   const objects = [...taken].map(([path, { body }]) => {
-    const modified = new Date().toISOString();
+    const modified = new Date(Date.now() + aheadMs).toISOString();
     return `<Contents><Key>${path.slice(3)}</Key><Size>${body.length}</Size><ETag>"x"</ETag><LastModified>${modified}</LastModified></Contents>`;
   });
   return EMPTY.replace("<IsTruncated>", `${objects.join("")}<IsTruncated>`);
@@ -30,9 +32,10 @@ function listing(): string {
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), "s3-upload-"));
-  [faults, puts, taken] = [[], [], new Map()];
+  [faults, puts, taken, aheadMs] = [[], [], new Map(), 0];
   server = createServer((request, response) => {
     const chunks: Buffer[] = [];
+    response.setHeader("date", new Date(Date.now() + aheadMs).toUTCString());
     request
       .on("data", (chunk: Buffer) => chunks.push(chunk))
       .on("end", () => {
@@ -122,4 +125,11 @@ test("what was sent is not read again, while nothing happens to the file; not ev
   utimesSync(path, mtimeMs / 1000, mtimeMs / 1000);
   expect(await send(files, known)).toMatchObject({ unchangedFiles: 0 });
   expect(taken.get("/b/large")?.body.startsWith("b")).toBe(true);
+});
+
+test("a file that has changed is sent, also when this machine's clock is an hour behind", async () => {
+  aheadMs = 3_600_000;
+  await upload(["a"]);
+  await upload(["a"]);
+  expect(puts).toEqual(["/b/a", "/b/a"]);
 });

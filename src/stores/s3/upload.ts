@@ -15,7 +15,7 @@ const MIB = 1024 * 1024;
 /** Files up to this size are small: many of them are under way at a time. */
 const SMALL_BYTES = MIB / 2;
 const PARALLEL_SMALL = 32;
-/** A machine whose clock is off by more is refused by S3. */
+/** By how much our clock may be off, beyond what the client has learnt of it. */
 const MAX_SKEW_MS = 15 * 60_000;
 
 export interface UploadJob {
@@ -47,7 +47,7 @@ export async function uploadFiles(job: UploadJob): Promise<UploadProgress> {
     job.signal.throwIfAborted();
     const key = keyOf(job.place, file);
     const object = there.get(key);
-    const isUnchanged = object !== undefined && (await isSame(file, object, job.known));
+    const isUnchanged = object !== undefined && (await isSame(file, object, job));
     if (!isUnchanged) await learn(file, job.known, () => put(file, key));
     count(file, isUnchanged);
   };
@@ -79,10 +79,11 @@ async function readExisting(job: UploadJob): Promise<ReadonlyMap<string, StoredO
   return there;
 }
 
-async function isSame(file: UploadFile, object: StoredObject, known: KnownEtags): Promise<boolean> {
+async function isSame(file: UploadFile, object: StoredObject, { client, known }: UploadJob): Promise<boolean> {
   if (file.size !== object.size) return false;
-  // Our clock and the store's differ: a file that is written after its object may seem a little older.
-  if (file.mtimeMs + MAX_SKEW_MS < object.modifiedMs) return true;
+  // Our clock and the store's differ: a file that is written after its object may seem older.
+  const offsetMs = client.config.systemClockOffset;
+  if (file.mtimeMs + offsetMs + MAX_SKEW_MS < object.modifiedMs) return true;
   if (isRemembered(file) && known.get(file.path) === object.etag) return true;
   return (await learn(file, known, () => etagOf(file))) === object.etag;
 }
