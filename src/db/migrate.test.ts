@@ -164,7 +164,14 @@ const rows = {
     workspace: "text",
     cluster_hash: "text?",
   },
-  cluster_mounts: { cluster_hash: "text", dest: "text", store: "text", spec: "text", refused: "text?" },
+  cluster_mounts: {
+    cluster_hash: "text",
+    dest: "text",
+    store: "text",
+    spec: "text",
+    refused: "text?",
+    replaces: "text?",
+  },
   system_config: { config_key: "text", config_value: "text", updated_at: "number" },
 } as const satisfies { readonly [T in keyof Database]: { readonly [C in keyof Database[T]]-?: Column } };
 

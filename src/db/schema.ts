@@ -230,6 +230,8 @@ export interface ClusterMountsTable {
   spec: string;
   /** Why its keys cannot be renewed, in a sentence; null while they can. */
   refused: string | null;
+  /** JSON: what the nodes may still have there instead (core/storage/mounted-places.ts); null = nothing. */
+  replaces: string | null;
 }
 
 /** Places of clouds that refused nodes a while ago (core/provision/capacity-memory.ts). */

@@ -1,6 +1,7 @@
 import { AgentPeerError, isConnectionLoss } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import type { LendKeysParams, LentKeys } from "../../shared/agent/mounts.ts";
+import type { LendKeysParams } from "../../shared/agent/mounts.ts";
+import { LentPlaces } from "../mounts/lent-places.ts";
 import type { ContainerSpec, FetchParams, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { InsideNode } from "../inside/files.ts";
@@ -52,7 +53,7 @@ export class RemoteNode implements ClusterNode, Member {
   #isGivenUp = false;
   #waiting: AbortController | undefined;
   /** By destination: a worker that was started anew has none. */
-  readonly #lent = new Map<string, LentKeys>();
+  readonly #lent = new LentPlaces();
 
   constructor(options: RemoteNodeOptions) {
     this.index = options.index;
@@ -82,7 +83,7 @@ export class RemoteNode implements ClusterNode, Member {
     this.#arrival.resolve(peer);
     void peer.closed.then((error) => this.#leave(peer, error));
     this.#options.onChange(true, "connected");
-    const keys = Array.from(this.#lent, ([dest, one]) => ({ dest, keys: one }));
+    const keys = this.#lent.list();
     // One that goes away at once gets them when it comes back.
     if (keys.length > 0) peer.call("lend_keys", { keys }).catch(() => undefined);
   }
@@ -171,12 +172,12 @@ export class RemoteNode implements ClusterNode, Member {
   }
 
   async mount(params: NodeMountParams): Promise<void> {
-    for (const { spec, keys } of params.mounts) if (keys !== undefined) this.#lent.set(spec.dest, keys);
+    this.#lent.mounted(params.mounts);
     await this.#call((peer) => peer.call("mount", params));
   }
 
   async lendKeys(params: LendKeysParams): Promise<void> {
-    for (const { dest, keys } of params.keys) this.#lent.set(dest, keys);
+    this.#lent.renewed(params.keys);
     await this.#peer?.call("lend_keys", params);
   }
 

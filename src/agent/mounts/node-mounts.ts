@@ -2,7 +2,14 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../platform/atomic-file.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
-import type { LendKeysParams, MounterPin, MountParams, MountSpec, MountState } from "../../shared/agent/mounts.ts";
+import type {
+  LendKeysParams,
+  LentPlace,
+  MounterPin,
+  MountParams,
+  MountSpec,
+  MountState,
+} from "../../shared/agent/mounts.ts";
 import { uriOf } from "../../shared/bucket-uri.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { AgentLog } from "../node/agent-log.ts";
@@ -109,7 +116,10 @@ export class NodeMounts {
 
   lend({ keys, refused = [] }: LendKeysParams): void {
     for (const { dest, reason } of refused) this.#mounts.get(dest)?.refuse(reason);
-    for (const one of keys) this.#mounts.get(one.dest)?.lend(one.keys);
+    for (const one of keys) {
+      const mount = this.#mounts.get(one.dest);
+      if (mount !== undefined && isFor(one, mount.spec)) mount.lend(one.keys);
+    }
   }
 
   states(): readonly Omit<MountState, "node">[] {
@@ -228,6 +238,11 @@ export class NodeMounts {
     };
     writeFileAtomic(this.#path, `${JSON.stringify(stored, null, 2)}\n`, { mode: 0o600 });
   }
+}
+
+/** An older server does not say of which bucket its keys are. */
+function isFor(lent: LentPlace, { bucket, prefix }: MountSpec): boolean {
+  return (lent.bucket ?? bucket) === bucket && (lent.prefix ?? prefix) === prefix;
 }
 
 function isSame(one: MountSpec, other: MountSpec): boolean {

@@ -100,7 +100,7 @@ describe.each(databaseKinds)("on %s", (kind) => {
         ["~/written", false],
       ] as const) {
         const spec = JSON.stringify({ dest, bucket: "b", isReadOnly });
-        await saveClusterMount(world.database.db, { cluster_hash: hash, dest, store: "S3", spec });
+        await saveClusterMount(world.database.db, { cluster_hash: hash, dest, store: "S3", spec, replaces: null });
       }
       world.fleet.unreachable.add(headRoot);
       world.fleet.disconnect(headRoot);

@@ -10,7 +10,7 @@ import type { OperationContext } from "../operation.ts";
 import type { BucketState } from "../ports/object-store.ts";
 import type { OpenStore } from "./access.ts";
 import { withBucketLock } from "./bucket-lock.ts";
-import { claimFields } from "./claim.ts";
+import { claimFields, noteUse } from "./claim.ts";
 import { reading } from "./failed.ts";
 import { isUnfinished, makeBucket, type BucketWish } from "./make-bucket.ts";
 import { isMounted, type BucketMount } from "./mounts.ts";
@@ -49,11 +49,15 @@ interface Ensured {
   readonly isNew: boolean;
 }
 
-/** Finds the bucket, or makes it. May be repeated. */
+/** Finds the bucket, or makes it; nothing removes it before the request is over. May be repeated. */
 export async function ensureBucket(mount: BucketMount, wish: BucketWish, context: OperationContext): Promise<Ensured> {
-  const open = await openFor(mount, context);
-  const ensure = (): Promise<Ensured> => ensureOpen(mount, wish, { open, context });
-  return mount.name === undefined ? ensure() : withBucketLock(mount.name, context, ensure);
+  return withBucketLock(mount.bucket, context, async () => {
+    // Looked at behind the lock: who held it may have removed the bucket.
+    const open = await openFor(mount, context);
+    const ensured = await ensureOpen(mount, wish, { open, context });
+    await noteUse(mount, context);
+    return ensured;
+  });
 }
 
 async function ensureOpen(

@@ -7,6 +7,8 @@ interface Handle {
   readonly endpoint?: string | null;
   /** Clusters whose tasks call it persistent. */
   readonly kept_by?: readonly string[];
+  /** Requests that use it; those that are over do not count. */
+  readonly used_by?: readonly string[];
 }
 
 interface Made {
@@ -40,6 +42,15 @@ export function serverOf(row: HandleRow): string | null | undefined {
 /** Hashes of the clusters whose tasks call the bucket persistent; some may be gone. */
 export function keepersOf(row: HandleRow): readonly string[] {
   return read(row).kept_by ?? [];
+}
+
+/** Requests that have begun to use the bucket; some may be over. */
+export function usersOf(row: HandleRow): readonly string[] {
+  return read(row).used_by ?? [];
+}
+
+export function withUsers(handle: string, requestIds: readonly string[]): string {
+  return JSON.stringify({ ...read({ handle }), used_by: requestIds });
 }
 
 export function withKeepers(handle: string, clusterHashes: readonly string[]): string {

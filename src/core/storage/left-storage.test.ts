@@ -3,11 +3,13 @@ import { openTestDatabase } from "../../../test/fakes/databases.ts";
 import { FakeClock } from "../../../test/fakes/fake-clock.ts";
 import type { OpenDatabase } from "../../db/database.ts";
 import { insertCluster, type ClusterRow } from "../../db/queries/clusters.ts";
-import { saveClusterMount } from "../../db/queries/cluster-mounts.ts";
+import { confirmClusterMount, saveClusterMount } from "../../db/queries/cluster-mounts.ts";
+import { insertRequest } from "../../db/queries/requests.ts";
 import { findStorage, insertStorage, listStorage, type StorageRow } from "../../db/queries/storage.ts";
 import { createClusterLocks } from "../clusters/lock.ts";
 import type { ObjectStore } from "../ports/object-store.ts";
 import { bucketLockName } from "./bucket-lock.ts";
+import { noteUse } from "./claim.ts";
 import { LeftStorage } from "./left-storage.ts";
 
 const { signal } = new AbortController();
@@ -48,6 +50,24 @@ async function addBucket(name: string, fields: Partial<StorageRow> = {}): Promis
   await insertStorage(database.db, { name, ...row, ...of, ...fields });
 }
 
+async function addRequest(id: string): Promise<void> {
+  await insertRequest(database.db, {
+    request_id: id,
+    operation: "clusters.launch",
+    name: "sky.launch",
+    status: "RUNNING",
+    schedule_type: "long",
+    user_id: "u",
+    user_name: "u",
+    cluster_name: "guest",
+    body: "{}",
+    created_at: 0,
+    lease_token: 0,
+    cancel_requested: 0,
+    attempts: 1,
+  });
+}
+
 async function addCluster(name: string): Promise<void> {
   const texts = ["name_on_cloud", "cloud", "region", "offer", "per_node", "instances", "requested_resources"] as const;
   const more = ["ports", "labels", "wait_for", "user_hash", "user_name", "workspace"] as const;
@@ -78,10 +98,31 @@ test("a bucket that another cluster has mounted goes after that one", async () =
   await addCluster("guest");
   await addBucket("left");
   const spec = JSON.stringify({ bucket: "left" });
-  await saveClusterMount(database.db, { cluster_hash: "guest", dest: "~/x", store: "S3", spec });
+  await saveClusterMount(database.db, { cluster_hash: "guest", dest: "~/x", store: "S3", spec, replaces: null });
   await left.remove(signal);
   expect(deleted).toEqual([]);
   await database.db.deleteFrom("clusters").execute();
+  await left.remove(signal);
+  expect(deleted).toEqual(["left"]);
+});
+
+test("a bucket goes after the launch that was about to bring it elsewhere, and after what that launch may have left mounted", async () => {
+  await addCluster("guest");
+  await addRequest("launch");
+  await addBucket("left");
+  const context = { db: database.db, requestId: "launch" };
+  await noteUse({ bucket: "left", store: "S3" }, context);
+  await noteUse({ bucket: "left", store: "R2" }, { ...context, requestId: "other" });
+  await left.remove(signal);
+  expect(deleted).toEqual([]);
+  const spec = JSON.stringify({ bucket: "wanted" });
+  const replaces = JSON.stringify([{ store: "S3", spec: { bucket: "left" } }]);
+  const mount = { cluster_hash: "guest", dest: "~/x", store: "S3", spec, replaces };
+  await saveClusterMount(database.db, mount);
+  await database.db.updateTable("requests").set({ status: "CANCELLED" }).execute();
+  await left.remove(signal);
+  expect(deleted).toEqual([]);
+  await confirmClusterMount(database.db, mount);
   await left.remove(signal);
   expect(deleted).toEqual(["left"]);
 });

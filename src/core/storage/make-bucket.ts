@@ -4,7 +4,7 @@ import type { OperationContext } from "../operation.ts";
 import type { OpenStore } from "./access.ts";
 import { claimFields } from "./claim.ts";
 import { storageFailure } from "./failed.ts";
-import { toHandleJson } from "./handle.ts";
+import { toHandleJson, usersOf, withUsers } from "./handle.ts";
 import type { BucketMount } from "./mounts.ts";
 
 /** Where and for whom a bucket that is missing is made. */
@@ -53,7 +53,8 @@ export async function makeBucket(mount: BucketMount, wish: MakeWish, { open, con
 }
 
 async function toRow(mount: BucketMount, wish: MakeWish, { open, context }: Tools): Promise<StorageRow> {
-  const handle = toHandleJson(mount, { region: wish.region, server: await open.store.server(open.as) });
+  const made = toHandleJson(mount, { region: wish.region, server: await open.store.server(open.as) });
+  const handle = wish.before === undefined ? made : withUsers(made, usersOf(wish.before));
   return {
     name: mount.bucket,
     store: mount.store,

@@ -5,6 +5,7 @@ import type { MountParams, MountSpec, MountState } from "../../shared/agent/moun
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { OperationContext } from "../operation.ts";
+import { mountedPlaces } from "./mounted-places.ts";
 import { mountBucket, type MountTarget } from "./mount-bucket.ts";
 
 const HASH = "hash-of-c";
@@ -22,8 +23,10 @@ class Nodes {
   states: Omit<MountState, "hasKeys">[] = [];
   /** There is something that another bucket would displace. */
   hasUnsent = false;
+  isCutOff = false;
 
   async call(method: string, params: unknown): Promise<object> {
+    if (this.isCutOff) throw new Error("The connection broke.");
     if (method === "mount_states") return { mounts: this.states };
     for (const { spec } of (params as MountParams).mounts) {
       this.told.push(`${spec.bucket} ${spec.credentials}`);
@@ -83,4 +86,18 @@ test("a bucket that has to stay goes on getting its keys", async () => {
   expect(specs).toMatchObject([{ bucket: "one", credentials: "lent" }]);
   // A node that had nothing to send may have the other one by then.
   expect(nodes.told).toEqual(["two node", "one lent"]);
+});
+
+test("what a launch that was cut off may have left goes on getting its keys, until another one has come through", async () => {
+  const nodes = new Nodes();
+  await launch(nodes, "one");
+  nodes.isCutOff = true;
+  await expect(launch(nodes, "two")).rejects.toThrow("The connection broke.");
+  await expect(launch(nodes, "three")).rejects.toThrow("The connection broke.");
+  const places = async (): Promise<string[]> =>
+    (await listClusterMounts(database.db, HASH)).flatMap(mountedPlaces).map(({ spec }) => spec.bucket);
+  expect(await places()).toEqual(["three", "two", "one"]);
+  nodes.isCutOff = false;
+  await launch(nodes, "one");
+  expect(await places()).toEqual(["one"]);
 });

@@ -1,5 +1,5 @@
-import { saveClusterMount, type ClusterMountRow } from "../../db/queries/cluster-mounts.ts";
-import type { LentKeys, MountSpec } from "../../shared/agent/mounts.ts";
+import { confirmClusterMount, saveClusterMount, type ClusterMountRow } from "../../db/queries/cluster-mounts.ts";
+import type { LentKeys, MountParams, MountSpec } from "../../shared/agent/mounts.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import { SkyError, StorageBucketGetError } from "../../shared/errors.ts";
@@ -13,6 +13,7 @@ import { isReadOnlyMount, toMountSpec } from "./mount-spec.ts";
 import { toLentKeys } from "./mount-keys.ts";
 import type { BucketMount } from "./mounts.ts";
 import { bringMounter } from "./bring-mounter.ts";
+import { replacing } from "./mounted-places.ts";
 
 /** A bucket that a cluster's nodes are to see as a directory. */
 export interface MountTarget {
@@ -95,25 +96,36 @@ async function hasMounted(
   { cluster, agent, before }: MountTarget,
   context: OperationContext,
 ): Promise<boolean> {
-  if (before?.spec !== JSON.stringify(spec)) return false;
+  // Nobody knows what it is that is up where a launch was cut off.
+  if (before?.spec !== JSON.stringify(spec) || before.replaces !== null) return false;
   const { mounts } = await agent.call("mount_states", {}, { signal: context.signal });
   const up = mounts.filter(({ dest, state }) => dest === spec.dest && state === "mounted");
   return up.length === cluster.row.num_nodes;
 }
 
 async function mountOnNodes(
-  { mount, cluster, agent }: MountTarget,
+  { mount, cluster, agent, before }: MountTarget,
   wanted: { readonly spec: MountSpec; readonly keys?: LentKeys },
   context: OperationContext,
 ): Promise<void> {
-  // The row comes first: for what is in it the nodes may get keys again.
-  await saveClusterMount(context.db, {
+  const params = { key: context.requestId, mounts: [wanted], mounters: await context.mounters.pins() };
+  const row = {
     cluster_hash: cluster.row.cluster_hash,
     dest: mount.dest,
     store: mount.store,
     spec: JSON.stringify(wanted.spec),
-  });
-  const params = { key: context.requestId, mounts: [wanted], mounters: await context.mounters.pins() };
+  };
+  // The row comes first: for what is in it the nodes may get keys again. What was there before stays in it until it has certainly gone.
+  await saveClusterMount(context.db, { ...row, replaces: replacing(row, before) });
+  await bringMount(params, agent, context);
+  await confirmClusterMount(context.db, row);
+}
+
+async function bringMount(
+  params: Omit<MountParams, "acceptsOld">,
+  agent: AgentPeer,
+  context: OperationContext,
+): Promise<void> {
   const mountIt = (acceptsOld: boolean): Promise<object> =>
     agent.call("mount", { ...params, acceptsOld }, { signal: context.signal });
   const missing = await unlessMissing(mountIt(false));

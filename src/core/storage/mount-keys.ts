@@ -10,6 +10,7 @@ import { ownCloudContext } from "../clusters/refresh-all.ts";
 import { recordEvent } from "../clusters/transition.ts";
 import type { CloudContext } from "../ports/cloud.ts";
 import type { PlaceKeys, StoreRegistry, StoreType } from "../ports/object-store.ts";
+import { mountedPlaces, type MountedPlace } from "./mounted-places.ts";
 
 export interface MountKeysOptions {
   readonly db: Kysely<Database>;
@@ -94,27 +95,25 @@ export class MountKeys {
     const asker = this.#askers.get(row.cluster_hash);
     const own = ownCloudContext(row, { config: await this.#options.config(), signal });
     const context = asker === undefined ? own : { ...asker, signal };
-    for (const mount of mounts) {
-      const spec = JSON.parse(mount.spec) as MountSpec;
-      if (spec.credentials !== "lent" || !this.#isDue(row, spec, states)) continue;
-      await this.#renewOne(row, { mount, spec }, { agent, context });
+    const places = mounts.flatMap((mount) => mountedPlaces(mount).map((place) => ({ ...place, mount })));
+    for (const place of places) {
+      if (place.spec.credentials !== "lent" || !this.#isDue(row, place.spec, states)) continue;
+      await this.#renewOne(row, place, { agent, context });
     }
     return true;
   }
 
   async #renewOne(
     row: ClusterRow,
-    { mount, spec }: { readonly mount: ClusterMountRow; readonly spec: MountSpec },
+    { mount, store, spec }: MountedPlace & { readonly mount: ClusterMountRow },
     to: { readonly agent: AgentPeer; readonly context: CloudContext },
   ): Promise<void> {
     const { agent, context } = to;
     try {
-      const { keys } = await this.lend(row, { store: mount.store, spec }, context);
-      await agent.call(
-        "lend_keys",
-        { keys: [{ dest: spec.dest, keys: toLentKeys(keys) }] },
-        { signal: context.signal },
-      );
+      const { keys } = await this.lend(row, { store, spec }, context);
+      const { dest, bucket, prefix } = spec;
+      const lent = { dest, bucket, prefix, keys: toLentKeys(keys) };
+      await agent.call("lend_keys", { keys: [lent] }, { signal: context.signal });
       if (mount.refused !== null) {
         await setMountRefusal(this.#options.db, mount, null);
         await this.#tell(row, `The keys of ${spec.dest} are renewed again.`);

@@ -51,7 +51,7 @@ async function runDelete({ name }: StorageDeleteBody, context: OperationContext)
 async function requireFree(row: StorageRow, context: OperationContext): Promise<void> {
   const now = await findStorage(context.db, row.name);
   if (now === undefined) return;
-  await requireUnused(now, context);
+  await requireUnused(now, context, { requestId: context.requestId });
   const isTaken =
     now.launched_at !== row.launched_at || now.cluster_hash !== row.cluster_hash || now.handle !== row.handle;
   if (!isTaken) return;

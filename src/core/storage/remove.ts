@@ -48,7 +48,7 @@ async function removeGoing(name: string, clusterHash: string, context: Operation
   if (row?.cluster_hash !== clusterHash) return;
   try {
     await context.effect(`storage-delete.${name}.unused`, async () => {
-      await requireUnused(row, context, { exceptOf: clusterHash });
+      await requireUnused(row, context, { exceptOf: clusterHash, requestId: context.requestId });
       await requireUnkept(row, clusterHash, context);
     });
     await removeStorage(row, context);

@@ -9,6 +9,7 @@ import { addStorage } from "./0008_add_storage.ts";
 import { rememberRefusals } from "./0009_remember_refusals.ts";
 import { addClusterMounts } from "./0010_add_cluster_mounts.ts";
 import { keepRefusedKeys } from "./0011_keep_refused_keys.ts";
+import { keepReplacedMounts } from "./0012_keep_replaced_mounts.ts";
 
 /** Every migration in order; the last one's name stands in `latest-migration.ts`. */
 export const migrations: readonly Migration[] = [
@@ -22,4 +23,5 @@ export const migrations: readonly Migration[] = [
   rememberRefusals,
   addClusterMounts,
   keepRefusedKeys,
+  keepReplacedMounts,
 ];

@@ -3,13 +3,26 @@ import type { ClusterMountsTable, Database } from "../schema.ts";
 
 export type ClusterMountRow = Selectable<ClusterMountsTable>;
 
+type MountKey = Pick<ClusterMountRow, "cluster_hash" | "dest">;
+
 /** Adds a mount, which nobody refuses yet; one at the same place is replaced. */
 export async function saveClusterMount(db: Kysely<Database>, row: Omit<ClusterMountRow, "refused">): Promise<void> {
-  const { store, spec } = row;
+  const { store, spec, replaces } = row;
+  const fields = { store, spec, refused: null, replaces };
   await db
     .insertInto("cluster_mounts")
     .values(row)
-    .onConflict((conflict) => conflict.columns(["cluster_hash", "dest"]).doUpdateSet({ store, spec, refused: null }))
+    .onConflict((conflict) => conflict.columns(["cluster_hash", "dest"]).doUpdateSet(fields))
+    .execute();
+}
+
+/** Notes that nodes have the mount, and nothing else at its place. */
+export async function confirmClusterMount(db: Kysely<Database>, { cluster_hash, dest }: MountKey): Promise<void> {
+  await db
+    .updateTable("cluster_mounts")
+    .set({ replaces: null })
+    .where("cluster_hash", "=", cluster_hash)
+    .where("dest", "=", dest)
     .execute();
 }
 
@@ -20,7 +33,7 @@ export async function listClusterMounts(db: Kysely<Database>, clusterHash: strin
 /** Keeps why the keys of a mount cannot be renewed; null: they can. */
 export async function setMountRefusal(
   db: Kysely<Database>,
-  { cluster_hash, dest }: Pick<ClusterMountRow, "cluster_hash" | "dest">,
+  { cluster_hash, dest }: MountKey,
   refused: string | null,
 ): Promise<void> {
   await db

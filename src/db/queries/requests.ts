@@ -186,6 +186,21 @@ export async function listActiveRequestIds(
   return (await query.execute()).map((row) => row.request_id);
 }
 
+/** Those of some requests that are not over. */
+export async function listActiveAmong(
+  db: Kysely<Database>,
+  ids: readonly string[],
+): Promise<Pick<RequestRow, "request_id" | "cluster_name">[]> {
+  if (ids.length === 0) return [];
+  return db
+    .selectFrom("requests")
+    .select(["request_id", "cluster_name"])
+    .where("request_id", "in", ids)
+    .where("status", "in", ACTIVE)
+    .orderBy("created_at")
+    .execute();
+}
+
 /** Gives a running request back to the queue, to be taken up at the next start. */
 export async function releaseRequest(
   db: Kysely<Database>,

@@ -58,10 +58,16 @@ function selectLeft(db: Kysely<Database>): SelectQueryBuilder<Database, "storage
     .where("cluster_hash", "not in", (query) => query.selectFrom("clusters").select("clusters.cluster_hash"));
 }
 
-/** Forgets a bucket that is gone, unless somebody has begun to make it anew since the row was read. */
+/** Forgets a bucket that is gone, unless somebody has begun to make it anew, or claimed it, since the row was read. */
 export async function deleteStorage(
   db: Kysely<Database>,
-  { name, launched_at }: Pick<StorageRow, "name" | "launched_at">,
+  { name, launched_at, cluster_hash, handle }: Pick<StorageRow, "name" | "launched_at" | "cluster_hash" | "handle">,
 ): Promise<void> {
-  await db.deleteFrom("storage").where("name", "=", name).where("launched_at", "=", launched_at).execute();
+  await db
+    .deleteFrom("storage")
+    .where("name", "=", name)
+    .where("launched_at", "=", launched_at)
+    .where("cluster_hash", cluster_hash === null ? "is" : "=", cluster_hash)
+    .where("handle", "=", handle)
+    .execute();
 }

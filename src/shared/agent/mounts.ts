@@ -64,9 +64,17 @@ export interface MountParams {
   readonly acceptsOld?: boolean;
 }
 
+/** Keys for what is mounted at a place: when the bucket or its prefix is another there, they are not for it. */
+export interface LentPlace {
+  readonly dest: string;
+  readonly bucket?: string;
+  readonly prefix?: string;
+  readonly keys: LentKeys;
+}
+
 /** New keys for mounts that are there. */
 export interface LendKeysParams {
-  readonly keys: readonly { readonly dest: string; readonly keys: LentKeys }[];
+  readonly keys: readonly LentPlace[];
   /** Mounts whose keys cannot be renewed, with what whoever reads or writes is told once they have ended. */
   readonly refused?: readonly { readonly dest: string; readonly reason: string }[];
 }
