@@ -15,9 +15,9 @@ export class StorageNamespace {
     return submit(this.#client.session, "/storage/ls", undefined, { name: "sky.storage_ls", ...options });
   }
 
-  /** Removes a bucket and everything in it. */
-  delete(name: string, options: WaitOptions = {}): Request<void> {
-    const body = this.#client.body({ name });
+  /** Removes a bucket and everything in it. `force`: also one that clusters have mounted, or a launch is about to use. */
+  delete(name: string, { force = false, ...options }: WaitOptions & { readonly force?: boolean } = {}): Request<void> {
+    const body = this.#client.body({ name, ...(force ? { force } : {}) });
     return submit(this.#client.session, "/storage/delete", body, {
       name: "sky.storage",
       decode: () => undefined,

@@ -139,18 +139,18 @@ describe.skipIf(findMoto() === undefined)("sky storage", () => {
     const { exitCode, text } = await rig.sky("storage", "delete", "-y", "used", "free");
     expect(exitCode).toBe(1);
     expect(text).toContain("Deleted S3 bucket free.\n");
-    expect(text).toContain(
-      "Error deleting storage used: Bucket used is mounted by cluster user.\n  hint: Take it down first: sky down user\n",
-    );
+    const hint = "Take it down first: sky down user. To delete it under running tasks: sky storage delete --force used";
+    expect(text).toContain(`Error deleting storage used: Bucket used is mounted by cluster user.\n  hint: ${hint}\n`);
     await rig.sky("stop", "-y", "user");
     expectRefusal(await rig.sky("storage", "delete", "-y", "used"), {
       exitCode: 1,
       message: "Bucket used is mounted by cluster user.",
-      hint: "Take it down first: sky down user",
+      hint,
     });
     expect(await rig.keysOf("used")).toEqual(["a.txt"]);
+    expect((await rig.sky("storage", "delete", "-y", "--force", "used")).exitCode).toBe(0);
+    expect(await rig.buckets()).toEqual([]);
     await rig.sky("down", "-y", "user");
-    expect((await rig.sky("storage", "delete", "-y", "used")).exitCode).toBe(0);
   });
 
   it.skipIf(findReference() === undefined)(

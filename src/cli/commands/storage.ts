@@ -38,7 +38,10 @@ export async function runStorageDelete(
   if (!options.yes) await ctx.confirm(`Deleting ${names.length} ${noun}: ${names.join(", ")}. Proceed?`);
   const isOnly = names.length === 1;
   // All at once: a large bucket takes its time, and one that cannot be deleted does not keep the others.
-  const requests = names.map((name) => ({ name, request: client.storage.delete(name, { signal: ctx.signal }) }));
+  const requests = names.map((name) => ({
+    name,
+    request: client.storage.delete(name, { force: options.force, signal: ctx.signal }),
+  }));
   let exitCode = 0;
   for (const { name, request } of requests) {
     try {

@@ -95,6 +95,7 @@ export const storageDeleteSpec = commandSpec({
   options: {
     config: configOption,
     all: flag("--all -a", "Delete all storage objects."),
+    force: flag("--force", "Delete also what clusters have mounted, or a launch is about to use."),
     yes: yesOption,
     asyncCall: asyncOption,
   },

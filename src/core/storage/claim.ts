@@ -68,7 +68,7 @@ export async function requireUnused(
   const names = [...new Set(users.map((mount) => mount.cluster_name))];
   if (names.length === 0) return;
   throw new StorageBucketDeleteError(`Bucket ${row.name} is mounted by ${clustersText(names)}.`, {
-    hint: `Take ${names.length === 1 ? "it" : "them"} down first: sky down ${names.join(" ")}`,
+    hint: `Take ${names.length === 1 ? "it" : "them"} down first: sky down ${names.join(" ")}. To delete it under running tasks: sky storage delete --force ${row.name}`,
   });
 }
 

@@ -8,6 +8,8 @@ import { removeStorage } from "./remove.ts";
 
 export interface StorageDeleteBody {
   readonly name: string;
+  /** Whether it goes under those who use it, too. */
+  readonly force: boolean;
 }
 
 export const storageListOperation: Operation<object, readonly StorageRecord[]> = {
@@ -35,11 +37,11 @@ export const storageDeleteOperation: Operation<StorageDeleteBody, null> = {
   run: (body, context) => withBucketLock(body.name, context, () => runDelete(body, context)),
 };
 
-async function runDelete({ name }: StorageDeleteBody, context: OperationContext): Promise<null> {
+async function runDelete({ name, force }: StorageDeleteBody, context: OperationContext): Promise<null> {
   // Journaled, so that a request that goes on after a restart does not miss the row that it has removed itself.
   const row = await context.effect("storage-delete.begin", async () => (await findStorage(context.db, name)) ?? null);
   if (row === null) throw new InvalidValueError(`Storage name '${name}' not found.`, { hint: "sky storage ls" });
-  await requireFree(row, context);
+  if (!force) await requireFree(row, context);
   await removeStorage(row, context);
   return null;
 }

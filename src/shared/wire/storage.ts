@@ -2,7 +2,7 @@ import { z } from "zod";
 import { commonFields } from "./body-fields.ts";
 
 /** `POST /storage/delete`: one storage object by name. */
-export const StorageDeleteBody = z.object({ ...commonFields, name: z.string() });
+export const StorageDeleteBody = z.object({ ...commonFields, name: z.string(), force: z.boolean().default(false) });
 export type StorageDeleteBody = z.infer<typeof StorageDeleteBody>;
 
 /** One element of the `storage_ls` result: a bucket that SkyPilot made. */
