@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { readlink, realpath } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { OperationFailedError } from "../shared/errors.ts";
@@ -46,8 +47,8 @@ export function parseMountInfo(text: string): readonly Mount[] {
 }
 
 /** The topmost FUSE mount at a path. */
-export function findFuseMount(path: string): Mount | undefined {
-  const place = toMountPath(path);
+export async function findFuseMount(path: string): Promise<Mount | undefined> {
+  const place = await toMountPath(path);
   return listMounts().findLast((mount) => mount.path === place && isFuse(mount));
 }
 
@@ -60,7 +61,7 @@ function isFuse({ type }: Mount): boolean {
  * removed: who removes files below a mount removes them from the bucket. Throws OperationFailedError when something stays.
  */
 export async function unmountBelow(directory: string): Promise<void> {
-  const place = toMountPath(directory);
+  const place = await toMountPath(directory);
   const isBelow = ({ path }: Mount): boolean => path === place || path.startsWith(`${place}/`);
   // The innermost first; mounts may lie on top of each other.
   const found = listMounts().filter(isBelow).toReversed();
@@ -80,12 +81,12 @@ export async function unmount(path: string, { isForced }: { readonly isForced: b
     ["fusermount", "-u", ...lazily, path],
     ["umount", ...(isForced ? ["-l"] : []), path],
   ];
-  const isUsersOwn = findFuseMount(path) !== undefined;
+  const isUsersOwn = (await findFuseMount(path)) !== undefined;
   for (const [program = "", ...args] of isUsersOwn ? ways : ways.slice(2)) {
-    const before = countAt(path);
+    const before = await countAt(path);
     if (before === 0) return true;
     await runBriefly(program, args);
-    if (countAt(path) < before) return true;
+    if ((await countAt(path)) < before) return true;
   }
   return false;
 }
@@ -100,24 +101,30 @@ async function runBriefly(program: string, args: readonly string[]): Promise<voi
   over.abort();
 }
 
-function countAt(path: string): number {
-  const place = toMountPath(path);
+async function countAt(path: string): Promise<number> {
+  const place = await toMountPath(path);
   return listMounts().filter((mount) => mount.path === place).length;
 }
 
 /**
- * A path as the kernel lists what is mounted there. What a mount itself would have to answer is not asked: its program may hang, or be
- * gone.
+ * A path as the kernel lists what is mounted there. What a mount itself would have to answer is not asked: its program may hang, or be gone. One
+ * that the path lies in is asked, without holding up the process: that mount's program may be waiting for this one, which gives it its keys.
  */
-function toMountPath(path: string): string {
+async function toMountPath(path: string): Promise<string> {
+  const over = new AbortController();
+  const late = delay(CALL_MS, path, { signal: over.signal, ref: false }).catch(() => path);
+  return Promise.race([resolvePlace(path), late]).finally(() => over.abort());
+}
+
+async function resolvePlace(path: string): Promise<string> {
   try {
-    readlinkSync(path);
-    return realpathSync(path);
+    await readlink(path);
+    return await realpath(path);
   } catch {
     // No link itself, or there is nothing.
   }
   try {
-    return join(realpathSync(dirname(path)), basename(path));
+    return join(await realpath(dirname(path)), basename(path));
   } catch {
     return path;
   }

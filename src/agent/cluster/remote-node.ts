@@ -1,6 +1,6 @@
 import { AgentPeerError, isConnectionLoss } from "../../shared/agent/peer-error.ts";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import type { LendKeysParams } from "../../shared/agent/mounts.ts";
+import type { FlushParams, LendKeysParams } from "../../shared/agent/mounts.ts";
 import { LentPlaces } from "../mounts/lent-places.ts";
 import type { ContainerSpec, FetchParams, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
@@ -185,8 +185,8 @@ export class RemoteNode implements ClusterNode, Member {
     return this.#peer === undefined ? undefined : (await this.#peer.call("mount_states", {})).mounts;
   }
 
-  async flushMounts(signal: AbortSignal): Promise<void> {
-    await this.#call((peer) => peer.call("flush_mounts", {}, { signal }));
+  async flushMounts(params: FlushParams, signal: AbortSignal): Promise<void> {
+    await this.#call((peer) => peer.call("flush_mounts", params, { signal }));
   }
 
   async sync(params: NodeSyncParams, signal: AbortSignal): Promise<NodeSync> {

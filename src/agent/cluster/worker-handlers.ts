@@ -41,8 +41,8 @@ export function createWorkerMethods({ node, stop, onNodes }: WorkerHandlerOption
       return {};
     },
     mount_states: async () => ({ mounts: await node.mountStates() }),
-    flush_mounts: async (_, { signal }) => {
-      await node.flushMounts(signal);
+    flush_mounts: async (params, { signal }) => {
+      await node.flushMounts(params, signal);
       return {};
     },
     set_nodes: ({ nodes }) => {

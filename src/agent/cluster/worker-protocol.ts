@@ -6,7 +6,7 @@ import type {
   Preemption,
   ShutdownParams,
 } from "../../shared/agent/protocol.ts";
-import type { LendKeysParams } from "../../shared/agent/mounts.ts";
+import type { FlushParams, LendKeysParams } from "../../shared/agent/mounts.ts";
 import type { NodeMountParams, NodeMountStates, NodeSyncNeed, NodeSyncParams } from "../node/cluster-node.ts";
 import type { InsideNode } from "../inside/files.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
@@ -63,7 +63,7 @@ export interface WorkerMethods {
     readonly params: Record<string, never>;
     readonly result: { readonly mounts: NodeMountStates };
   };
-  readonly flush_mounts: { readonly params: Record<string, never>; readonly result: Record<string, never> };
+  readonly flush_mounts: { readonly params: FlushParams; readonly result: Record<string, never> };
   /** Who is in the cluster; workers of older releases do not know it. */
   readonly set_nodes: {
     readonly params: { readonly nodes: readonly InsideNode[] };

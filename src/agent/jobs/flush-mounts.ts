@@ -12,6 +12,8 @@ const WORDS_MS = 10_000;
 export interface FlushOptions {
   readonly nodes: readonly ClusterNode[];
   readonly clock: Clock;
+  /** When the job began. */
+  readonly sinceMs: number;
   /** Aborts when the job is ended from outside. */
   readonly signal: AbortSignal;
   readonly say: (step: string, text: string) => Promise<void>;
@@ -22,14 +24,15 @@ export interface FlushOptions {
  * Waits until what a job has written to mounts is in the buckets. Answers with what will not be. A node that cannot tell is not waited
  * for.
  */
-export async function flushMounts({ nodes, clock, signal, say, onError }: FlushOptions): Promise<readonly string[]> {
+export async function flushMounts(options: FlushOptions): Promise<readonly string[]> {
+  const { nodes, clock, sinceMs, signal, say, onError } = options;
   const unsent: string[] = [];
   const beganMs = clock.now();
   const elapsed = (): number => Math.round((clock.now() - beganMs) / 1000);
   const over = new AbortController();
   const flushed = Promise.all(
     nodes.map((node) =>
-      node.flushMounts(signal).catch((error: unknown) => {
+      node.flushMounts({ forMs: beganMs - sinceMs }, signal).catch((error: unknown) => {
         if (signal.aborted) return;
         onError(error);
         if (!(error instanceof AgentPeerError) || !UNSENT.has(error.agentCode)) return;

@@ -70,6 +70,7 @@ export class JobRun {
   readonly #options: JobRunOptions;
   readonly #planned: readonly PlannedTask[];
   readonly #abort = new AbortController();
+  #beganMs = 0;
   readonly #flushing = new AbortController();
   #endAs: JobStatus | undefined;
   #killing: Promise<unknown> = Promise.resolve();
@@ -115,7 +116,8 @@ export class JobRun {
   }
 
   async #execute(log: RunLog): Promise<void> {
-    const { job } = this.#options;
+    const { job, clock } = this.#options;
+    this.#beganMs = clock.now();
     await this.#appendStep(log, "waiting", waitingText(job.spec.numNodes));
     await this.#appendStep(log, "started", STARTED_TEXT);
     const setups = this.#planned.filter((task) => task.spec.id.includes("-setup-"));
@@ -248,6 +250,7 @@ export class JobRun {
     const unsent = await flushMounts({
       nodes: [...new Set(this.#planned.map(({ node }) => node.node))],
       clock: this.#options.clock,
+      sinceMs: this.#beganMs,
       signal: this.#flushing.signal,
       say: (step, text) => this.#appendStep(log, step, text),
       onError: (error) => this.#options.log.error("mounts not flushed", { job: this.jobId, ...describeError(error) }),

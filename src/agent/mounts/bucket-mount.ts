@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, rmSync, statSync, truncateSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statSync, truncateSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { findFuseMount, unmount } from "../../platform/mounts.ts";
@@ -9,16 +9,16 @@ import { uriOf } from "../../shared/bucket-uri.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { readChunk } from "../logs/tail-file.ts";
 import { describeError, type AgentLog } from "../node/agent-log.ts";
-import { assertLinkable, makeLink, resolveDestination, type Destination } from "../sync/dest.ts";
+import { findTree } from "../tasks/kill-tree.ts";
 import { explain } from "./explain.ts";
 import { mayAllowOthers, requireFuse } from "./fuse.ts";
 import { hasInstanceRole } from "./instance-role.ts";
 import type { KeysDoor } from "./keys-door.ts";
-import { removePlace } from "./left-over.ts";
+import { MountPlace } from "./mount-place.ts";
 import { adoptMountProcess, startMountProcess, type MountProcess } from "./mount-process.ts";
 import type { Mounter } from "./mounter.ts";
 import { memoryGib } from "./read-settings.ts";
-import { lastProblem, lastRefusal, memoryMs, mountArguments, nameAction } from "./rclone-command.ts";
+import { lastProblem, lastRefusal, memoryMs, mountArguments, nameAction, type MountCommand } from "./rclone-command.ts";
 import { hasUnsent } from "./unsent.ts";
 import { hasFiles, waitForUploads } from "./wait-for-uploads.ts";
 
@@ -32,6 +32,12 @@ export interface MountTools {
   readonly marker: readonly [string, string];
   readonly door: KeysDoor;
   readonly mounter: () => Promise<Mounter>;
+  /** The mount that a path lies in. */
+  readonly outerOf: (path: string) => string | undefined;
+  /** Whether everything is up that a path lies in. */
+  readonly isReachable: (path: string) => boolean;
+  /** Told of a path where a mount has come up: what was mounted below is out of sight. */
+  readonly onUp: (path: string) => void;
   readonly clock: Clock;
   readonly log: AgentLog;
 }
@@ -54,20 +60,25 @@ export class BucketMount {
   readonly spec: MountSpec;
   readonly #tools: MountTools;
   readonly #id: string;
-  readonly #place: Destination;
+  readonly #place: MountPlace;
   readonly #token = randomBytes(32).toString("hex");
   #process: MountProcess | undefined;
   #state: MountState["state"] = "waiting";
   #reason: string | undefined;
   #keysProblem: string | undefined;
   #isEnding = false;
+  /** Whether a mount has been at the place before, so that what is there was written since. */
+  #wasUp: boolean;
   #kept: Promise<void> = Promise.resolve();
   #wake = Promise.withResolvers<void>();
 
-  constructor(spec: MountSpec, tools: MountTools) {
+  /** `isAgain`: it takes the place of another mount, or of its own from before. */
+  constructor(spec: MountSpec, tools: MountTools, { isAgain }: { readonly isAgain: boolean }) {
     this.spec = spec;
     this.#tools = tools;
-    this.#place = resolveDestination(spec.place ?? spec.dest, tools.home);
+    this.#wasUp = isAgain;
+    const { home, mayUseSudo } = tools;
+    this.#place = new MountPlace({ dest: spec.dest, place: spec.place, home, mayUseSudo, clock: tools.clock });
     this.#id = createHash("sha256").update(spec.dest).digest("hex").slice(0, 12);
   }
 
@@ -84,6 +95,10 @@ export class BucketMount {
       ...(refusal === undefined ? {} : { refusal }),
       ...(this.#keysProblem === undefined ? {} : { keysProblem: this.#keysProblem }),
     };
+  }
+
+  get path(): string {
+    return this.#place.path;
   }
 
   get hasKeys(): boolean {
@@ -136,7 +151,7 @@ export class BucketMount {
   }
 
   async #answers(): Promise<boolean> {
-    const look = readdir(this.#place.path).then(
+    const look = readdir(this.path).then(
       () => true,
       () => false,
     );
@@ -147,6 +162,19 @@ export class BucketMount {
   async begin(): Promise<void> {
     this.#process = await this.#mount();
     this.#note("mounted");
+    this.#tools.onUp(this.path);
+  }
+
+  /** Puts it up anew when it is not to be seen any more, because what it lies in was put up anew. */
+  async recheck(): Promise<void> {
+    const running = this.#process;
+    if (running === undefined || this.#isEnding || (await findFuseMount(this.path)) !== undefined) return;
+    this.#note("failed", "what it lies in was mounted anew");
+    await stop(running, this.#tools.clock);
+  }
+
+  get isUp(): boolean {
+    return this.#state === "mounted";
   }
 
   get isRunning(): boolean {
@@ -172,8 +200,10 @@ export class BucketMount {
           await this.#nextWake();
           continue;
         }
+        const isNew = this.#process === undefined;
         this.#process ??= await this.#mount();
         this.#note("mounted");
+        if (isNew) this.#tools.onUp(this.path);
         const { pid } = this.#process;
         await Promise.race([this.#process.exited, this.#ended()]);
         if (this.#isEnding) return;
@@ -193,14 +223,35 @@ export class BucketMount {
    * Resolves when everything that was written is in the bucket. `isRunning`: also of a mount that takes over what waits here. Throws
    * MOUNT_DENIED, MOUNT_FAILED when that will not be.
    */
-  async flush(signal: AbortSignal, isRunning: () => boolean = () => this.isRunning): Promise<void> {
-    if (this.spec.isReadOnly || !this.#hasCached()) return;
+  async flush(
+    signal: AbortSignal,
+    { isRunning = () => this.isRunning }: { readonly isRunning?: () => boolean } = {},
+  ): Promise<void> {
+    if (this.spec.isReadOnly) return;
     const { clock } = this.#tools;
     const { spec } = this;
-    await waitForUploads(
-      { spec, logPath: this.#logPath, isRunning, hasUnsent: () => this.hasUnsent() },
-      { clock, signal },
-    );
+    if (this.#hasCached()) {
+      await waitForUploads(
+        { spec, logPath: this.#logPath, isRunning, hasUnsent: () => this.hasUnsent() },
+        { clock, signal },
+      );
+    }
+    if (!isRunning() && this.#wasUp && (await findFuseMount(this.path)) === undefined) await this.#place.setAside();
+  }
+
+  /** Throws MOUNT_FAILED when files that were written since are not in the bucket, and will not be. */
+  requireNothingLost(sinceMs: number): void {
+    const { lost } = this;
+    if (lost !== undefined && (this.#place.lastAsideMs ?? 0) >= sinceMs) throw new AgentPeerError("MOUNT_FAILED", lost);
+  }
+
+  /** Says that files were written to its place while it was not there, and where they are. */
+  get lost(): string | undefined {
+    const { aside } = this.#place;
+    if (aside === undefined || this.spec.isReadOnly) return undefined;
+    const { dest } = this.spec;
+    const where = this.#place.shown(aside);
+    return `Files were written to ${dest} while it was not mounted. They are not in ${uriOf(this.spec)}, but in ${where} on the node.`;
   }
 
   /**
@@ -215,6 +266,7 @@ export class BucketMount {
     readonly keepsUnsent?: boolean;
   }): Promise<void> {
     this.#isEnding = true;
+    this.#note("waiting", "it is taken down");
     this.#wake.resolve();
     await this.#takeDown();
     // A program that was just being started would use the cache of the one that comes next.
@@ -222,7 +274,7 @@ export class BucketMount {
     await this.#takeDown();
     if (!forget) return;
     this.#tools.door.forget(this.#id);
-    removePlace(this.#place);
+    await this.#place.remove();
     if (keepsUnsent && (await this.hasUnsent())) return;
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -236,16 +288,18 @@ export class BucketMount {
 
   async #mount(): Promise<MountProcess> {
     const { env, mayUseSudo, home, door, mounter, log } = this.#tools;
-    const { path, link } = this.#place;
-    if (link !== undefined) assertLinkable(link);
+    const { path } = this;
+    this.#place.assertFree();
     await requireFuse({ env, mayUseSudo });
+    this.#requireOutside();
     if (this.spec.credentials === "node" && !(await hasInstanceRole())) {
       throw new AgentPeerError("MOUNT_DENIED", "The node has no role of its own.", { hint: "See docs/aws/role.md." });
     }
     const { path: program, version } = await mounter();
-    this.#assertWanted();
+    await this.#reachPlace();
     await this.#takeDown();
-    this.#makePlace();
+    await this.#requireNothingElse();
+    await this.#place.prepare({ wasMounted: this.#wasUp });
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     await door.open();
     this.#assertWanted();
@@ -254,8 +308,10 @@ export class BucketMount {
     // rclone knows the variable under another name, and does not start with this one.
     const { AWS_CA_BUNDLE: caBundle, ...rest } = env;
     const cacheDir = this.#cacheDir;
-    const allowsOthers = mayAllowOthers();
-    const command = { program, version, path, allowsOthers, cacheDir, caBundle, memoryGib: memoryGib() };
+    // A container's user may be another one than the node's. On the node itself nobody else has any business in it.
+    const others = this.spec.place === undefined ? "root" : "all";
+    const othersToo = mayAllowOthers() ? others : undefined;
+    const command: MountCommand = { program, version, path, othersToo, cacheDir, caBundle, memoryGib: memoryGib() };
     const started = await startMountProcess([program, ...mountArguments(this.spec, command)], {
       env: { ...rest, ...this.#variables(token) },
       logPath: this.#logPath,
@@ -269,9 +325,12 @@ export class BucketMount {
     } catch (error) {
       await stop(started, this.#tools.clock);
       await this.#takeDown();
+      await this.#place.cover({ isMounted: false });
       throw error;
     }
-    if (link !== undefined) makeLink(link, path, { home, mayUseSudo });
+    this.#wasUp = true;
+    await this.#place.cover({ isMounted: true });
+    this.#place.makeLink();
     log.info("mounted", { dest: this.spec.dest, bucket: this.spec.bucket, pid: started.pid });
     return started;
   }
@@ -294,24 +353,42 @@ export class BucketMount {
     };
   }
 
-  /** Refuses a place with files in it: they would be out of sight. */
-  #makePlace(): void {
-    const { path } = this.#place;
-    const { dest } = this.spec;
-    makeDirectory(path, dest);
-    if (readdirSync(path).length === 0) return;
+  /** The program that mounts for users is root to the kernel, which other mounts do not let in unless they may. */
+  #requireOutside(): void {
+    const outer = this.#tools.outerOf(this.path);
+    if (outer === undefined || mayAllowOthers()) return;
     throw new AgentPeerError(
       "MOUNT_FAILED",
-      `Mount path ${dest} is non-empty. ${dest} may be a standard unix path or may contain files from a previous task. ` +
-        "To fix, change the mount path to an empty or non-existent path.",
+      `${this.spec.dest} lies in the mount of ${outer}, where this user may not mount.`,
+      {
+        hint: "Mount it elsewhere. Or let an administrator add the line user_allow_other to /etc/fuse.conf of the node, take the cluster down and launch again.",
+      },
     );
+  }
+
+  /** Waits for the mounts that it lies in. */
+  async #reachPlace(): Promise<void> {
+    const { clock, isReachable } = this.#tools;
+    for (const deadline = clock.now() + APPEAR_MS; ; await clock.sleep(GAP_MS)) {
+      this.#assertWanted();
+      if (isReachable(this.path)) return;
+      if (clock.now() > deadline)
+        throw new AgentPeerError("MOUNT_FAILED", `What ${this.spec.dest} lies in is not mounted.`);
+    }
+  }
+
+  /** Another node, another cluster or the user has something mounted there, which is not ours to take down. */
+  async #requireNothingElse(): Promise<void> {
+    if ((await findFuseMount(this.path)) === undefined) return;
+    const what = `Something else is mounted at ${this.spec.dest} on the node already.`;
+    throw new AgentPeerError("MOUNT_FAILED", what, { hint: "Mount to another path." });
   }
 
   /** Waits for the mount, and looks into it once: wrong keys and missing buckets show only then. */
   async #appear(started: MountProcess): Promise<void> {
     const { clock } = this.#tools;
-    const { path } = this.#place;
-    for (const deadline = clock.now() + APPEAR_MS; findFuseMount(path) === undefined;) {
+    const { path } = this;
+    for (const deadline = clock.now() + APPEAR_MS; (await findFuseMount(path)) === undefined;) {
       if (started.isOver() || clock.now() > deadline) throw this.#failed("rclone did not mount it");
       await clock.sleep(GAP_MS);
     }
@@ -336,14 +413,22 @@ export class BucketMount {
 
   async #takeDown(): Promise<void> {
     const { clock } = this.#tools;
-    const { path } = this.#place;
+    const { path } = this;
     const running = this.#process ?? adoptMountProcess(this.#recordPath, this.#marker.join("="), clock);
     this.#process = undefined;
-    for (let isForced = false; findFuseMount(path)?.type === "fuse.rclone"; isForced = true) {
+    for (let isForced = false; await this.#isOwnThere(running); isForced = true) {
       if (!(await unmount(path, { isForced })) && isForced) break;
     }
     if (running !== undefined) await stop(running, clock);
     rmSync(this.#recordPath, { force: true });
+  }
+
+  /** Whether the mount's own program has put up what is mounted at its place: that of another cluster, or of the user, stays. */
+  async #isOwnThere(running: MountProcess | undefined): Promise<boolean> {
+    if ((await findFuseMount(this.path))?.type !== "fuse.rclone") return false;
+    if (running !== undefined || existsSync(this.#recordPath)) return true;
+    // The agent died before it could write down what it had started.
+    return findTree(this.#marker.join("="), new Set()).length > 0;
   }
 
   /** Whether files may wait on the disk. Of what only passes through it nothing is there after a few seconds. */
@@ -406,17 +491,5 @@ async function stop(running: MountProcess, clock: Clock): Promise<void> {
     }
     for (const deadline = clock.now() + LEAVE_MS; !running.isOver() && clock.now() < deadline;)
       await clock.sleep(GAP_MS);
-  }
-}
-
-function makeDirectory(path: string, dest: string): void {
-  try {
-    mkdirSync(path, { recursive: true });
-  } catch (error) {
-    const { code = "" } = error as NodeJS.ErrnoException;
-    const isTaken = code === "EEXIST" || code === "ENOTDIR";
-    if (!isTaken && code !== "EACCES") throw error;
-    const what = isTaken ? `${dest}, or what it lies in, is a file on the node` : `This user may not make ${dest}`;
-    throw new AgentPeerError("MOUNT_FAILED", `${what}.`, { hint: "Mount to another path.", cause: error });
   }
 }

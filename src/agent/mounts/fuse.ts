@@ -16,6 +16,9 @@ const INSTALLS = [
   ["zypper", "sudo -n zypper --non-interactive install fuse3"],
 ] as const;
 
+/** For containers with users of their own, and for mounts inside of mounts. */
+const ALLOW_OTHERS = "echo user_allow_other >> /etc/fuse.conf";
+
 /** Throws MOUNT_FAILED with what is missing, after installing it where that is allowed. */
 export async function requireFuse({ env, mayUseSudo }: FuseNeeds): Promise<void> {
   if (!existsSync("/dev/fuse")) {
@@ -31,6 +34,7 @@ export async function requireFuse({ env, mayUseSudo }: FuseNeeds): Promise<void>
       hint: "Let an administrator allow it (sudo chmod 666 /dev/fuse, or the group fuse). `mode: COPY` needs none.",
     });
   }
+  if (mayUseSudo && !mayAllowOthers()) await runCommand(["sudo", "-n", "sh", "-c", ALLOW_OTHERS], { env });
   if (hasFusermount(env)) return;
   const install = INSTALLS.find(([program]) => findProgram(program, env) !== undefined)?.[1];
   if (mayUseSudo && install !== undefined) await runCommand(["sh", "-c", install], { env });

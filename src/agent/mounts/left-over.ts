@@ -1,4 +1,4 @@
-import { lstatSync, readlinkSync, rmdirSync, unlinkSync } from "node:fs";
+import { lstat, readlink, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { unmountBelow } from "../../platform/mounts.ts";
 import { resolveDestination, type Destination } from "../sync/dest.ts";
@@ -9,19 +9,20 @@ export async function removeLeftMounts(root: string, home: string): Promise<void
   for (const { dest, place = dest } of readStoredMounts(join(root, "mounts.json"))?.mounts ?? []) {
     const destination = resolveDestination(place, home);
     await unmountBelow(destination.path);
-    removePlace(destination);
+    await removePlace(destination);
   }
 }
 
 /** Removes the empty directory of a mount, and the link that leads to it. */
-export function removePlace({ path, link }: Destination): void {
+export async function removePlace({ path, link }: Destination): Promise<void> {
   try {
-    if (link !== undefined && lstatSync(link).isSymbolicLink() && readlinkSync(link) === path) unlinkSync(link);
+    if (link !== undefined && (await lstat(link)).isSymbolicLink() && (await readlink(link)) === path)
+      await unlink(link);
   } catch {
     // It was never made, or root made it: a dangling link does no harm.
   }
   try {
-    rmdirSync(path);
+    await rmdir(path);
   } catch {
     // It is gone, or holds something that is not ours.
   }

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { writeFileAtomic } from "../../platform/atomic-file.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type {
+  FlushParams,
   LendKeysParams,
+  LentKeys,
   LentPlace,
   MounterPin,
   MountParams,
@@ -38,6 +40,8 @@ const READY_GAP_MS = 100;
 const TRIM_MS = 60_000;
 /** For what waits in caches when a cluster is stopped or taken down. */
 const LAST_FLUSH_MS = 10 * 60_000;
+/** How long a mount that was just being put up is waited for at the end. */
+const LEAVE_MS = 5000;
 
 /** The buckets that this node's tasks see as directories. */
 export class NodeMounts {
@@ -51,6 +55,8 @@ export class NodeMounts {
   #acceptsOld = true;
   #trimmer: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
+  /** Whether the node ends: nothing is mounted any more. */
+  #isOver = false;
 
   constructor(options: NodeMountsOptions) {
     this.#options = options;
@@ -59,10 +65,11 @@ export class NodeMounts {
 
   /** Takes over what an earlier agent has put up, and puts up the rest as soon as its keys are there. */
   async resume(): Promise<void> {
-    const stored = readStoredMounts(this.#path);
+    const { log } = this.#options;
+    const stored = readStoredMounts(this.#path, () => log.error("list of mounts damaged", { path: this.#path }));
     if (stored === undefined) return;
     this.#mounters = stored.mounters;
-    const mounts = stored.mounts.map((spec) => new BucketMount(spec, this.#tools()));
+    const mounts = stored.mounts.map((spec) => new BucketMount(spec, this.#tools(), { isAgain: true }));
     const adopted = mounts.flatMap((mount) => mount.adopt() ?? []);
     await this.#door.open(adopted[0]?.port ?? 0);
     for (const mount of mounts) this.#keep(mount);
@@ -83,23 +90,33 @@ export class NodeMounts {
         const isComing = keys !== undefined && (await known.exchange(keys));
         if (isComing || known.state.state === "mounted") continue;
       }
-      // Whatever is there now does not do.
-      if (known !== undefined) await this.#giveWay(known, spec);
-      const mount = new BucketMount(spec, this.#tools());
-      if (keys !== undefined) mount.lend(keys);
-      await this.#begin(mount).finally(() => this.#save());
+      await this.#replace(spec, keys);
     }
+  }
+
+  /** Whatever is at the place now does not do. Until something else is, tasks wait, and do not count as done. */
+  async #replace(spec: MountSpec, keys: LentKeys | undefined): Promise<void> {
+    const isKnown = [...this.#mounts.values()];
+    const wanted = new BucketMount(spec, this.#tools(), { isAgain: false });
+    const known = this.#mounts.get(spec.dest) ?? isKnown.find(({ path }) => path === wanted.path);
+    if (known !== undefined) await this.#giveWay(known, spec);
+    const mount = known === undefined ? wanted : new BucketMount(spec, this.#tools(), { isAgain: true });
+    if (this.#isOver) throw ending(spec);
+    if (known !== undefined) this.#mounts.delete(known.spec.dest);
+    this.#mounts.set(spec.dest, mount);
+    if (keys !== undefined) mount.lend(keys);
+    await this.#begin(mount).finally(() => this.#save());
   }
 
   /** What waits to be sent is sent by the mount that comes, or before. Throws MOUNT_UNSENT when it cannot be. */
   async #giveWay(known: BucketMount, spec: MountSpec): Promise<void> {
-    const isOther = !isSamePlace(known.spec, spec);
+    // Under another name it has another cache.
+    const isOther = known.spec.dest !== spec.dest || !isSamePlace(known.spec, spec);
     if (isOther && (await known.hasUnsent())) {
       const reasons = known.isRunning ? await this.#lastFlush(known) : [];
       if (reasons.length > 0 || (await known.hasUnsent())) throw unsent(known.spec, spec, reasons);
     }
     await known.end({ forget: true, keepsUnsent: !isOther });
-    this.#mounts.delete(spec.dest);
   }
 
   /** One that fails is forgotten, unless it has something to send: that is tried again and again. */
@@ -108,7 +125,10 @@ export class NodeMounts {
       await mount.begin();
     } catch (error) {
       if (await mount.hasUnsent()) this.#keep(mount);
-      else await mount.end({ forget: true });
+      else {
+        await mount.end({ forget: true });
+        this.#mounts.delete(mount.spec.dest);
+      }
       throw error;
     }
     this.#keep(mount);
@@ -155,10 +175,15 @@ export class NodeMounts {
   }
 
   /** Resolves when everything that tasks have written is in the buckets. */
-  async flush(signal: AbortSignal): Promise<void> {
+  async flush({ forMs = 0 }: FlushParams, signal: AbortSignal): Promise<void> {
+    const sinceMs = this.#options.clock.now() - forMs;
     // A launch may replace a mount meanwhile.
     const isRunning = (dest: string): boolean => this.#mounts.get(dest)?.isRunning ?? false;
-    await Promise.all([...this.#mounts].map(([dest, mount]) => mount.flush(signal, () => isRunning(dest))));
+    await Promise.all(
+      [...this.#mounts].map(([dest, mount]) => mount.flush(signal, { isRunning: () => isRunning(dest) })),
+    );
+    // Looked at last: what has replaced a mount may have found files.
+    for (const mount of this.#mounts.values()) mount.requireNothingLost(sinceMs);
   }
 
   /**
@@ -166,10 +191,15 @@ export class NodeMounts {
    * lost then, and told in sentences.
    */
   async end({ forget }: { readonly forget: boolean }): Promise<readonly string[]> {
+    this.#isOver = true;
     const mounts = [...this.#mounts.values()];
     const unsent = (await Promise.all(mounts.map((mount) => this.#lastFlush(mount)))).flat();
     clearInterval(this.#trimmer);
-    await Promise.all(mounts.map((mount) => mount.end({ forget })));
+    // What lies in another mount goes before that.
+    for (const level of byDepth(mounts)) await Promise.all(level.map((mount) => mount.end({ forget })));
+    // One that was just being put up has been told so.
+    const { clock } = this.#options;
+    await Promise.race([this.#work.catch(() => undefined), clock.sleep(LEAVE_MS)]);
     this.#door.close();
     if (!forget) return [];
     this.#mounts.clear();
@@ -181,7 +211,7 @@ export class NodeMounts {
     const signal = AbortSignal.timeout(LAST_FLUSH_MS);
     try {
       await mount.flush(signal);
-      return [];
+      return mount.lost === undefined ? [] : [mount.lost];
     } catch (error) {
       const { dest } = mount.spec;
       const minutes = LAST_FLUSH_MS / 60_000;
@@ -210,6 +240,11 @@ export class NodeMounts {
       marker: ["SKYPILOT_AGENT_TASK", identity],
       door: this.#door,
       mounter: () => this.#findMounter(),
+      outerOf: (path) => [...this.#mounts.values()].find((mount) => isBelow(path, mount.path))?.spec.dest,
+      isReachable: (path) => [...this.#mounts.values()].every((mount) => !isBelow(path, mount.path) || mount.isUp),
+      onUp: (path) => {
+        for (const mount of this.#mounts.values()) if (isBelow(mount.path, path)) void mount.recheck();
+      },
       clock,
       log,
     };
@@ -236,13 +271,28 @@ export class NodeMounts {
       mounts: [...this.#mounts.values()].map((mount) => mount.spec),
       mounters: this.#mounters,
     };
-    writeFileAtomic(this.#path, `${JSON.stringify(stored, null, 2)}\n`, { mode: 0o600 });
+    writeFileAtomic(this.#path, `${JSON.stringify(stored, null, 2)}\n`, { mode: 0o600, isDurable: true });
   }
 }
 
 /** An older server does not say of which bucket its keys are. */
 function isFor(lent: LentPlace, { bucket, prefix }: MountSpec): boolean {
   return (lent.bucket ?? bucket) === bucket && (lent.prefix ?? prefix) === prefix;
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path.startsWith(`${folder}/`);
+}
+
+/** The innermost first. */
+function byDepth(mounts: readonly BucketMount[]): readonly (readonly BucketMount[])[] {
+  const depthOf = ({ path }: BucketMount): number => mounts.filter((other) => isBelow(path, other.path)).length;
+  const levels = Map.groupBy(mounts, depthOf);
+  return [...levels].sort(([one], [other]) => other - one).map(([, level]) => level);
+}
+
+function ending({ dest }: MountSpec): AgentPeerError {
+  return new AgentPeerError("MOUNT_FAILED", `${dest} is not mounted: the node is being ended.`);
 }
 
 function isSame(one: MountSpec, other: MountSpec): boolean {

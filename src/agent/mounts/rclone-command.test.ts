@@ -14,7 +14,7 @@ const command = {
   program: "rclone",
   version: [1, 60] as const,
   path: "/home/dev/data",
-  allowsOthers: false,
+  othersToo: undefined,
   cacheDir: "/cache",
   memoryGib: 16,
 };
@@ -28,9 +28,9 @@ test("a bucket of Amazon, whose files pass through the disk", () => {
 test("a part of a bucket elsewhere, cached, to read only", () => {
   const cache = { transfers: 8, maxSize: "20G", readChunkSize: "32M", readChunkStreams: 16, writeBack: "5s" };
   const wanted = { ...spec, prefix: "a/b", endpoint: "http://minio:9000", isReadOnly: true, cache };
-  const text = mountArguments(wanted, { ...command, version: [1, 75], allowsOthers: true }).join(" ");
+  const text = mountArguments(wanted, { ...command, version: [1, 75], othersToo: "root" }).join(" ");
   expect(text).toMatchInlineSnapshot(
-    `"mount2 :s3:data/a/b/ /home/dev/data --s3-env-auth --s3-no-check-bucket --use-server-modtime --no-checksum --read-only --allow-other --vfs-fast-fingerprint --config  --log-level INFO --s3-provider Other --s3-region eu-west-1 --s3-endpoint http://minio:9000 --s3-chunk-size 16M --cache-dir /cache --vfs-cache-poll-interval 1s --low-level-retries 3 --contimeout 5s --timeout 30s --vfs-read-chunk-size 32M --vfs-read-chunk-streams 16 --vfs-cache-mode full --dir-cache-time 10s --vfs-cache-max-size 20G --vfs-write-back 5s --transfers 8 --checkers 16"`,
+    `"mount2 :s3:data/a/b/ /home/dev/data --s3-env-auth --s3-no-check-bucket --use-server-modtime --no-checksum --read-only --allow-other --default-permissions --umask 077 --allow-non-empty --vfs-fast-fingerprint --config  --log-level INFO --s3-provider Other --s3-region eu-west-1 --s3-endpoint http://minio:9000 --s3-chunk-size 16M --cache-dir /cache --vfs-cache-poll-interval 1s --low-level-retries 3 --contimeout 5s --timeout 30s --vfs-read-chunk-size 32M --vfs-read-chunk-streams 16 --vfs-cache-mode full --dir-cache-time 10s --vfs-cache-max-size 20G --vfs-write-back 5s --transfers 8 --checkers 16"`,
   );
   // An option that an older rclone does not know.
   expect(mountArguments(wanted, command)).not.toContain("--vfs-read-chunk-streams");

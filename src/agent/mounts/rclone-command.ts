@@ -6,8 +6,10 @@ export interface MountCommand {
   readonly program: string;
   readonly version: RcloneVersion;
   readonly path: string;
-  /** Whether other users of the machine (a container's root among them) may look into it. */
-  readonly allowsOthers: boolean;
+  /**
+   * Whether other users of the machine may look into it, in a container; `root`: root alone, as the program is that mounts inside of it. Undefined: nobody else.
+   */
+  readonly othersToo: "all" | "root" | undefined;
   readonly cacheDir: string;
   /** File with the certificates that are trusted instead of the machine's. */
   readonly caBundle?: string | undefined;
@@ -59,11 +61,20 @@ export function mountArguments(spec: MountSpec, command: MountCommand): string[]
     // Of a file that is read from its beginning to its end the MD5 would be told, after that: it costs as much as all the rest of reading.
     "--no-checksum",
     ...(spec.isReadOnly ? ["--read-only"] : []),
-    ...(command.allowsOthers ? ["--allow-other"] : []),
+    ...OTHERS[command.othersToo ?? "none"],
+    // It is us who look what is in the way: what a program writes there while rclone starts is found afterwards.
+    ...(isAtLeast(command.version, 1, 70) ? ["--allow-non-empty"] : []),
     ...(cache === undefined ? [] : ["--vfs-fast-fingerprint"]),
     ...Object.entries(settings).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, String(value)])),
   ];
 }
+
+/** The kernel keeps others than root out by the modes, which it does not look at otherwise. */
+const OTHERS = {
+  all: ["--allow-other"],
+  root: ["--allow-other", "--default-permissions", "--umask", "077"],
+  none: [],
+} as const;
 
 /** How long rclone answers from memory what is in a directory. */
 const REMEMBERS = { passingSeconds: 5, cachingSeconds: 10 } as const;

@@ -7,11 +7,13 @@ export interface StoredMounts {
   readonly mounters: readonly MounterPin[];
 }
 
-export function readStoredMounts(path: string): StoredMounts | undefined {
+/** Undefined when there is none, or a power cut has left it empty; `onDamaged` hears of the latter. The next launch writes it anew. */
+export function readStoredMounts(path: string, onDamaged?: () => void): StoredMounts | undefined {
   try {
     return JSON.parse(readFileSync(path, "utf8")) as StoredMounts;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    if (error instanceof SyntaxError) onDamaged?.();
+    else if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return undefined;
   }
 }

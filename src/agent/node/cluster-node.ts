@@ -1,5 +1,5 @@
 import type { ContainerSpec, FetchParams, FetchResult, LogFile, SyncEntry } from "../../shared/agent/protocol.ts";
-import type { LendKeysParams, MountParams, MountState } from "../../shared/agent/mounts.ts";
+import type { FlushParams, LendKeysParams, MountParams, MountState } from "../../shared/agent/mounts.ts";
 import type { EncodedBlock } from "../../shared/agent/sync-blocks.ts";
 import type { TaskExit, TaskSpec } from "../tasks/task-types.ts";
 
@@ -86,7 +86,7 @@ export interface ClusterNode {
   /** Undefined when the node cannot be asked at this moment. */
   mountStates(): Promise<NodeMountStates | undefined>;
   /** Resolves when everything that was written to mounts is in the buckets. */
-  flushMounts(signal: AbortSignal): Promise<void>;
+  flushMounts(params: FlushParams, signal: AbortSignal): Promise<void>;
   fetch(wish: Omit<FetchParams, "key">, signal: AbortSignal): Promise<FetchResult>;
   sync(params: NodeSyncParams, signal: AbortSignal): Promise<NodeSync>;
 }

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
-import type { LendKeysParams } from "../../shared/agent/mounts.ts";
+import type { FlushParams, LendKeysParams } from "../../shared/agent/mounts.ts";
 import type { ContainerSpec, FetchFile, FetchParams, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { readChunk, tailFile } from "../logs/tail-file.ts";
@@ -144,8 +144,8 @@ export class LocalNode implements ClusterNode {
     return this.#options.mounts.states();
   }
 
-  flushMounts(signal: AbortSignal): Promise<void> {
-    return this.#options.mounts.flush(signal);
+  flushMounts(params: FlushParams, signal: AbortSignal): Promise<void> {
+    return this.#options.mounts.flush(params, signal);
   }
 
   async sync(params: NodeSyncParams, _signal: AbortSignal): Promise<NodeSync> {

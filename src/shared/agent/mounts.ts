@@ -79,6 +79,12 @@ export interface LendKeysParams {
   readonly refused?: readonly { readonly dest: string; readonly reason: string }[];
 }
 
+/** Whoever waits until what was written to mounts is in the buckets. */
+export interface FlushParams {
+  /** How long it has been writing, in ms; absent = an older head, which does not ask what was lost. */
+  readonly forMs?: number;
+}
+
 /** A mount on one node. */
 export interface MountState {
   readonly node: number;
