@@ -15,7 +15,7 @@ import { mayAllowOthers, requireFuse } from "./fuse.ts";
 import { hasInstanceRole } from "./instance-role.ts";
 import type { KeysDoor } from "./keys-door.ts";
 import { MountPlace } from "./mount-place.ts";
-import { adoptMountProcess, startMountProcess, type MountProcess } from "./mount-process.ts";
+import { adoptMountProcess, startMountProcess, stopMountProcess, type MountProcess } from "./mount-process.ts";
 import type { Mounter } from "./mounter.ts";
 import { memoryGib } from "./read-settings.ts";
 import { lastProblem, lastRefusal, memoryMs, mountArguments, nameAction, type MountCommand } from "./rclone-command.ts";
@@ -125,7 +125,7 @@ export class BucketMount {
     door.lend(this.#id, keys);
     this.#wake.resolve();
     // Somebody took the door's port while no agent ran: the program asks where nobody is, and has to be started anew.
-    if (running !== undefined && running.port !== door.port) void stop(running, clock);
+    if (running !== undefined && running.port !== door.port) void stopMountProcess(running, clock);
   }
 
   /**
@@ -146,7 +146,7 @@ export class BucketMount {
     }
     if (isGood) return false;
     this.#note("failed", "it is put up anew with other keys");
-    await stop(running, clock);
+    await stopMountProcess(running, clock);
     return true;
   }
 
@@ -170,7 +170,7 @@ export class BucketMount {
     const running = this.#process;
     if (running === undefined || this.#isEnding || (await findFuseMount(this.path)) !== undefined) return;
     this.#note("failed", "what it lies in was mounted anew");
-    await stop(running, this.#tools.clock);
+    await stopMountProcess(running, this.#tools.clock);
   }
 
   get isUp(): boolean {
@@ -323,7 +323,7 @@ export class BucketMount {
     try {
       await this.#appear(started);
     } catch (error) {
-      await stop(started, this.#tools.clock);
+      await stopMountProcess(started, this.#tools.clock);
       await this.#takeDown();
       await this.#place.cover({ isMounted: false });
       throw error;
@@ -419,7 +419,7 @@ export class BucketMount {
     for (let isForced = false; await this.#isOwnThere(running); isForced = true) {
       if (!(await unmount(path, { isForced })) && isForced) break;
     }
-    if (running !== undefined) await stop(running, clock);
+    if (running !== undefined) await stopMountProcess(running, clock);
     rmSync(this.#recordPath, { force: true });
   }
 
@@ -476,20 +476,5 @@ export class BucketMount {
 
   get #recordPath(): string {
     return join(this.#folder, "process");
-  }
-}
-
-/** TERM lets rclone unmount by itself. */
-async function stop(running: MountProcess, clock: Clock): Promise<void> {
-  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-    if (running.isOver()) return;
-    try {
-      process.kill(running.pid, signal);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
-      throw error;
-    }
-    for (const deadline = clock.now() + LEAVE_MS; !running.isOver() && clock.now() < deadline;)
-      await clock.sleep(GAP_MS);
   }
 }

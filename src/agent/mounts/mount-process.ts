@@ -23,6 +23,9 @@ interface Stored {
 
 /** How often a process is looked at that is not our child. */
 const POLL_MS = 500;
+/** How long a program may take to end by itself. */
+const LEAVE_MS = 5000;
+const GAP_MS = 50;
 
 export interface StartOptions {
   readonly env: Readonly<Record<string, string>>;
@@ -89,5 +92,20 @@ function readVariables(pid: number): readonly string[] {
   } catch {
     // It is gone, or another user's.
     return [];
+  }
+}
+
+/** TERM lets rclone unmount by itself. */
+export async function stopMountProcess(running: MountProcess, clock: Clock): Promise<void> {
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    if (running.isOver()) return;
+    try {
+      process.kill(running.pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ESRCH") return;
+      throw error;
+    }
+    for (const deadline = clock.now() + LEAVE_MS; !running.isOver() && clock.now() < deadline;)
+      await clock.sleep(GAP_MS);
   }
 }
