@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readlinkSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { DeleteBucketCommand } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -231,6 +231,34 @@ run: |
       });
       await rig.sky("down", "-y", "dests");
       expect(existsSync(`${outside}/deep/file`)).toBe(false);
+    } finally {
+      rmSync(outside, { recursive: true, force: true });
+    }
+  });
+
+  it("a link outside of HOME is its cluster's, until that goes", async () => {
+    const outside = `/sky-forms-links-${process.pid}`;
+    try {
+      const pair = await rig.launch(
+        "pair",
+        `num_nodes: 2\nfile_mounts: {${outside}/in/data: ./src}\nrun: ls ${outside}/in/data`,
+      );
+      expect(pair.exitCode, pair.text).toBe(0);
+      expect(pair.text.match(/\) a\.txt$/gmu)).toHaveLength(2);
+      const target = readlinkSync(`${outside}/in/data`);
+      for (const source of ["s3://extern", "{source: s3://extern}", "./more"]) {
+        expectRefusal(await rig.launch("rival", `file_mounts: {${outside}/in/data: ${source}}`), {
+          exitCode: 1,
+          message: `!!! Failed mounting because path exists (${outside}/in/data): it is a link to ${target}`,
+          hint: "Another cluster on this machine has it: mount to another path, or end that cluster first (sky down).",
+        });
+      }
+      expect(readlinkSync(`${outside}/in/data`)).toBe(target);
+      await rig.sky("down", "-y", "pair");
+      expect(existsSync(outside)).toBe(false);
+      expect((await rig.launch("rival", `file_mounts: {${outside}/in/data: ./more}`)).exitCode).toBe(0);
+      await rig.sky("down", "-y", "rival");
+      expect(existsSync(outside)).toBe(false);
     } finally {
       rmSync(outside, { recursive: true, force: true });
     }

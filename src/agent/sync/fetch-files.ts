@@ -33,7 +33,7 @@ export async function fetchFiles(
   const entries = files.map(toEntry);
   assertEntries(entries);
   const destination = resolveDestination(dest, options.home);
-  if (destination.link !== undefined) assertLinkable(destination.link);
+  if (destination.link !== undefined) assertLinkable(destination.link, options.home);
   const tree = new FileTree(destination.path);
   if (entries.length === 0) tree.makeDirectory({ ...emptyEntry, kind: "dir" });
   const missing = files

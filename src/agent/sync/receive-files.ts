@@ -25,7 +25,7 @@ export async function beginSync(params: NodeSyncParams, options: SyncOptions): P
   assertEntries(entries);
   const destination = resolveDestination(dest, options.home);
   const { link } = destination;
-  if (link !== undefined) assertLinkable(link);
+  if (link !== undefined) assertLinkable(link, options.home);
   const tree = new FileTree(destination.path);
   const lacks = await lookAround(tree, params);
   const parts = new LargeFiles({ key, inUse: options.partsInUse });

@@ -112,7 +112,7 @@ async function removeNodes(cluster: ClusterRef, left: readonly LocalNode[], tool
 }
 
 function removeLinks(nameOnCloud: string, nodes: readonly LocalNode[], paths: LocalPaths): void {
-  for (const { index } of nodes) removeOutsideLinks(join(nodeDir(paths, nameOnCloud, index), "home"));
+  removeOutsideLinks(...nodes.map(({ index }) => join(nodeDir(paths, nameOnCloud, index), "home")));
 }
 
 async function removeDirectories(nameOnCloud: string, nodes: readonly LocalNode[], paths: LocalPaths): Promise<void> {
