@@ -150,6 +150,24 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
     await s3.send(new DeleteBucketCommand({ Bucket: "strange" }));
   });
 
+  it("a key that is also the folder of others is left out and told, again and again", async () => {
+    await moto.createBucket("clash");
+    for (const Key of ["a", "a-x", "a/b", "c", "c/"])
+      await s3.send(new PutObjectCommand({ Bucket: "clash", Key, Body: "x\n" }));
+    const yaml =
+      "resources: {infra: local}\nnum_nodes: 2\nfile_mounts:\n  ~/clash: s3://clash\nrun: cd ~/clash; echo $(find . -type f | sort)\n";
+    sandbox.write("clash.yaml", yaml);
+    for (let launch = 0; launch < 2; launch += 1) {
+      const { text, exitCode } = await sky("launch", "-y", "-c", "odd", "clash.yaml");
+      expect(exitCode, text).toBe(0);
+      expect(text).toContain('  Left out an object whose key is also the folder of others: "a"\n');
+      expect(text.match(/\) \.\/a-x \.\/a\/b \.\/c$/gmu)).toHaveLength(2);
+    }
+    await sky("down", "-y", "odd");
+    for (const Key of await keysOf("clash")) await s3.send(new DeleteObjectCommand({ Bucket: "clash", Key }));
+    await s3.send(new DeleteBucketCommand({ Bucket: "clash" }));
+  });
+
   it("what a server refuses to a node is said of the file, with what to do", async () => {
     const yaml = `resources: {infra: local}\nfile_mounts:\n  ~/x: ${webUrl.replace("://", "://ann:cana49@")}/private?X-Amz-Signature=cana49\nrun: ls\n`;
     const { text, exitCode } = await sky("launch", "-y", "-c", "refused", sandbox.write("refused.yaml", yaml));

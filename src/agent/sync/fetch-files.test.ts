@@ -4,8 +4,10 @@ import {
   mkdtempSync,
   readFileSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
@@ -195,4 +197,21 @@ test("a key that is also the folder of others is an error that says so", async (
   const files = ["a/b", "a"].map((path) => ({ ...file, path }));
   const failed = fetchFiles({ dest: "~/data", files }, options());
   await expect(failed).rejects.toMatchObject({ agentCode: "PATH_EXISTS" });
+});
+
+test("a file or link of the node where a directory has to be stays, and is told", async () => {
+  handler = (_request, response) => response.end("x");
+  const file = { path: "a/b", url: `${url}/x`, size: 1, mtimeMs: 1_700_000_000_000 };
+  mkdirSync(join(home, "data/elsewhere"), { recursive: true });
+  writeFileSync(join(home, "data/a"), "mine");
+  const fetch = () => fetchFiles({ dest: "~/data", files: [file] }, options());
+  const error = { agentCode: "PATH_EXISTS", hint: "Remove it on the node, or copy to another path." };
+  const message = (what: string): string => `${home}/data/a has to be a directory, but there is a ${what} on the node.`;
+  await expect(fetch()).rejects.toMatchObject({ ...error, message: message("file") });
+  expect(readFileSync(join(home, "data/a"), "utf8")).toBe("mine");
+  rmSync(join(home, "data/a"));
+  symlinkSync("elsewhere", join(home, "data/a"));
+  await expect(fetch()).rejects.toMatchObject({ ...error, message: message("link") });
+  expect([readlinkSync(join(home, "data/a")), readdirSync(join(home, "data/elsewhere"))]).toEqual(["elsewhere", []]);
+  expect(asked).toEqual([]);
 });

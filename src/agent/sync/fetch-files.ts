@@ -34,7 +34,7 @@ export async function fetchFiles(
   assertEntries(entries);
   const destination = resolveDestination(dest, options.home);
   if (destination.link !== undefined) assertLinkable(destination.link, options.home);
-  const tree = new FileTree(destination.path);
+  const tree = new FileTree(destination.path, { keepsFiles: true });
   if (entries.length === 0) tree.makeDirectory({ ...emptyEntry, kind: "dir" });
   const missing = files
     .map((file, index) => ({ file, entry: entries[index] ?? emptyEntry, tree }))

@@ -42,23 +42,30 @@ export interface HasFileOptions {
   readonly sameTimeMs?: number;
 }
 
+export interface FileTreeOptions {
+  /** Whether a file or link that is where a directory has to be stays, which is an error. Else it gives way, as with rsync. */
+  readonly keepsFiles?: boolean;
+}
+
 /** Places entries below a root without ever going through a symbolic link that lies below it. */
 export class FileTree {
   readonly #root: string;
+  readonly #keepsFiles: boolean;
   readonly #made = new Set<string>();
   /** Directories that were not there before. */
   readonly #fresh = new Set<string>();
   #lastParent: string | undefined;
 
-  constructor(root: string) {
+  constructor(root: string, { keepsFiles = false }: FileTreeOptions = {}) {
     this.#root = root;
+    this.#keepsFiles = keepsFiles;
   }
 
   pathOf(entry: SyncEntry): string {
     return entry.path === "" ? this.#root : `${this.#root}/${entry.path}`;
   }
 
-  /** Makes the directories above an entry; a link or file in their place gives way, as with rsync. */
+  /** Makes the directories above an entry. Throws PATH_EXISTS. */
   ensureParent(entry: SyncEntry): void {
     if (entry.path === "") {
       mkdirSync(dirname(this.#root), { recursive: true });
@@ -139,7 +146,10 @@ export class FileTree {
   #ensureDirectory(path: string): void {
     if (this.#made.has(path)) return;
     const stats: Stats | undefined = lstatSync(path, { throwIfNoEntry: false });
-    if (stats !== undefined && !stats.isDirectory()) unlinkSync(path);
+    if (stats !== undefined && !stats.isDirectory()) {
+      if (this.#keepsFiles) throw notADirectory(path, stats.isSymbolicLink() ? "link" : "file");
+      unlinkSync(path);
+    }
     if (stats?.isDirectory() !== true) {
       mkdirSync(path, { mode: 0o755 });
       this.#fresh.add(path.slice(this.#root.length + 1));
@@ -156,7 +166,11 @@ export class FileTree {
 function asPathExists(error: unknown, path: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
   if (code !== "EEXIST" && code !== "ENOTDIR") return error;
-  return new AgentPeerError("PATH_EXISTS", `${path} has to be a directory, but there is a file on the node.`, {
+  return notADirectory(path, "file");
+}
+
+function notADirectory(path: string, what: "file" | "link"): AgentPeerError {
+  return new AgentPeerError("PATH_EXISTS", `${path} has to be a directory, but there is a ${what} on the node.`, {
     hint: "Remove it on the node, or copy to another path.",
   });
 }

@@ -9,6 +9,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { createHash } from "node:crypto";
 import { createServer, type Server } from "node:http";
@@ -141,6 +142,15 @@ test("a node that lacks files alone gets them by itself, and one that cannot pla
   const alone = await pass(files, nodes);
   expect(indices(alone.receivers)).toEqual([0, 2]);
   expect(asked).toEqual([]);
+});
+
+test("files of a node that are where directories have to be stay", async () => {
+  const nodes = [0, 1, 2].map(makeNode);
+  mkdirSync(join(root, "n1/data"), { recursive: true });
+  writeFileSync(join(root, "n1/data/a"), "mine");
+  const { receivers } = await pass([offer("a/b", "one"), offer("c", "two")], nodes);
+  expect(indices(receivers)).toEqual([0, 2]);
+  expect([read(0, "a/b"), read(1, "a")]).toEqual(["one", "mine"]);
 });
 
 test("a receiver that breaks off in the middle ends its part alone", async () => {

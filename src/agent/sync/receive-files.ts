@@ -26,7 +26,7 @@ export async function beginSync(params: NodeSyncParams, options: SyncOptions): P
   const destination = resolveDestination(dest, options.home);
   const { link } = destination;
   if (link !== undefined) assertLinkable(link, options.home);
-  const tree = new FileTree(destination.path);
+  const tree = new FileTree(destination.path, { keepsFiles: params.isDownload ?? false });
   const lacks = await lookAround(tree, params);
   const parts = new LargeFiles({ key, inUse: options.partsInUse });
   const receiver = new FileReceiver({

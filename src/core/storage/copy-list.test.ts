@@ -1,6 +1,7 @@
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { StoredObject } from "../ports/object-store.ts";
-import { CopyList } from "./copy-list.ts";
+import { CopyList, type LeftOutReason } from "./copy-list.ts";
 import type { BucketMount } from "./mounts.ts";
 
 const mountOf = (prefix: string): BucketMount => ({ prefix }) as BucketMount;
@@ -23,7 +24,11 @@ async function takeAll(list: CopyList): Promise<readonly string[]> {
   return keys;
 }
 
-const fill = (list: CopyList, keys: readonly string[], onLeftOut: (key: string) => void): Promise<void> => {
+const fill = (
+  list: CopyList,
+  keys: readonly string[],
+  onLeftOut: (key: string, reason: LeftOutReason) => void,
+): Promise<void> => {
   async function* objects(): AsyncGenerator<StoredObject> {
     for (const key of keys) yield object(key);
   }
@@ -93,4 +98,52 @@ test("an object that the mount names is all that is meant; folders and keys that
   await fill(below, ["data/", "data/a", "data/x/", "data/../b", "data/a//b"], (key) => leftOut.push(key));
   expect(await takeAll(below)).toEqual(["data/a"]);
   expect(leftOut).toEqual(["data/../b", "data/a//b"]);
+});
+
+/** As stores list them. */
+const byBytes = (one: string, other: string): number => Buffer.compare(Buffer.from(one), Buffer.from(other));
+
+async function copyAll(keys: readonly string[]): Promise<{ readonly taken: string[]; readonly folders: string[] }> {
+  const list = new CopyList(mountOf(""));
+  const folders: string[] = [];
+  await fill(list, keys.toSorted(byBytes), (key, reason) => reason === "is-folder" && folders.push(key));
+  const taken = [...(await takeAll(list))].sort(byBytes);
+  expect(list.files).toBe(taken.length);
+  return { taken, folders: folders.sort(byBytes) };
+}
+
+test("a key that is also the folder of others is left out, however far from them; markers of folders are no clash", async () => {
+  const keys = ["a", "a-x", "a-x/y", "a.", "a/", "a/b", "a/b/c", "b", "b/", "c", "c/../d", "\u{1f600}", "\u{1f600}/x"];
+  expect(await copyAll(keys)).toEqual({
+    taken: ["a-x/y", "a.", "a/b/c", "b", "c", "\u{1f600}/x"],
+    folders: ["a", "a-x", "a/b", "\u{1f600}"],
+  });
+});
+
+test("in any bucket just the keys that others have as a folder are left out", async () => {
+  const part = fc.string({ unit: fc.constantFrom("a", "-", "\ud7ff", "\u{1f600}"), minLength: 1, maxLength: 2 });
+  const key = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join("/"));
+  await fc.assert(
+    fc.asyncProperty(fc.uniqueArray(key, { maxLength: 30 }), async (keys) => {
+      const sorted = keys.toSorted(byBytes);
+      const isFolder = (one: string): boolean => keys.some((other) => other.startsWith(`${one}/`));
+      const folders = sorted.filter(isFolder);
+      expect(await copyAll(keys)).toEqual({ taken: sorted.filter((one) => !isFolder(one)), folders });
+    }),
+  );
+});
+
+test("a key whose folder comes many batches later is left out all the same, and keeps none of the others back", async () => {
+  const list = new CopyList(mountOf(""));
+  const between = Array.from({ length: 20_001 }, (_, index) => `a-${String(index).padStart(5, "0")}`);
+  async function* objects(): AsyncGenerator<StoredObject> {
+    for (const key of ["a", ...between]) yield object(key);
+    // Somebody takes all others by now but the last, of which the next one decides.
+    for (let left = between.length - 1; left > 0; left -= 500) expect((await list.next())?.objects).toHaveLength(500);
+    yield object("a/b");
+  }
+  const leftOut: string[] = [];
+  await list.fill(objects(), { signal: never, onLeftOut: (key) => leftOut.push(key) });
+  expect(await takeAll(list)).toEqual([between.at(-1), "a/b"]);
+  expect(leftOut).toEqual(["a"]);
 });

@@ -9,12 +9,20 @@ const KNOWN_FIRST = 10_000;
 const AHEAD = 100_000;
 const PARTS = /^(?!.*(?:^|\/)\.{1,2}(?:\/|$))[^/\0]+(?:\/[^/\0]+)*$/u;
 
+/** Why an object does not become a file. */
+export type LeftOutReason = "no-file-name" | "is-folder";
+
 /** Some of the objects that are copied. */
 export interface CopyBatch {
   readonly objects: readonly StoredObject[];
   readonly bytes: number;
   /** Bytes of those that were found by then and are in no batch yet. */
   readonly restBytes: number;
+}
+
+interface FillOptions {
+  readonly signal: AbortSignal;
+  readonly onLeftOut: (key: string, reason: LeftOutReason) => void;
 }
 
 /** What is to be copied of a place. It is listed while the nodes already fetch the first of it. */
@@ -25,6 +33,8 @@ export class CopyList {
   isOver = false;
   readonly #mount: BucketMount;
   #found: StoredObject[] = [];
+  /** Objects whose keys may turn out to be folders, too. Each key begins with the one before, so there are few, however large the bucket. */
+  #undecided: StoredObject[] = [];
   #restBytes = 0;
   #change: PromiseWithResolvers<void> | undefined;
 
@@ -32,11 +42,11 @@ export class CopyList {
     this.#mount = mount;
   }
 
-  /** Takes the place's objects, in their order; `onLeftOut` hears of those that cannot be files. Throws what the listing throws. */
-  async fill(
-    objects: AsyncIterable<StoredObject>,
-    { signal, onLeftOut }: { readonly signal: AbortSignal; readonly onLeftOut: (key: string) => void },
-  ): Promise<void> {
+  /**
+   * Takes the place's objects, in the order of their keys' bytes; `onLeftOut` hears of those that cannot be files, also because others lie in a
+   * folder of their name. Throws what the listing throws.
+   */
+  async fill(objects: AsyncIterable<StoredObject>, { signal, onLeftOut }: FillOptions): Promise<void> {
     const wake = (): void => this.#wake();
     signal.addEventListener("abort", wake);
     try {
@@ -44,12 +54,13 @@ export class CopyList {
         if (isFolder(object)) continue;
         // An object that is named by the mount is all that is meant.
         const isAll = object.key === this.#mount.prefix;
-        if (isAll || isFile(object, this.#mount)) this.#add(object);
-        else onLeftOut(object.key);
+        if (isAll || isFile(object, this.#mount)) this.#take(object, onLeftOut);
+        else onLeftOut(object.key, "no-file-name");
         if (isAll) break;
-        while (this.#found.length >= AHEAD && !signal.aborted) await this.#changed();
+        while (this.#found.length + this.#undecided.length >= AHEAD && !signal.aborted) await this.#changed();
         signal.throwIfAborted();
       }
+      for (const object of this.#undecided.splice(0)) this.#add(object);
     } catch (error) {
       this.#found = [];
       throw error;
@@ -69,6 +80,18 @@ export class CopyList {
     const bytes = objects.reduce((sum, { size }) => sum + size, 0);
     this.#restBytes -= bytes;
     return { objects, bytes, restBytes: this.#restBytes };
+  }
+
+  /** `a` waits while `a-x` and the like come, because `a/b` may come after them. What comes later than that decides. */
+  #take(object: StoredObject, onLeftOut: FillOptions["onLeftOut"]): void {
+    for (let last = this.#undecided.at(-1); last !== undefined; last = this.#undecided.at(-1)) {
+      const next = object.key.startsWith(last.key) ? object.key.charAt(last.key.length) : "";
+      if (next !== "" && next < "/") break;
+      this.#undecided.pop();
+      if (next === "/") onLeftOut(last.key, "is-folder");
+      else this.#add(last);
+    }
+    this.#undecided.push(object);
   }
 
   #add(object: StoredObject): void {

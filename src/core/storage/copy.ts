@@ -7,7 +7,7 @@ import { spinner } from "../clusters/messages.ts";
 import type { OperationContext } from "../operation.ts";
 import type { StoredObject, StoreType } from "../ports/object-store.ts";
 import type { BucketMount, WebMount } from "./mounts.ts";
-import { CopyList, pathBelow } from "./copy-list.ts";
+import { CopyList, pathBelow, type LeftOutReason } from "./copy-list.ts";
 import { reading } from "./failed.ts";
 import { openFor } from "./public-buckets.ts";
 
@@ -77,7 +77,7 @@ async function copyObjects(
         context.log.spin(spinner(`Syncing ${mount.uri}: ${summary.files}${total} files`));
       }
     };
-    const options = { signal, onLeftOut: (key: string) => leftOut.add(key) };
+    const options = { signal, onLeftOut: (key: string, reason: LeftOutReason) => leftOut.add(key, reason) };
     const listing = reading(read, signal, () => list.fill(store.list(place, from), options));
     return [listing, ...Array.from({ length: PARALLEL_BATCHES }, copySome)];
   });
@@ -149,28 +149,44 @@ async function repeated<T>(work: () => Promise<T>, clock: Clock): Promise<T> {
   }
 }
 
-/** Objects that cannot be files: each in the log, a line of all of them for the user. */
+/** Of one object in the log, of one and of several for the user. */
+const LEFT_OUT = {
+  "no-file-name": {
+    it: "it cannot be the name of a file",
+    one: "an object whose key cannot be the name of a file",
+    many: "objects whose keys cannot be the name of a file",
+  },
+  "is-folder": {
+    it: "it is also the folder of other objects",
+    one: "an object whose key is also the folder of others",
+    many: "objects whose keys are also the folders of others",
+  },
+} as const satisfies Record<LeftOutReason, unknown>;
+
+/** Objects that cannot be files: each in the log, a line of all of them and a reason for the user. */
 class LeftOut {
   readonly #target: CopyTarget;
   readonly #context: OperationContext;
-  #first: string | undefined;
-  #count = 0;
+  readonly #reasons = new Map<LeftOutReason, { readonly first: string; count: number }>();
 
   constructor(target: CopyTarget, context: OperationContext) {
     this.#target = target;
     this.#context = context;
   }
 
-  add(key: string): void {
-    this.#first ??= key;
-    this.#count += 1;
-    this.#target.log.write(`Left out ${JSON.stringify(key)}: it cannot be the name of a file.`);
+  add(key: string, reason: LeftOutReason): void {
+    const known = this.#reasons.get(reason);
+    if (known === undefined) this.#reasons.set(reason, { first: key, count: 1 });
+    else known.count += 1;
+    this.#target.log.write(`Left out ${JSON.stringify(key)}: ${LEFT_OUT[reason].it}.`);
   }
 
   tell(): void {
-    if (this.#first === undefined) return;
-    const [many, more] = this.#count === 1 ? ["an object whose key", ""] : [`${this.#count} objects whose keys`, ", …"];
-    this.#context.log.line(`  Left out ${many} cannot be the name of a file: ${JSON.stringify(this.#first)}${more}`);
+    for (const [reason, { first, count }] of this.#reasons) {
+      const { one, many } = LEFT_OUT[reason];
+      const [what, more] = count === 1 ? [one, ""] : [`${count} ${many}`, ", …"];
+      this.#context.log.line(`  Left out ${what}: ${JSON.stringify(first)}${more}`);
+    }
   }
 }
 
