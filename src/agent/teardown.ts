@@ -10,6 +10,7 @@ import type { EventLog } from "./jobs/job-events.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
 import { endMounts } from "./mounts/end-mounts.ts";
 import { describeError } from "./node/agent-log.ts";
+import { UnderWay } from "./rpc/under-way.ts";
 
 /** For the server to hear what is lost. */
 const LAST_WORD_MS = 1000;
@@ -24,24 +25,47 @@ interface TeardownOptions extends NodeParts {
 /** Ends the agents of the cluster, workers first. */
 export class Teardown {
   readonly #options: TeardownOptions;
+  readonly #underWay = new UnderWay<ShutdownResult>();
 
   constructor(options: TeardownOptions) {
     this.#options = options;
   }
 
-  /** On the server's word. `keep` ends only this process; its tasks go on and the next agent finds them. */
-  async shutdown({ jobs, hookEvent }: ShutdownParams): Promise<ShutdownResult> {
+  /**
+   * On the server's word. `keep` ends only this process; its tasks go on and the next agent finds them. A server that asks again with the same
+   * key, over another connection or after its own restart, joins the wait that goes on; with another key it says how long is waited from then on.
+   */
+  shutdown(params: ShutdownParams): Promise<ShutdownResult> {
+    const { jobs, key, hookEvent, uploadWait } = params;
+    this.#options.log.info("told to end", { jobs, hookEvent, uploadWait });
+    return this.#underWay.join(key, () => (jobs === "kill" ? this.#endCluster(params) : this.#endAgent(params)));
+  }
+
+  async #endAgent({ hookEvent }: ShutdownParams): Promise<ShutdownResult> {
     const { queue, exit } = this.#options;
-    let lost: readonly LostWithNode[] = [];
     queue.close();
     if (hookEvent !== undefined) await this.#runHooks(hookEvent);
-    if (jobs === "kill") {
+    exit();
+    return { lost: [] };
+  }
+
+  async #endCluster({ key, hookEvent, uploadWait }: ShutdownParams): Promise<ShutdownResult> {
+    const { queue, autostop, exit } = this.#options;
+    queue.close();
+    // Uploads may take longer than the cluster may be idle.
+    autostop.hold();
+    try {
+      if (hookEvent !== undefined) await this.#runHooks(hookEvent);
       await queue.failUnfinished();
       const fate = hookEvent === "stop" ? "stop" : "remove";
-      lost = await this.#endNodes({ hooks: [], power: "none", container: fate });
+      const wait = uploadWait === undefined ? {} : { uploadWait };
+      const lost = await this.#endNodes({ key, hooks: [], power: "none", container: fate, ...wait });
+      exit();
+      return { lost };
+    } catch (error) {
+      autostop.release();
+      throw error;
     }
-    exit();
-    return { lost };
   }
 
   /** By the cluster's own idle timer. */
@@ -78,13 +102,13 @@ export class Teardown {
 
   /** Gives what is lost with them. */
   async #endNodes(params: StopNode): Promise<readonly LostWithNode[]> {
-    const ended = await Promise.all([this.#endNode(params.container), this.#stopWorkers(params)]);
+    const ended = await Promise.all([this.#endNode(params), this.#stopWorkers(params)]);
     return ended.flat();
   }
 
-  async #endNode(fate: StopNode["container"]): Promise<readonly LostWithNode[]> {
+  async #endNode({ container: fate, uploadWait }: StopNode): Promise<readonly LostWithNode[]> {
     const { config, container, mounts, log } = this.#options;
-    const lost = await endMounts(mounts, { forget: fate === "remove" }, log);
+    const lost = await endMounts(mounts, { forget: fate === "remove", uploadWait }, log);
     const work = fate === "stop" ? container.stop() : container.remove();
     await work.catch((error: unknown) => log.error("container not ended", describeError(error)));
     return lost.map((what) => ({ node: config.index, what }));

@@ -21,6 +21,7 @@ import type { LocalNode } from "./node/local-node.ts";
 import { loadNodeConfig } from "./node/node-config.ts";
 import { watchOwnNotices } from "./preemption/own-notices.ts";
 import { listenOnSocket } from "./rpc/listener.ts";
+import { UnderWay } from "./rpc/under-way.ts";
 import { AGENT_VERSION } from "./version.ts";
 
 /** Between the request to end and the end of tasks whose jobs are over. */
@@ -31,7 +32,8 @@ export async function startWorker(parts: NodeParts): Promise<void> {
   const { config, paths, node, runner, inside, log, exit } = parts;
   const leaving = new AbortController();
   const incarnation = randomUUID();
-  const stop = (params: StopNode): Promise<StoppedNode> => stopNode(params, parts);
+  const stops = new UnderWay<StoppedNode>();
+  const stop = (params: StopNode): Promise<StoppedNode> => stops.join(params.key, () => stopNode(params, parts));
   const handlers = { node, stop, onNodes: (nodes: readonly InsideNode[]) => inside?.update(nodes) };
   const head = new HeadLink();
   const cutOff = new CutOff({
@@ -92,11 +94,11 @@ function hookOptions(event: HookEvent, { paths, bootId, node, log }: NodeParts):
 
 /** Ends this node with its cluster. */
 async function stopNode(params: StopNode, parts: NodeParts): Promise<StoppedNode> {
-  const { hooks, hookEvent, power, container: fate } = params;
+  const { hooks, hookEvent, power, container: fate, uploadWait } = params;
   const { config, paths, runner, container, mounts, log, exit } = parts;
   if (hookEvent !== undefined) await runHooks(hookEvent, hooks, hookOptions(hookEvent, parts));
   await dropStaleTasks([], { runner, graceMs: 2000 });
-  const lost = await endMounts(mounts, { forget: fate === "remove" }, log);
+  const lost = await endMounts(mounts, { forget: fate === "remove", uploadWait }, log);
   const ending = fate === "remove" ? container.remove() : container.stop();
   await ending.catch((error: unknown) => log.error("container not ended", describeError(error)));
   if (power !== "none") writePowerState(paths.state, power, systemClock.now());

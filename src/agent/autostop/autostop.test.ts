@@ -59,6 +59,16 @@ describe("idle time", () => {
     expect(autostop.status()).toMatchObject({ isAutostopping: true, isIdle: true });
   });
 
+  test("a cluster that somebody else ends does not stop itself meanwhile", async () => {
+    const { autostop, pass } = createWorld();
+    autostop.set(setting({ waitFor: "none" }));
+    autostop.hold();
+    expect(await pass(60)).toBe(0);
+    expect(autostop.isStopping).toBe(false);
+    autostop.release();
+    expect(await pass(0)).toBe(1);
+  });
+
   test("jobs, logins and setting it again start the time anew", async () => {
     const { autostop, pass, world } = createWorld();
     autostop.set(setting());

@@ -38,6 +38,7 @@ export class Autostop {
   #lastActiveMs: number;
   #wasIdle = false;
   #isStopping = false;
+  #isHeld = false;
   #wake = new AbortController();
 
   constructor(options: AutostopOptions) {
@@ -53,6 +54,16 @@ export class Autostop {
     this.#setting = { idleMinutes, down, waitFor, hooks, setAtMs: clock.now(), bootId };
     writeFileAtomic(path, JSON.stringify(this.#setting), { mode: 0o600 });
     this.touch();
+  }
+
+  /** Somebody else ends the cluster: it does not stop itself until `release`. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** The cluster was not ended after all. */
+  release(): void {
+    this.#isHeld = false;
   }
 
   /** Something happened on the cluster: the idle time starts again. */
@@ -100,7 +111,7 @@ export class Autostop {
     this.#wasIdle = !isBusy;
     if (isBusy) this.#lastActiveMs = clock.now();
     // The setting may have changed while we looked.
-    if (setting === null || setting !== this.#setting || this.#isStopping) return;
+    if (setting === null || setting !== this.#setting || this.#isStopping || this.#isHeld) return;
     if (clock.now() < this.#dueMs(setting)) return;
     this.#isStopping = true;
     await this.#options.stop(setting);

@@ -3,6 +3,7 @@ import type { AgentPeer } from "../../shared/agent/peer.ts";
 import type { FlushParams, LendKeysParams } from "../../shared/agent/mounts.ts";
 import { LentPlaces } from "../mounts/lent-places.ts";
 import type { ContainerSpec, FetchParams, FetchResult, LogFile } from "../../shared/agent/protocol.ts";
+import { secondsOf } from "../../shared/agent/upload-wait.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { InsideNode } from "../inside/files.ts";
 import { nodeName } from "../jobs/job-text.ts";
@@ -213,7 +214,12 @@ export class RemoteNode implements ClusterNode, Member {
     this.#peer?.call("set_nodes", { nodes }).catch(() => undefined);
   }
 
+  /** A worker that is away is not waited for, unless its uploads are to be waited for longer than for its connection. */
   async stopNode(params: StopNode): Promise<StoppedNode> {
+    const { uploadWait } = params;
+    if (uploadWait !== undefined && secondsOf(uploadWait) * 1000 > this.#options.graceMs) {
+      return this.#call((peer) => peer.call("stop_node", params));
+    }
     return (await this.#peer?.call("stop_node", params)) ?? {};
   }
 

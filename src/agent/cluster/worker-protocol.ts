@@ -79,12 +79,16 @@ export interface NodeHook {
 
 /** How a worker ends with its cluster. */
 export interface StopNode {
+  /** As in ShutdownParams; absent when the cluster stops itself, and from heads of older releases. */
+  readonly key?: string;
   readonly hookEvent?: ShutdownParams["hookEvent"];
   readonly hooks: readonly NodeHook[];
   /** `none`: only the agent ends; else the machine is stopped or given up as `power` says. */
   readonly power: "none" | "stopped" | "down";
   /** What becomes of the node's container. */
   readonly container: "stop" | "remove";
+  /** As in ShutdownParams. */
+  readonly uploadWait?: ShutdownParams["uploadWait"];
 }
 
 /** What ends with it though it was written to a bucket, in sentences; workers of older releases do not tell. */

@@ -1,15 +1,11 @@
 import { describeError, type AgentLog } from "../node/agent-log.ts";
-import type { NodeMounts } from "./node-mounts.ts";
+import type { EndOptions, NodeMounts } from "./node-mounts.ts";
 
 /**
  * Takes a node's mounts down on its way out. Gives what is lost with it, in sentences. What goes wrong holds nothing up: who removes the node
  * looks again.
  */
-export async function endMounts(
-  mounts: NodeMounts,
-  options: { readonly forget: boolean },
-  log: AgentLog,
-): Promise<readonly string[]> {
+export async function endMounts(mounts: NodeMounts, options: EndOptions, log: AgentLog): Promise<readonly string[]> {
   try {
     return await mounts.end(options);
   } catch (error) {

@@ -13,10 +13,13 @@ import type {
   MountState,
 } from "../../shared/agent/mounts.ts";
 import { uriOf } from "../../shared/bucket-uri.ts";
+import type { UploadWait } from "../../shared/agent/upload-wait.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { AgentLog } from "../node/agent-log.ts";
 import { BucketMount, type MountTools } from "./bucket-mount.ts";
 import { KeysDoor } from "./keys-door.ts";
+import { LastAsked } from "./last-asked.ts";
+import { lastFlush } from "./last-flush.ts";
 import { findMounter, type Mounter } from "./mounter.ts";
 import { readStoredMounts, type StoredMounts } from "./stored-mounts.ts";
 
@@ -34,12 +37,17 @@ export interface NodeMountsOptions {
   readonly log: AgentLog;
 }
 
+/** How the mounts of a node that goes are taken down. */
+export interface EndOptions {
+  readonly forget: boolean;
+  /** Absent: ten minutes. */
+  readonly uploadWait?: UploadWait | undefined;
+}
+
 /** How long a task waits for mounts that are being put up again. */
 const READY_MS = 60_000;
 const READY_GAP_MS = 100;
 const TRIM_MS = 60_000;
-/** For what waits in caches when a cluster is stopped or taken down. */
-const LAST_FLUSH_MS = 10 * 60_000;
 /** How long a mount that was just being put up is waited for at the end. */
 const LEAVE_MS = 5000;
 
@@ -57,6 +65,7 @@ export class NodeMounts {
   #work: Promise<void> = Promise.resolve();
   /** Whether the node ends: nothing is mounted any more. */
   #isOver = false;
+  readonly #ending = new LastAsked<readonly string[]>();
 
   constructor(options: NodeMountsOptions) {
     this.#options = options;
@@ -188,12 +197,18 @@ export class NodeMounts {
 
   /**
    * Takes everything down, after a flush. With `forget` nothing comes back when the machine starts again; what could not be sent before is
-   * lost then, and told in sentences.
+   * lost then, and told in sentences. Who calls again during the flush says how long it is waited for from then on.
    */
-  async end({ forget }: { readonly forget: boolean }): Promise<readonly string[]> {
+  end(options: EndOptions): Promise<readonly string[]> {
     this.#isOver = true;
+    const { uploadWait } = options;
+    const flushAll = (): Promise<(readonly string[])[]> =>
+      Promise.all(Array.from(this.#mounts.values(), (mount) => this.#lastFlush(mount, uploadWait)));
+    return this.#ending.ask(flushAll, (unsent) => this.#endAll(options, unsent.flat()));
+  }
+
+  async #endAll({ forget }: EndOptions, unsent: readonly string[]): Promise<readonly string[]> {
     const mounts = [...this.#mounts.values()];
-    const unsent = (await Promise.all(mounts.map((mount) => this.#lastFlush(mount)))).flat();
     clearInterval(this.#trimmer);
     // What lies in another mount goes before that.
     for (const level of byDepth(mounts)) await Promise.all(level.map((mount) => mount.end({ forget })));
@@ -207,19 +222,11 @@ export class NodeMounts {
     return unsent;
   }
 
-  async #lastFlush(mount: BucketMount): Promise<readonly string[]> {
-    const signal = AbortSignal.timeout(LAST_FLUSH_MS);
-    try {
-      await mount.flush(signal);
-      return mount.lost === undefined ? [] : [mount.lost];
-    } catch (error) {
-      const { dest } = mount.spec;
-      const minutes = LAST_FLUSH_MS / 60_000;
-      const late = `What was written to ${dest} could not all be sent to ${uriOf(mount.spec)} within ${minutes} minutes.`;
-      const reason = signal.aborted ? late : error instanceof Error ? error.message : String(error);
-      this.#options.log.error("mount not flushed", { dest, reason });
-      return [reason];
-    }
+  async #lastFlush(mount: BucketMount, wait?: UploadWait): Promise<readonly string[]> {
+    const reason = await lastFlush(mount, wait);
+    const reasons = [reason, mount.lost].filter((text) => text !== undefined);
+    if (reason !== undefined) this.#options.log.error("mount not flushed", { dest: mount.spec.dest, reason });
+    return reasons;
   }
 
   #keep(mount: BucketMount): void {

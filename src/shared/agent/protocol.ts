@@ -4,6 +4,7 @@
  * ignores fields it does not know and answers `UNKNOWN_METHOD` to methods it does not know.
  */
 import type { LendKeysParams, MountParams, MountState } from "./mounts.ts";
+import type { UploadWait } from "./upload-wait.ts";
 
 export const AGENT_PROTOCOL_VERSION = 1;
 
@@ -348,6 +349,8 @@ export interface ShutdownParams {
   readonly jobs: "keep" | "kill";
   /** Which lifecycle hooks to run first; absent = none. */
   readonly hookEvent?: "stop" | "down" | "preemption";
+  /** With `kill`: how long every node waits for its uploads. Absent: ten minutes, as agents of older releases always do. */
+  readonly uploadWait?: UploadWait;
 }
 
 /** What ends with a node though it was written to a bucket, in a sentence. */
