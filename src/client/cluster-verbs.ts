@@ -83,7 +83,9 @@ export interface StartOptions extends WaitOptions {
 
 export interface StopOptions extends WaitOptions {
   readonly purge?: boolean;
+  /** Waits until what was written to mounted buckets is uploaded, however long it takes; else for at most ten minutes. */
   readonly graceful?: boolean;
+  /** Waits for so many seconds at most, with or without `graceful`; 0 does not wait. */
   readonly gracefulTimeoutSeconds?: number;
 }
 

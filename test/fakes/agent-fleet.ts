@@ -40,6 +40,8 @@ export class FakeHead {
   readonly submissions: SubmitParams[] = [];
   readonly syncs: SyncParams[] = [];
   readonly shutdowns: ShutdownParams[] = [];
+  /** What comes before an agent ends. */
+  onShutdown: (() => Promise<void> | void) | undefined;
   readonly received = new Map<string, string>();
   autostop: SetAutostopParams | undefined;
   isAutostopping = false;
@@ -183,9 +185,11 @@ export class AgentFleet {
         nodes: nodes(),
       }),
       list_log_files: async () => ({ files: [] }),
+      mount_states: async () => ({ mounts: [] }),
       fail_unfinished: async () => ({ jobIds: finish(head, "FAILED_DRIVER") }),
       shutdown: async (params) => {
         head.shutdowns.push(params);
+        await head.onShutdown?.();
         if (params.jobs === "kill") finish(head, "FAILED_DRIVER");
         // The answer leaves before the process does.
         setImmediate(() => {

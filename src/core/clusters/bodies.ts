@@ -39,7 +39,9 @@ export interface ExecBody extends RequestBody {
 export interface StopOrDownBody extends RequestBody {
   readonly cluster_name: string;
   readonly purge?: boolean | undefined;
+  /** Whether uploads from mounted buckets are waited for however long it takes. */
   readonly graceful?: boolean | undefined;
+  /** Seconds after which they are not waited for any more. */
   readonly graceful_timeout?: number | null | undefined;
 }
 

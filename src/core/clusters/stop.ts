@@ -1,7 +1,8 @@
 import { findCluster } from "../../db/queries/clusters.ts";
-import { listClusterMounts } from "../../db/queries/cluster-mounts.ts";
 import { deleteRefusalsOf } from "../../db/queries/refusals.ts";
-import type { MountSpec } from "../../shared/agent/mounts.ts";
+import { isConnectionLoss } from "../../shared/agent/peer-error.ts";
+import type { ShutdownResult } from "../../shared/agent/protocol.ts";
+import { abortAfter, secondsOf, type UploadWait } from "../../shared/agent/upload-wait.ts";
 import { AgentError, NotSupportedError, OperationFailedError, SkyError } from "../../shared/errors.ts";
 import type { Operation, OperationContext } from "../operation.ts";
 import type { Cloud } from "../ports/cloud.ts";
@@ -13,12 +14,13 @@ import { lostWithNode, yellow } from "./messages.ts";
 import { checkOwner } from "./owner.ts";
 import { forgetCluster } from "./refresh.ts";
 import { moveTo, noteProgress } from "./transition.ts";
+import { listWrittenPlaces, showingWait, uploadWaitOf } from "./upload-wait.ts";
 import { withClusterLock } from "./waiting.ts";
 
 const VERIFY_TRIES = 240;
 const VERIFY_GAP_MS = 250;
-/** How long jobs may take to end and lifecycle hooks to run. */
-const SHUTDOWN_MS = 3_700_000;
+/** How long jobs may take to end and lifecycle hooks to run, before uploads are waited for. */
+const SHUTDOWN_SECONDS = 3700;
 
 export const stopOperation: Operation<StopOrDownBody, null> = {
   name: "clusters.stop",
@@ -40,6 +42,7 @@ type Kind = "stop" | "down";
 
 async function takeDown(body: StopOrDownBody, context: OperationContext, kind: Kind): Promise<null> {
   const name = body.cluster_name;
+  const uploadWait = uploadWaitOf(body);
   // Journaled, so that a request that goes on after a restart does not miss the cluster that it has removed itself.
   const isThere = await context.effect(
     `${kind}.begin`,
@@ -56,7 +59,7 @@ async function takeDown(body: StopOrDownBody, context: OperationContext, kind: K
     await checkOwner(cluster, context);
     const cloud = await context.clouds.load(row.cloud);
     if (kind === "stop") refuseStop(cluster, cloud);
-    await takeDownLocked({ cluster, cloud, kind, isPurge: body.purge === true }, context);
+    await takeDownLocked({ cluster, cloud, kind, isPurge: body.purge === true, uploadWait }, context);
     return null;
   });
 }
@@ -77,6 +80,8 @@ interface TakeDown {
   readonly cloud: Cloud;
   readonly kind: Kind;
   readonly isPurge: boolean;
+  /** Undefined: the user has not said. */
+  readonly uploadWait: UploadWait | undefined;
 }
 
 async function takeDownLocked(request: TakeDown, context: OperationContext): Promise<void> {
@@ -115,30 +120,40 @@ async function takeDownLocked(request: TakeDown, context: OperationContext): Pro
 
 /** Ends every job and the agents, with the lifecycle hooks first. Nodes that cannot be reached are ended by their cloud. */
 async function endJobs(request: TakeDown, key: string, context: OperationContext): Promise<void> {
-  const { row } = request.cluster;
+  const { cluster, kind, uploadWait } = request;
+  const { row } = cluster;
   if (row.status === "STOPPED") return;
-  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(SHUTDOWN_MS)]);
+  const places = await listWrittenPlaces(row.cluster_hash, context);
+  const isWait = secondsOf(uploadWait ?? 0) > 0 && places.length > 0;
+  const doing = `${kind === "stop" ? "Stopping" : "Terminating"} ${row.name}`;
+  const work = (): Promise<ShutdownResult> => shutDown(request, key, context);
   try {
-    const agent = await context.agents.connect(row.name, { signal });
-    // One that hangs would be waited for until its connection counts as lost.
-    await greet(agent, signal);
-    const { lost = [] } = await agent.call("shutdown", { key, jobs: "kill", hookEvent: request.kind }, { signal });
+    const { lost = [] } = await (isWait ? showingWait({ doing, places }, context, work) : work());
     for (const one of lost) context.log.line(lostWithNode(one));
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
-    await warnOfCaches(request, error, context);
+    // What waits for its upload goes with a node that is removed, and whose agent cannot be told to wait for it.
+    if (places.length === 0) return;
+    const fate = kind === "down" ? "is lost." : `stays on the nodes' disks, and is sent after: sky start ${row.name}`;
+    context.log.line(`WARNING: ${error.message} What was not uploaded yet of ${places.join(", ")} ${fate}`);
   }
 }
 
-/** What waits for its upload goes with a node that is removed, and whose agent cannot be told to wait for it. */
-async function warnOfCaches({ cluster, kind }: TakeDown, error: AgentError, context: OperationContext): Promise<void> {
-  const { cluster_hash, name } = cluster.row;
-  const mounts = await listClusterMounts(context.db, cluster_hash);
-  const written = mounts.filter(({ spec }) => !(JSON.parse(spec) as MountSpec).isReadOnly);
-  if (written.length === 0) return;
-  const places = written.map(({ dest }) => dest).join(", ");
-  const fate = kind === "down" ? "is lost." : `stays on the nodes' disks, and is sent after: sky start ${name}`;
-  context.log.line(`WARNING: ${error.message} What was not uploaded yet of ${places} ${fate}`);
+async function shutDown(request: TakeDown, key: string, context: OperationContext): Promise<ShutdownResult> {
+  const { cluster, kind, uploadWait } = request;
+  const signal = AbortSignal.any([context.signal, abortAfter(SHUTDOWN_SECONDS + secondsOf(uploadWait))]);
+  const wait = uploadWait === undefined ? {} : { uploadWait };
+  for (;;) {
+    const agent = await context.agents.connect(cluster.row.name, { signal });
+    // One that hangs would be waited for until its connection counts as lost.
+    await greet(agent, signal);
+    try {
+      return await agent.call("shutdown", { key, jobs: "kill", hookEvent: kind, ...wait }, { signal });
+    } catch (error) {
+      // The agent goes on with a wait that the user has asked for, which may outlast connections; the same key joins it.
+      if (uploadWait === undefined || !isConnectionLoss(error)) throw error;
+    }
+  }
 }
 
 /**
