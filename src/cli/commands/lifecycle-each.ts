@@ -1,4 +1,5 @@
 import type { Request } from "../../client/request.ts";
+import type { StreamEvent } from "../../client/stream-decoder.ts";
 import { SkyError } from "../../shared/errors.ts";
 import type { Context } from "../context.ts";
 import { printSubmitted } from "../follow.ts";
@@ -12,12 +13,16 @@ interface EachOptions {
   /** `Terminating`, `Stopping`: how the progress is told. */
   readonly doing: string;
   readonly asyncCall: boolean;
+  /** Whether what the server says that it waits for is shown meanwhile. */
+  readonly showsWaits?: boolean;
   /** The text after a success, without the final newline. */
   readonly success: (cluster: string) => string;
   readonly failure: (cluster: string, reason: string) => string;
   /** Added to the last line when something failed. */
   readonly failureHint?: string;
 }
+
+type SpinnerEvent = Extract<StreamEvent, { readonly kind: "spinner" }>;
 
 interface Outcome {
   readonly cluster: string;
@@ -43,6 +48,10 @@ export async function actOnEach<T>(
   const progress = `[bold cyan]${options.doing} ${noun}[/]`;
   spinner.start(progress);
   const requests: Request<T>[] = [];
+  const onSpinner = ({ action, message }: SpinnerEvent): void => {
+    if (options.showsWaits !== true || action === "start") return;
+    spinner.update(action === "init" || action === "update" ? message : progress);
+  };
   const send = (cluster: string): Request<T> => {
     const request = act(cluster);
     requests.push(request);
@@ -56,7 +65,7 @@ export async function actOnEach<T>(
   try {
     const outcomes = await Promise.all(
       clusters.map(async (cluster): Promise<Outcome> => {
-        const outcome = await settle(cluster, { send, relogin, ctx });
+        const outcome = await settle(cluster, { send, relogin, ctx, onSpinner });
         spinner.clear();
         ctx.out.write(colors.enabled ? outcome.log : new ColorFilter().push(outcome.log));
         const text =
@@ -77,7 +86,12 @@ export async function actOnEach<T>(
 
 async function settle<T>(
   cluster: string,
-  tools: { readonly send: (cluster: string) => Request<T>; readonly relogin: Relogin; readonly ctx: Context },
+  tools: {
+    readonly send: (cluster: string) => Request<T>;
+    readonly relogin: Relogin;
+    readonly ctx: Context;
+    readonly onSpinner: (event: SpinnerEvent) => void;
+  },
 ): Promise<Outcome> {
   let log: Buffer[] = [];
   const outcome = (error: SkyError | undefined): Outcome => ({ cluster, error, log: Buffer.concat(log) });
@@ -87,6 +101,7 @@ async function settle<T>(
       const request = tools.send(cluster);
       for await (const event of request.events()) {
         if (event.kind === "text") log.push(event.bytes);
+        if (event.kind === "spinner") tools.onSpinner(event);
       }
       return await request.result();
     });

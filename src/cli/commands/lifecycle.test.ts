@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { clusterRecord, listsClusters } from "../../../test/fakes/records.ts";
 import { sky } from "../../../test/fakes/run-cli.ts";
-import { fails, gives, WireServer } from "../../../test/fakes/wire-server.ts";
+import { control, fails, gives, WireServer } from "../../../test/fakes/wire-server.ts";
 
 let server: WireServer;
 
@@ -42,6 +42,38 @@ describe("sky stop and down", () => {
     server.routes["POST /stop"] = gives(null, "The session ends soon.\n");
     const { out } = await sky(["stop", "-y", "a"], { server });
     expect(out).toMatch(/^The session ends soon\.\nStopping cluster a\.\.\.done\.\n/u);
+  });
+
+  test.each([
+    [[], { graceful: false, graceful_timeout: null }],
+    [["--graceful"], { graceful: true, graceful_timeout: null }],
+    [["--graceful", "--graceful-timeout", "0"], { graceful: true, graceful_timeout: 0 }],
+    [["--graceful-timeout", "90"], { graceful: false, graceful_timeout: 90 }],
+  ])("%o says how long uploads are waited for", async (flags, fields) => {
+    for (const command of ["stop", "down"]) {
+      await sky([command, "-y", "a", ...flags], { server });
+      expect(server.bodies(`/${command}`)).toMatchObject([fields]);
+    }
+  });
+
+  test.each([
+    ["-1", "-1 is not in the range x>=0."],
+    ["soon", "'soon' is not a valid integer."],
+    ["1.5", "'1.5' is not a valid integer."],
+  ])("a time of %s is none", async (value, reason) => {
+    const { code, err } = await sky(["down", "-y", "a", "--graceful", "--graceful-timeout", value], { server });
+    expect(code).toBe(2);
+    expect(err).toContain(`Error: Invalid value for '--graceful-timeout': ${reason}`);
+    expect(server.calls).toEqual([]);
+  });
+
+  test("--graceful shows what is waited for, on a terminal", async () => {
+    const [init, start] = ["init", "start"].map((tag) => control(`<rich_${tag}>[bold cyan]Waiting[/]</rich_${tag}>`));
+    server.routes["POST /stop"] = gives(null, `${init}${start}${control("<rich_exit></rich_exit>")}`);
+    const shown = await sky(["stop", "-y", "--graceful", "a"], { server, tty: true });
+    expect(shown.err).toMatch(/Stopping 1 cluster.*Waiting.*Stopping 1 cluster/su);
+    expect((await sky(["stop", "-y", "--graceful", "a"], { server })).err).toBe("");
+    expect((await sky(["stop", "-y", "a"], { server, tty: true })).err).not.toContain("Waiting");
   });
 
   test("a no, and the end of input, abort", async () => {

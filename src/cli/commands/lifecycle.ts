@@ -13,6 +13,11 @@ function count(clusters: readonly string[]): string {
   return `${clusters.length} cluster${clusters.length === 1 ? "" : "s"}: ${clusters.join(", ")}`;
 }
 
+function waitOf(options: { readonly graceful: boolean; readonly gracefulTimeout: number | undefined }) {
+  const { graceful, gracefulTimeout } = options;
+  return { graceful, ...(gracefulTimeout === undefined ? {} : { gracefulTimeoutSeconds: gracefulTimeout }) };
+}
+
 function nothingToDo(ctx: Context): number {
   ctx.out.write("No cluster to act on (tip: see `sky status`).\n");
   return 0;
@@ -29,21 +34,16 @@ export async function runStop({ args, options }: Input<typeof stopSpec>, ctx: Co
   );
   if (clusters.length === 0) return nothingToDo(ctx);
   if (!options.yes) await ctx.confirm(`Stopping ${count(clusters)}. Proceed?`);
-  const timeout = options.gracefulTimeout === undefined ? {} : { gracefulTimeoutSeconds: options.gracefulTimeout };
-  return await actOnEach(
-    ctx,
-    clusters,
-    (cluster) => client.stop(cluster, { graceful: options.graceful, ...timeout, signal: ctx.signal }),
-    {
-      doing: "Stopping",
-      asyncCall: options.asyncCall,
-      success: (cluster) => {
-        removeSshTarget(ctx.home, cluster);
-        return `Stopping cluster ${cluster}...[green]done[/].\n  To restart the cluster, run: [bold]sky start ${cluster}[/]`;
-      },
-      failure: (cluster, reason) => `Stopping cluster ${cluster}...[red]failed[/]. \nReason: ${escape(reason)}`,
+  return await actOnEach(ctx, clusters, (cluster) => client.stop(cluster, { ...waitOf(options), signal: ctx.signal }), {
+    doing: "Stopping",
+    asyncCall: options.asyncCall,
+    showsWaits: options.graceful || options.gracefulTimeout !== undefined,
+    success: (cluster) => {
+      removeSshTarget(ctx.home, cluster);
+      return `Stopping cluster ${cluster}...[green]done[/].\n  To restart the cluster, run: [bold]sky start ${cluster}[/]`;
     },
-  );
+    failure: (cluster, reason) => `Stopping cluster ${cluster}...[red]failed[/]. \nReason: ${escape(reason)}`,
+  });
 }
 
 /** `sky down`. Exit code 1 when a cluster does not exist or could not be torn down. */
@@ -57,15 +57,14 @@ export async function runDown({ args, options }: Input<typeof downSpec>, ctx: Co
   );
   if (clusters.length === 0) return nothingToDo(ctx);
   if (!options.yes) await ctx.confirm(`Terminating ${count(clusters)}. Proceed?`);
-  const timeout = options.gracefulTimeout === undefined ? {} : { gracefulTimeoutSeconds: options.gracefulTimeout };
   return await actOnEach(
     ctx,
     clusters,
-    (cluster) =>
-      client.down(cluster, { purge: options.purge, graceful: options.graceful, ...timeout, signal: ctx.signal }),
+    (cluster) => client.down(cluster, { purge: options.purge, ...waitOf(options), signal: ctx.signal }),
     {
       doing: "Terminating",
       asyncCall: options.asyncCall,
+      showsWaits: options.graceful || options.gracefulTimeout !== undefined,
       success: (cluster) => {
         removeSshTarget(ctx.home, cluster);
         return `Terminating cluster ${cluster}...[green]done[/].`;

@@ -64,8 +64,10 @@ export const placeOptions = {
 };
 
 export const gracefulOptions = {
-  graceful: flag("--graceful", "Wait until cached writes to buckets are uploaded."),
-  gracefulTimeout: integer("--graceful-timeout", "Seconds to wait with --graceful."),
+  graceful: flag("--graceful", "Wait until cached writes to buckets are uploaded, however long it takes."),
+  gracefulTimeout: integer("--graceful-timeout", "Wait for so many seconds at most; 0 does not wait.", {
+    min: 0,
+  }),
 };
 
 export const gitOptions = {
