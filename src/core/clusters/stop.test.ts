@@ -22,7 +22,7 @@ afterEach(async () => {
 async function mount(dest: string, isReadOnly = false): Promise<void> {
   const hash = (await world.cluster("c1"))?.cluster_hash ?? "";
   const spec = JSON.stringify({ dest, bucket: "b", isReadOnly });
-  await saveClusterMount(world.database.db, { cluster_hash: hash, dest, store: "S3", spec });
+  await saveClusterMount(world.database.db, { cluster_hash: hash, dest, store: "S3", spec, replaces: null });
 }
 
 type Wish = Pick<StopOrDownBody, "graceful" | "graceful_timeout">;
