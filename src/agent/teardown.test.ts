@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { ShutdownResult } from "../shared/agent/protocol.ts";
 import type { StopNode } from "./cluster/worker-protocol.ts";
 import { EventLog } from "./jobs/job-events.ts";
 import type { EndOptions } from "./mounts/node-mounts.ts";
@@ -26,7 +27,7 @@ test("a cluster that takes itself down says last what is lost with which node", 
     config: { index: 0, power: "leave" },
     paths: { state: join(root, "state.json"), hooks: join(root, "hooks") },
     container: { remove: () => Promise.resolve() },
-    mounts: { end: () => Promise.resolve(["a is not in s3://b."]) },
+    mounts: { end: () => Promise.resolve(["a is not in s3://b."]), writtenPlaces: () => [] },
     queue: { close: note("closed"), failUnfinished: note("failed") },
     autostop: { hooks: [] },
     log: { info: () => undefined, error: () => undefined },
@@ -63,7 +64,7 @@ function twoNodes(failUnfinished?: () => void) {
     config: { index: 0 },
     paths: { hooks: join(root, "hooks") },
     container: { stop: () => Promise.resolve(), remove: () => Promise.resolve() },
-    mounts: { end },
+    mounts: { end, writtenPlaces: () => [] },
     queue: { close: note("closed"), failUnfinished: failUnfinished ?? note("failed") },
     autostop: { hooks: [], hold: note("held"), release: note("released") },
     log: { info: () => undefined, error: () => undefined },
@@ -121,4 +122,35 @@ test("a cluster that could not be ended stops itself again when it is idle, and 
   isFull = false;
   await teardown.shutdown({ key: "k", jobs: "kill" });
   expect(order.slice(3)).toEqual(["closed", "held", "exit"]);
+});
+
+test.each([
+  ["stop", { isKept: true }],
+  ["down", {}],
+] as const)("%s says of a worker that gives no answer what may not be uploaded there", async (hookEvent, fate) => {
+  const gone = (): Promise<never> => Promise.reject(new Error("The connection is gone."));
+  const untold = (node: number): object => ({
+    node,
+    what: `Node ${node} could not be asked for what was not uploaded yet of ~/a, /b.`,
+    ...fate,
+  });
+  const shutdown = (places: readonly string[]): Promise<ShutdownResult> =>
+    new Teardown({
+      config: { index: 0 },
+      paths: { hooks: "" },
+      container: { stop: () => Promise.resolve(), remove: () => Promise.resolve() },
+      mounts: { end: () => Promise.resolve([]), writtenPlaces: () => places },
+      queue: { close: () => undefined, failUnfinished: () => Promise.resolve() },
+      autostop: { hooks: [] },
+      log: { info: () => undefined, error: () => undefined },
+      workers: new Map([
+        [1, { index: 1, stopNode: gone }],
+        // One that has no connection.
+        [2, { index: 2, stopNode: () => Promise.resolve({}) }],
+        [3, { index: 3, stopNode: () => Promise.resolve({ lost: [] }) }],
+      ]),
+      exit: () => undefined,
+    } as never).shutdown({ key: "k", jobs: "kill", hookEvent });
+  expect(await shutdown(["~/a", "/b"])).toEqual({ lost: [untold(1), untold(2)] });
+  expect(await shutdown([])).toEqual({ lost: [] });
 });

@@ -125,7 +125,9 @@ export class Teardown {
   }
 
   async #stopWorkers(params: StopNode): Promise<readonly LostWithNode[]> {
-    const { workers, log } = this.#options;
+    const { workers, mounts, log } = this.#options;
+    // Every node has the mounts of the head, which has not forgotten its own yet.
+    const places = mounts.writtenPlaces();
     const lost = await Promise.all(
       Array.from(workers.values(), async (worker) => {
         const stopped = await worker.stopNode(params).catch((error: unknown): StoppedNode => {
@@ -133,9 +135,17 @@ export class Teardown {
           log.info("worker not stopped", { index: worker.index, ...describeError(error) });
           return {};
         });
-        return (stopped.lost ?? []).map((what) => ({ node: worker.index, what }));
+        if (stopped.lost === undefined) return untold(worker.index, places, params);
+        return stopped.lost.map((what) => ({ node: worker.index, what }));
       }),
     );
     return lost.flat();
   }
+}
+
+/** What becomes of a worker's unsent files when it did not answer, or not of them. */
+function untold(node: number, places: readonly string[], { container: fate }: StopNode): readonly LostWithNode[] {
+  if (places.length === 0) return [];
+  const what = `Node ${node} could not be asked for what was not uploaded yet of ${places.join(", ")}.`;
+  return [{ node, what, ...(fate === "stop" ? { isKept: true } : {}) }];
 }

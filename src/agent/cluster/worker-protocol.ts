@@ -91,7 +91,7 @@ export interface StopNode {
   readonly uploadWait?: ShutdownParams["uploadWait"];
 }
 
-/** What ends with it though it was written to a bucket, in sentences; workers of older releases do not tell. */
+/** What ends with it though it was written to a bucket, in sentences; absent of workers of older releases, and of those that gave no answer. */
 export interface StoppedNode {
   readonly lost?: readonly string[];
 }

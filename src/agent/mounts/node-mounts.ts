@@ -155,6 +155,11 @@ export class NodeMounts {
     return [...this.#mounts.values()].map((mount) => mount.state);
   }
 
+  /** Where tasks may have written what is not sent yet. */
+  writtenPlaces(): readonly string[] {
+    return [...this.#mounts.values()].flatMap(({ spec }) => (spec.isReadOnly ? [] : [spec.dest]));
+  }
+
   /** Takes one mount down for good, unless it has something to send. */
   async forget(dest: string): Promise<void> {
     const mount = this.#mounts.get(dest);

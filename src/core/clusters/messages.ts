@@ -26,8 +26,11 @@ export function viewServerLog(path: string): string {
   return dim(`View logs: sky api logs -l ${path}`);
 }
 
-export function lostWithNode({ node, what }: LostWithNode): string {
-  return `WARNING: ${what} It is lost with node ${node}.`;
+export function lostWithNode({ node, what, isKept = false }: LostWithNode): string {
+  const fate = isKept
+    ? `stays on the disk of node ${node}, and is sent when that starts again`
+    : `is lost with node ${node}`;
+  return `WARNING: ${what} It ${fate}.`;
 }
 
 /** Text of a spinner, in the markup that clients know. */

@@ -357,6 +357,8 @@ export interface ShutdownParams {
 export interface LostWithNode {
   readonly node: number;
   readonly what: string;
+  /** It stays on the node's disk, because that is only stopped. */
+  readonly isKept?: boolean;
 }
 
 export interface ShutdownResult {
