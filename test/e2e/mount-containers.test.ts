@@ -1,6 +1,6 @@
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { findMoto, Moto } from "../support/aws/moto.ts";
 import { rcloneEnv } from "../support/s3/rclone.ts";
@@ -76,6 +76,12 @@ describe.skipIf(reason !== undefined)(`buckets in containers ${reason ?? ""}`, (
       .filter(({ argv }) => argv[0]?.endsWith("rclone") === true && /^mount2?$/u.test(argv[1] ?? ""))
       .map(({ pid }) => pid);
 
+  const containers = (cluster: string): string[] =>
+    podman
+      .run("ps", "--all", "--format", "{{.Names}}")
+      .split("\n")
+      .filter((name) => name.startsWith(`sky-${cluster}-`));
+
   const MOUNTS = `
   ~/data: {source: s3://data}
   /opt/empty: {source: s3://ckpt, mode: MOUNT_CACHED}
@@ -126,6 +132,32 @@ ls /opt/empty ~/sky_workdir/own`,
     expect(rclones()).toHaveLength(4);
     expect(await ok("exec", "c", "cat ~/in-image/old; ls ~/in-image")).toContain("| of the imageold\n");
   });
+
+  test(
+    "lie in what is copied and in each other, at every launch and in a new container",
+    { timeout: LONG_MS },
+    async () => {
+      const folder = dirname(sandbox.write("x/sent", ""));
+      // The image has the first of them, and not the second.
+      const mounts = `
+  ~/in-image: ${folder}
+  ~/in-image/mount: {source: s3://data}
+  /opt/new: ${folder}
+  /opt/new/below/mount: {source: s3://data}
+  ~/outer: {source: s3://ckpt, mode: MOUNT_CACHED}
+  ~/outer/inner: {source: s3://data}`;
+      const look = `cat ~/in-image/old ~/in-image/sent ~/*/{mount,inner}/part/a.txt /opt/new/sent /opt/new/below/mount/part/a.txt
+for at in ~/in-image/mount /opt/new ~/outer; do [[ -L $at ]] && echo $at is a link; done`;
+      for (const text of ["first", "second", "third"]) {
+        if (text === "third") podman.run("rm", "--force", "--time", "0", ...containers("d"));
+        sandbox.write("x/sent", `${text}\n`);
+        expect(await ok("launch", "-y", "-c", "d", task(mounts, look)), text).toContain(
+          `| of the image${text}\n| one\n| one\n| ${text}\n| one\n| /root/in-image/mount is a link\n| /opt/new is a link\n| /root/outer is a link\n`,
+        );
+      }
+      await ok("down", "-y", "d");
+    },
+  );
 
   test("`sky down` after the agent was killed leaves what is in the buckets", { timeout: LONG_MS }, async () => {
     const before = [await keysOf("data"), await keysOf("ckpt")];

@@ -12,6 +12,11 @@ export interface ContainerLink {
   readonly isMount?: boolean;
 }
 
+/** In an order in which what lies in another comes after it. */
+export function outerFirst(links: readonly ContainerLink[]): readonly ContainerLink[] {
+  return links.toSorted((one, other) => (one.place < other.place ? -1 : 1));
+}
+
 /** Below `.sky/file_mounts`: what belongs to HOME inside. No absolute destination can be called so. */
 const HOME_FOLDER = ".home";
 

@@ -1,6 +1,6 @@
 import type { NodeMounts } from "../mounts/node-mounts.ts";
 import type { NodeMountParams } from "../node/cluster-node.ts";
-import { containerDestination, type ContainerLink } from "./links.ts";
+import { containerDestination, outerFirst, type ContainerLink } from "./links.ts";
 import type { NodeContainer } from "./node-container.ts";
 
 /**
@@ -19,7 +19,7 @@ export async function mountInside(
     return { ...rest, spec: { ...spec, place } };
   });
   // What the image has in the way shows before anything is mounted.
-  for (const link of links) await container.link(link);
+  for (const link of outerFirst(links)) await container.link(link);
   await mounts.mount({ ...params, mounts: placed });
   for (const { spec } of placed) {
     try {

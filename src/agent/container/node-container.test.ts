@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import type { NodeConfig } from "../../shared/agent/protocol.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { agentPaths } from "../node/paths.ts";
-import type { ContainerLink } from "./links.ts";
+import { outerFirst, type ContainerLink } from "./links.ts";
 import { NodeContainer } from "./node-container.ts";
 
 let root = "";
@@ -14,11 +14,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-test("links that are made at the same time are all kept for the next container", async () => {
-  // `true` stands in for an engine that does what it is told.
-  const stored = { name: "sky-c-0", engine: ["true"], image: "i", runOptions: [], home: "/root", links: [] };
-  const file = join(root, "container.json");
-  writeFileSync(file, JSON.stringify(stored));
+/** A container whose engine is a program that does what it is told. */
+function containerOf(engine: readonly string[], links: readonly ContainerLink[] = []): NodeContainer {
+  const stored = { name: "sky-c-0", engine, image: "i", runOptions: [], home: "/root", links };
+  writeFileSync(join(root, "container.json"), JSON.stringify(stored));
   const config: NodeConfig = {
     clusterName: "c",
     clusterNameOnCloud: "c-1",
@@ -31,9 +30,40 @@ test("links that are made at the same time are all kept for the next container",
     power: "leave",
     clusterInfo: "{}",
   };
-  const container = new NodeContainer({ config, paths: agentPaths(root, root), env: process.env, clock: systemClock });
+  return new NodeContainer({ config, paths: agentPaths(root, root), env: process.env, clock: systemClock });
+}
+
+test("links that are made at the same time are all kept for the next container", async () => {
+  const container = containerOf(["true"]);
   const links = ["a", "b", "c"].map((name): ContainerLink => ({ place: `/${name}`, folder: name, isStrict: true }));
   await Promise.all(links.map((link) => container.link(link)));
-  const after = JSON.parse(readFileSync(file, "utf8")) as { readonly links: readonly ContainerLink[] };
+  const after = JSON.parse(readFileSync(join(root, "container.json"), "utf8")) as {
+    readonly links: readonly ContainerLink[];
+  };
   expect(after.links.map(({ place }) => place).sort()).toEqual(["/a", "/b", "/c"]);
+});
+
+test("a link knows which others lie in it, and none is made in a bucket", async () => {
+  const log = join(root, "log");
+  const bucket = { place: "~/a/bucket", folder: ".home/a/bucket", isStrict: false, isMount: true };
+  const container = containerOf(
+    ["sh", "-c", `shift 8; printf '%s\\n' "$@" >>${log}`, "engine"],
+    [
+      { place: "~/a/other", folder: ".home/a/other", isStrict: false },
+      bucket,
+      { place: "~/ab", folder: ".home/ab", isStrict: false },
+    ],
+  );
+  await container.link({ place: "~/a", folder: ".home/a", isStrict: false });
+  await container.link({ ...bucket, place: "~/a/bucket/x", folder: ".home/a/bucket/x" });
+  const mounts = "/root/.sky/file_mounts/.home";
+  expect(readFileSync(log, "utf8").trim().split("\n")).toEqual([
+    "merge",
+    "/root/a",
+    `${mounts}/a`,
+    "1",
+    `${mounts}/a/bucket`,
+    `${mounts}/a/other`,
+  ]);
+  expect(outerFirst([bucket, { place: "~/a", folder: ".home/a", isStrict: false }])[0]?.place).toBe("~/a");
 });

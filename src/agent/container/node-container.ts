@@ -9,7 +9,7 @@ import type { ContainerSpec, NodeConfig } from "../../shared/agent/protocol.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { AgentPaths } from "../node/paths.ts";
 import { findEngine, lastLine, runCommand, type ContainerEngine, type EngineAnswer } from "./engine.ts";
-import type { ContainerLink } from "./links.ts";
+import { outerFirst, type ContainerLink } from "./links.ts";
 import { ensureImage, fullImageName } from "./pull.ts";
 import { INSIDE, runArguments } from "./run-arguments.ts";
 import { KILL_TREE, LINK, RUN_SCRIPT, SEE, WHO } from "./scripts.ts";
@@ -211,7 +211,7 @@ export class NodeContainer {
     await this.#call(engine.command, ["rm", "--force", "--volumes", name]);
     const answer = await this.#call(engine.command, args);
     if (answer.code !== 0) throw failed(`The container of ${image} does not start: ${lastLine(answer.stderr)}`);
-    for (const link of links) await this.#makeLink(stored, link);
+    for (const link of outerFirst(links)) await this.#makeLink(stored, link);
   }
 
   /**
@@ -252,13 +252,20 @@ export class NodeContainer {
     throw failed(`The image ${image} does not run: ${reason || `exit code ${answer.code}`}`);
   }
 
-  async #makeLink({ name, engine, home }: Stored, { place, folder, isStrict, isMount }: ContainerLink): Promise<void> {
+  async #makeLink({ name, engine, home, links }: Stored, link: ContainerLink): Promise<void> {
+    const { place, isStrict, isMount } = link;
+    // The place of a bucket is never anything but a link: all that is below is found by that one.
+    if (links.some((outer) => outer.isMount === true && place.startsWith(`${outer.place}/`))) return;
     const at = place.startsWith("~/") ? join(home, place.slice(2)) : place;
-    const target = `${home}/.sky/file_mounts/${folder}`;
+    const folderOf = (one: ContainerLink): string => `${home}/.sky/file_mounts/${one.folder}`;
+    const inner = links.filter((one) => one.folder.startsWith(`${link.folder}/`));
+    const buckets = inner.filter((one) => one.isMount === true).map(folderOf);
+    const others = inner.filter((one) => one.isMount !== true).map(folderOf);
     const strictness = isStrict ? "strict" : "merge";
     const mode = isMount === true ? "mount" : strictness;
     // As root, because a place outside of HOME is seldom the user's.
-    const inside = ["bash", "-c", LINK, "sky-link", mode, at, target];
+    const parameters = [mode, at, folderOf(link), String(buckets.length), ...buckets, ...others];
+    const inside = ["bash", "-c", LINK, "sky-link", ...parameters];
     const answer = await this.#call(engine, ["exec", "--user", "0", name, ...inside]);
     if (answer.code === 0) return;
     if (answer.code === 3) {

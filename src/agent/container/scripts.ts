@@ -74,25 +74,68 @@ done`;
 
 /**
  * Makes files that lie in a mounted folder appear where the task file wants them. Arguments: `strict`, `merge` (files of the image stay
- * beside them) or `mount` (an empty folder of the image makes room), then pairs of place and target. Says which place is taken with exit
- * code 3.
+ * beside them) or `mount` (an empty folder of the image makes room), place and target, then the folders below the target that have links
+ * of their own: how many of them are mounted buckets, these first, and the others. Nothing of a bucket is copied, nor anything onto
+ * itself. Says which place is taken with exit code 3.
  */
-export const LINK = `mode=$1; shift
-while (($#)); do
-  place=$1 target=$2; shift 2
-  parent=\${place%/*}
-  [[ -d \${parent:-/} ]] || mkdir -p "$parent" || exit 1
-  [[ $mode != mount || -L $place || ! -d $place ]] || rmdir "$place" 2>/dev/null
-  if [[ -L $place || ! -e $place ]]; then
-    ln -sfn "$target" "$place" || exit 1
-  elif [[ $mode != merge ]]; then
-    printf '%s\\n' "$place"; exit 3
-  elif [[ -d $place && -d $target ]]; then
-    cp -a "$target/." "$place/" || exit 1
-  else
-    cp -a "$target" "$place" || exit 1
-  fi
-done`;
+export const LINK = `shopt -s dotglob nullglob
+mode=$1 place=$2 target=$3 count=$4; shift 4
+mounts=("\${@:1:count}") inner=("$@")
+while read -r _ _ _ _ at _; do
+  printf -v at %b "$at"
+  [[ $at = "$target"/* ]] && mounts+=("$at") inner+=("$at")
+done </proc/self/mountinfo
+is_mount() {
+  local one
+  for one in "\${mounts[@]}"; do [[ $one = "$1" ]] && return; done
+  return 1
+}
+has_inner() {
+  local one
+  for one in "\${inner[@]}"; do [[ $one = "$1"/* ]] && return; done
+  return 1
+}
+alike() {
+  local facts
+  facts=$(stat -c '%a %u:%g' "$1") && chmod "\${facts% *}" "$2" && chown "\${facts#* }" "$2"
+} 2>/dev/null
+merge() {
+  local from=$1 to=$2 one at
+  local batch=()
+  [[ -d $to ]] || mkdir "$to" || return 1
+  alike "$from" "$to"
+  for one in "$from"/*; do
+    at=$to/\${one##*/}
+    if is_mount "$one" || [[ $one -ef $at ]]; then continue; fi
+    if [[ -d $one && ! -L $one ]] && has_inner "$one"; then
+      merge "$one" "$at" || return 1
+      continue
+    fi
+    batch+=("$one")
+    ((\${#batch[@]} < 100)) && continue
+    cp -a "\${batch[@]}" "$to/" || return 1
+    batch=()
+  done
+  ((\${#batch[@]} == 0)) || cp -a "\${batch[@]}" "$to/"
+}
+up=$place down=$target
+until up=\${up%/*} down=\${down%/*}; [[ -d \${up:-/} ]]; do :; done
+# What is below a folder that has a link is there already: both paths end alike.
+[[ \${up:-/} -ef $down ]] && exit 0
+parent=\${place%/*}
+[[ -d \${parent:-/} ]] || mkdir -p "$parent" || exit 1
+[[ $mode != mount || -L $place || ! -d $place ]] || rmdir "$place" 2>/dev/null
+if [[ -L $place || ! -e $place ]]; then
+  ln -sfn "$target" "$place" || exit 1
+elif [[ $mode != merge ]]; then
+  printf '%s\\n' "$place"; exit 3
+elif [[ ! -d $place || ! -d $target ]]; then
+  cp -a "$target" "$place" || exit 1
+elif has_inner "$target"; then
+  merge "$target" "$place" || exit 1
+else
+  cp -a "$target/." "$place/" || exit 1
+fi`;
 
 /** Looks whether a bucket is mounted at $1, and may be looked into: exit code 3 and 4 when not. */
 export const SEE = `found=3
