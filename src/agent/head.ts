@@ -116,6 +116,7 @@ export async function startHead(parts: NodeParts): Promise<void> {
     nodes: () => members().map((member) => member.node),
     download: parts.node.download.bind(parts.node),
     shutdown: (params: ShutdownParams) => teardown.shutdown(params),
+    flushWorkers: teardown.flushWorkers.bind(teardown),
   };
   await listenOnSocket({ root: paths.root, methods: createMethods(handlers), streams: createStreams(handlers), log });
   void autostop.run(new AbortController().signal);

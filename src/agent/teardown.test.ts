@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ShutdownResult } from "../shared/agent/protocol.ts";
-import type { StopNode } from "./cluster/worker-protocol.ts";
+import type { StoppedNode, StopNode } from "./cluster/worker-protocol.ts";
 import { EventLog } from "./jobs/job-events.ts";
 import type { EndOptions } from "./mounts/node-mounts.ts";
 import { Teardown } from "./teardown.ts";
@@ -153,4 +153,29 @@ test.each([
     } as never).shutdown({ key: "k", jobs: "kill", hookEvent });
   expect(await shutdown(["~/a", "/b"])).toEqual({ lost: [untold(1), untold(2)] });
   expect(await shutdown([])).toEqual({ lost: [] });
+});
+
+test("workers that go are asked for what they could not upload, and nobody is stopped", async () => {
+  const asked: number[] = [];
+  const worker = (index: number, answer: Promise<StoppedNode>): [number, object] => [
+    index,
+    { index, lastFlush: () => (asked.push(index), answer) },
+  ];
+  const older = Promise.reject(new Error("This agent does not know last_flush."));
+  const teardown = new Teardown({
+    mounts: { writtenPlaces: () => ["~/a"] },
+    log: { info: () => undefined },
+    workers: new Map([
+      worker(1, Promise.resolve({})),
+      worker(2, Promise.resolve({ lost: ["b is not in s3://b."] })),
+      worker(3, older),
+    ]),
+  } as never);
+  expect(await teardown.flushWorkers(2, new AbortController().signal)).toEqual({
+    lost: [
+      { node: 2, what: "b is not in s3://b." },
+      { node: 3, what: "Node 3 could not be asked for what was not uploaded yet of ~/a." },
+    ],
+  });
+  expect(asked).toEqual([2, 3]);
 });

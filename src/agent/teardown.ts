@@ -3,8 +3,9 @@ import { systemClock } from "../shared/clock.ts";
 import type { Autostop, AutostopSetting } from "./autostop/autostop.ts";
 import { chooseHooks, runHooks, type HookEvent } from "./autostop/hooks.ts";
 import { powerOff, writePowerState } from "./autostop/power.ts";
+import { askWorkers } from "./cluster/ask-workers.ts";
 import type { RemoteNode } from "./cluster/remote-node.ts";
-import type { StoppedNode, StopNode } from "./cluster/worker-protocol.ts";
+import type { StopNode } from "./cluster/worker-protocol.ts";
 import type { NodeParts } from "./head.ts";
 import type { EventLog } from "./jobs/job-events.ts";
 import type { JobQueue } from "./jobs/job-queue.ts";
@@ -68,6 +69,19 @@ export class Teardown {
     }
   }
 
+  /** Before the server removes the workers from an index on. It stops nothing: who has asked may think again. */
+  async flushWorkers(from: number, signal: AbortSignal): Promise<ShutdownResult> {
+    const { workers, mounts, log } = this.#options;
+    const lost = await askWorkers({
+      workers: [...workers.values()].filter(({ index }) => index >= from),
+      ask: (worker) => worker.lastFlush(signal),
+      places: mounts.writtenPlaces(),
+      isKept: false,
+      log,
+    });
+    return { lost };
+  }
+
   /** By the cluster's own idle timer. */
   async stopSelf({ down, idleMinutes }: AutostopSetting): Promise<void> {
     const { queue, paths, config, exit, events, log } = this.#options;
@@ -126,26 +140,13 @@ export class Teardown {
 
   async #stopWorkers(params: StopNode): Promise<readonly LostWithNode[]> {
     const { workers, mounts, log } = this.#options;
-    // Every node has the mounts of the head, which has not forgotten its own yet.
-    const places = mounts.writtenPlaces();
-    const lost = await Promise.all(
-      Array.from(workers.values(), async (worker) => {
-        const stopped = await worker.stopNode(params).catch((error: unknown): StoppedNode => {
-          // The answer is lost when the worker ends quickly; a worker that is away cannot be told.
-          log.info("worker not stopped", { index: worker.index, ...describeError(error) });
-          return {};
-        });
-        if (stopped.lost === undefined) return untold(worker.index, places, params);
-        return stopped.lost.map((what) => ({ node: worker.index, what }));
-      }),
-    );
-    return lost.flat();
+    return askWorkers({
+      workers: [...workers.values()],
+      ask: (worker) => worker.stopNode(params),
+      // The head has not forgotten its own yet.
+      places: mounts.writtenPlaces(),
+      isKept: params.container === "stop",
+      log,
+    });
   }
-}
-
-/** What becomes of a worker's unsent files when it did not answer, or not of them. */
-function untold(node: number, places: readonly string[], { container: fate }: StopNode): readonly LostWithNode[] {
-  if (places.length === 0) return [];
-  const what = `Node ${node} could not be asked for what was not uploaded yet of ${places.join(", ")}.`;
-  return [{ node, what, ...(fate === "stop" ? { isKept: true } : {}) }];
 }

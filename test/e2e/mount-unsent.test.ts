@@ -16,7 +16,7 @@ const DENIED = [
   { Effect: "Allow", Action: ["*"], Resource: ["*"] },
   { Effect: "Deny", Action: ["s3:PutObject"], Resource: ["*"] },
 ] as const;
-const ALL = ["away-0", "away-1", "later-0", "later-1"];
+const ALL = ["away-0", "away-1", "gone-0", "later-0", "later-1", "slow-0", "slow-1"];
 
 /** What was written, and is not in the bucket when the cluster goes. */
 describeWithFleet("the end of a mount while cached files are not uploaded", () => {
@@ -87,8 +87,46 @@ describeWithFleet("the end of a mount while cached files are not uploaded", () =
     rig.front.base = undefined;
     await waitFor("the files", async () => (await rig.keysOf("ckpt")).includes("later-1"), { timeoutMs: 60_000 });
     await rig.sky("down", "-y", "c");
-    expect(await rig.keysOf("ckpt")).toEqual(ALL);
+    expect(await rig.keysOf("ckpt")).toEqual(["away-0", "away-1", "later-0", "later-1"]);
   });
+
+  it(
+    "waits for the nodes that go when the cluster is made smaller, and says what is lost with them",
+    { timeout: LONG_MS },
+    async () => {
+      const one = rig.pool.sandbox.write(
+        "one.yaml",
+        TASK.replace("num_nodes: 2", "num_nodes: 1").replace("run: ls ~/ckpt", ""),
+      );
+      const resize = async (): Promise<string> => {
+        const { exitCode, text } = await rig.sky("launch", "-y", "-c", "c", "--resize", one);
+        expect(exitCode, text).toBe(0);
+        return text;
+      };
+      await rig.launch(
+        "c",
+        TASK.replace("mode: MOUNT_CACHED", "mode: MOUNT_CACHED, config: {mount_cached: {vfs_write_back: 15s}}"),
+      );
+      await writeAndCancel("slow", () => undefined);
+      expect(await rig.keysOf("ckpt")).not.toContain("slow-1");
+      expect(await resize()).not.toContain("WARNING");
+      expect(await rig.keysOf("ckpt")).toContain("slow-1");
+      await rig.sky("down", "-y", "c");
+      await rig.launch("c", TASK);
+      await writeAndCancel("gone", deny);
+      const text = await resize();
+      expect(text).toMatch(
+        /WARNING: What was written to ~\/ckpt is not in s3:\/\/ckpt: .*gone-1: .*It is lost with node 1\./u,
+      );
+      expect(text).not.toContain("It is lost with node 0.");
+      rig.front.base = undefined;
+      await waitFor("the file of the node that stays", async () => (await rig.keysOf("ckpt")).includes("gone-0"), {
+        timeoutMs: 60_000,
+      });
+      await rig.sky("down", "-y", "c");
+      expect(await rig.keysOf("ckpt")).toEqual(ALL);
+    },
+  );
 
   it("says what is lost where S3 refuses it", { timeout: LONG_MS }, async () => {
     await rig.launch("c", TASK);

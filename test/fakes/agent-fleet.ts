@@ -11,6 +11,7 @@ import type {
   AgentStreams,
   JobRecord,
   JobStatus,
+  LostWithNode,
   NodeConfig,
   SetAutostopParams,
   ShutdownParams,
@@ -42,6 +43,8 @@ export class FakeHead {
   readonly shutdowns: ShutdownParams[] = [];
   /** What comes before an agent ends. */
   onShutdown: (() => Promise<void> | void) | undefined;
+  /** What workers could not upload; undefined: an agent of an older release, which cannot be asked. */
+  unsent: readonly LostWithNode[] | undefined = [];
   readonly received = new Map<string, string>();
   autostop: SetAutostopParams | undefined;
   isAutostopping = false;
@@ -186,6 +189,10 @@ export class AgentFleet {
       }),
       list_log_files: async () => ({ files: [] }),
       mount_states: async () => ({ mounts: [] }),
+      flush_workers: async ({ from }) => {
+        if (head.unsent === undefined) throw new AgentPeerError("UNKNOWN_METHOD", "no such method");
+        return { lost: head.unsent.filter(({ node: index }) => index >= from) };
+      },
       fail_unfinished: async () => ({ jobIds: finish(head, "FAILED_DRIVER") }),
       shutdown: async (params) => {
         head.shutdowns.push(params);

@@ -223,6 +223,11 @@ export class RemoteNode implements ClusterNode, Member {
     return (await this.#peer?.call("stop_node", params)) ?? {};
   }
 
+  /** It may be repeated: a connection that comes back soon is waited for. */
+  lastFlush(signal: AbortSignal): Promise<StoppedNode> {
+    return this.#call((peer) => peer.call("last_flush", {}, { signal }));
+  }
+
   async #call<T>(request: (peer: WorkerPeer) => Promise<T>): Promise<T> {
     for (;;) {
       const peer = await this.#connected();

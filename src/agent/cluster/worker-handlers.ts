@@ -45,6 +45,7 @@ export function createWorkerMethods({ node, stop, onNodes }: WorkerHandlerOption
       await node.flushMounts(params, signal);
       return {};
     },
+    last_flush: async () => ({ lost: await node.lastFlush() }),
     set_nodes: ({ nodes }) => {
       onNodes(nodes);
       return Promise.resolve({});

@@ -69,6 +69,8 @@ export interface WorkerMethods {
     readonly params: { readonly nodes: readonly InsideNode[] };
     readonly result: Record<string, never>;
   };
+  /** Waits as before an end, which does not follow yet; workers of older releases do not know it. */
+  readonly last_flush: { readonly params: Record<string, never>; readonly result: StoppedNode };
   readonly stop_node: { readonly params: StopNode; readonly result: StoppedNode };
 }
 

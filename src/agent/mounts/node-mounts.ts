@@ -200,6 +200,11 @@ export class NodeMounts {
     for (const mount of this.#mounts.values()) mount.requireNothingLost(sinceMs);
   }
 
+  /** The flush before an end, which does not follow yet. */
+  async lastFlush(): Promise<readonly string[]> {
+    return (await Promise.all(Array.from(this.#mounts.values(), (mount) => this.#lastFlush(mount)))).flat();
+  }
+
   /**
    * Takes everything down, after a flush. With `forget` nothing comes back when the machine starts again; what could not be sent before is
    * lost then, and told in sentences. Who calls again during the flush says how long it is waited for from then on.

@@ -148,6 +148,11 @@ export class LocalNode implements ClusterNode {
     return this.#options.mounts.flush(params, signal);
   }
 
+  /** What tasks have written and could not be sent in time, in sentences. */
+  lastFlush(): Promise<readonly string[]> {
+    return this.#options.mounts.lastFlush();
+  }
+
   async sync(params: NodeSyncParams, _signal: AbortSignal): Promise<NodeSync> {
     const { home, power, container } = this.#options;
     const options = { home, mayUseSudo: power === "poweroff", partsInUse: this.#partsInUse };

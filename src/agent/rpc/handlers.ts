@@ -37,6 +37,8 @@ export interface HandlerOptions {
   /** Brings a small file to the head's memory. */
   readonly download: PassOnOptions["download"];
   readonly shutdown: (params: ShutdownParams) => Promise<ShutdownResult>;
+  /** Waits for what workers from an index on have not sent yet. */
+  readonly flushWorkers: (from: number, signal: AbortSignal) => Promise<ShutdownResult>;
 }
 
 /** Events handed over at once to a slow watcher. */
@@ -66,6 +68,7 @@ export function createMethods(options: HandlerOptions): MethodHandlers<AgentMeth
       return {};
     },
     shutdown: (params) => options.shutdown(params),
+    flush_workers: ({ from }, { signal }) => options.flushWorkers(from, signal),
     fetch: (params, { signal }) => fetchOnNodes(params, options.nodes(), { download: options.download, signal }),
     mount: async ({ mounts, mounters, acceptsOld = false }) => {
       const nodes = options.nodes();

@@ -392,6 +392,11 @@ export interface AgentMethods {
   /** Makes the container on every node, or starts it again; what is right already is left alone. Pulling may take minutes. */
   readonly prepare_container: { readonly params: ContainerSpec; readonly result: Record<string, never> };
   readonly shutdown: { readonly params: ShutdownParams; readonly result: ShutdownResult };
+  /**
+   * Before the workers from an index on are removed: waits, as `shutdown` does, for what they have not sent to buckets, and says what would be
+   * lost. May be repeated. Agents of older releases do not know it.
+   */
+  readonly flush_workers: { readonly params: { readonly from: number }; readonly result: ShutdownResult };
   /** Every node gets the files, small ones by way of the head. May be repeated: what is there is left as it is. */
   readonly fetch: { readonly params: FetchParams; readonly result: FetchResult };
   /** Buckets appear on every node before it is answered. What is mounted already, in the same way, stays as it is. */
