@@ -76,7 +76,7 @@ export async function startHead(parts: NodeParts): Promise<void> {
   const infos = (): NodeInfo[] => listNodeInfos(members(), (index) => preemptions.of(index));
   tellNodes(parts, members(), workers);
   const autostop = openAutostop(parts, workers, {
-    hasJobs: () => queue.activeCount > 0,
+    hasJobs: () => queue.activeCount > 0 || teardown.isFlushing,
     stop: (setting) => teardown.stopSelf(setting),
   });
   const queue: JobQueue = new JobQueue({

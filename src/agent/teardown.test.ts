@@ -171,11 +171,14 @@ test("workers that go are asked for what they could not upload, and nobody is st
       worker(3, older),
     ]),
   } as never);
-  expect(await teardown.flushWorkers(2, new AbortController().signal)).toEqual({
+  const flushed = teardown.flushWorkers(2, new AbortController().signal);
+  expect(teardown.isFlushing).toBe(true);
+  expect(await flushed).toEqual({
     lost: [
       { node: 2, what: "b is not in s3://b." },
       { node: 3, what: "Node 3 could not be asked for what was not uploaded yet of ~/a." },
     ],
   });
   expect(asked).toEqual([2, 3]);
+  expect(teardown.isFlushing).toBe(false);
 });

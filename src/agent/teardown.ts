@@ -27,6 +27,7 @@ interface TeardownOptions extends NodeParts {
 export class Teardown {
   readonly #options: TeardownOptions;
   readonly #underWay = new UnderWay<ShutdownResult>();
+  #flushes = 0;
 
   constructor(options: TeardownOptions) {
     this.#options = options;
@@ -69,17 +70,27 @@ export class Teardown {
     }
   }
 
+  /** Whether somebody waits for uploads of workers, longer perhaps than the cluster may be idle. */
+  get isFlushing(): boolean {
+    return this.#flushes > 0;
+  }
+
   /** Before the server removes the workers from an index on. It stops nothing: who has asked may think again. */
   async flushWorkers(from: number, signal: AbortSignal): Promise<ShutdownResult> {
     const { workers, mounts, log } = this.#options;
-    const lost = await askWorkers({
-      workers: [...workers.values()].filter(({ index }) => index >= from),
-      ask: (worker) => worker.lastFlush(signal),
-      places: mounts.writtenPlaces(),
-      isKept: false,
-      log,
-    });
-    return { lost };
+    this.#flushes += 1;
+    try {
+      const lost = await askWorkers({
+        workers: [...workers.values()].filter(({ index }) => index >= from),
+        ask: (worker) => worker.lastFlush(signal),
+        places: mounts.writtenPlaces(),
+        isKept: false,
+        log,
+      });
+      return { lost };
+    } finally {
+      this.#flushes -= 1;
+    }
   }
 
   /** By the cluster's own idle timer. */
