@@ -128,6 +128,16 @@ describeWithFleet("the end of a mount while cached files are not uploaded", () =
     },
   );
 
+  it("says of a worker that gives no answer what may be lost with it", { timeout: LONG_MS }, async () => {
+    await rig.launch("c", TASK);
+    expect(rig.pool.fleet.host("b").signal(/agent\.cjs.*daemon/u, "SIGSTOP")).toBe(1);
+    const { text, exitCode } = await rig.sky("down", "-y", "c");
+    expect(exitCode, text).toBe(0);
+    expect(text.match(/WARNING.*/gu)).toEqual([
+      "WARNING: Node 1 could not be asked for what was not uploaded yet of ~/ckpt. It is lost with node 1.",
+    ]);
+  });
+
   it("says what is lost where S3 refuses it", { timeout: LONG_MS }, async () => {
     await rig.launch("c", TASK);
     await writeAndCancel("denied", deny);
