@@ -141,7 +141,7 @@ test.each([
       container: { stop: () => Promise.resolve(), remove: () => Promise.resolve() },
       mounts: { end: () => Promise.resolve([]), writtenPlaces: () => places },
       queue: { close: () => undefined, failUnfinished: () => Promise.resolve() },
-      autostop: { hooks: [] },
+      autostop: { hooks: [], hold: () => undefined, release: () => undefined },
       log: { info: () => undefined, error: () => undefined },
       workers: new Map([
         [1, { index: 1, stopNode: gone }],
