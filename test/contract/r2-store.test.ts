@@ -65,7 +65,7 @@ describe.skipIf(findMoto() === undefined)("R2 in front of moto (SKYPILOT_MOTO_SE
     const place = { bucket: "lent", region: "auto", prefix: "in" };
     await store.upload({ ...place, prefix: "" }, [file("out", "2")], { context });
     await store.upload(place, [file("one", "1")], { context });
-    const wish = { isReadOnly: true, sessionName: "sky-c", context };
+    const wish = { isReadOnly: true, sessionName: "sky-c", cluster: { clusterName: "c" }, context };
     const { keys, endpoint } = await store.lendKeys(place, wish);
     const client = new S3Client({ region: "auto", endpoint: endpoint ?? "", credentials: keys, forcePathStyle: true });
     const statusOf = async (call: Promise<{ $metadata: { httpStatusCode?: number } }>): Promise<number | undefined> => {

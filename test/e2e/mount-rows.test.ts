@@ -17,11 +17,17 @@ interface Row {
   readonly env: Readonly<Record<string, string>>;
   /** `aws:` of ~/.sky/config.yaml. */
   readonly config?: string;
-  /** `sky check aws -v` */
+  /** `sky check aws -v`, for the clusters that `checkOf` names; absent = for all. */
   readonly check: string;
-  /** `sky launch`; undefined = refused. */
-  readonly launch: string | undefined;
+  readonly checkOf?: string;
+  /** `sky launch`; an object = how it is refused. */
+  readonly launch: string | { readonly message: string; readonly hint: RegExp };
 }
+
+const A_SESSION = {
+  message: "The nodes cannot get keys for the bucket: credentials of",
+  hint: /aws\.bucket_role.*mode: COPY/u,
+};
 
 /** The matrix of docs/aws/s3.md, in its order, as nodes elsewhere than on EC2 see it. */
 const ROWS: readonly Row[] = [
@@ -37,6 +43,14 @@ const ROWS: readonly Row[] = [
     env: KEYS,
     config: "remote_identity: LOCAL_CREDENTIALS",
     check: "everywhere by these credentials themselves (aws.remote_identity: LOCAL_CREDENTIALS)",
+    launch: "with these credentials themselves (aws.remote_identity: LOCAL_CREDENTIALS), in memory alone.",
+  },
+  {
+    what: "a session with aws.remote_identity: LOCAL_CREDENTIALS for this cluster",
+    env: SESSION,
+    config: 'remote_identity: [{"dev-*": SERVICE_ACCOUNT}, {"*": LOCAL_CREDENTIALS}]',
+    check: "everywhere by these credentials themselves (aws.remote_identity: LOCAL_CREDENTIALS)",
+    checkOf: "other clusters",
     launch: "with these credentials themselves (aws.remote_identity: LOCAL_CREDENTIALS), in memory alone.",
   },
   {
@@ -62,13 +76,13 @@ const ROWS: readonly Row[] = [
     what: "a session in variables",
     env: SESSION,
     check: `${ON_EC2} not (a session cannot be cut down to a bucket; set aws.bucket_role)`,
-    launch: undefined,
+    launch: A_SESSION,
   },
   {
     what: "a credential_process",
     env: { AWS_PROFILE: "process" },
     check: `${ON_EC2} not (a session cannot be cut down to a bucket; set aws.bucket_role)`,
-    launch: undefined,
+    launch: A_SESSION,
   },
 ];
 
@@ -100,7 +114,7 @@ describe.skipIf(findMoto() === undefined)("which keys nodes get for mounts", () 
     return { AWS_ENDPOINT_URL: rig.moto.url, AWS_EC2_METADATA_DISABLED: "true", AWS_REGION: "us-east-1", ...env };
   }
 
-  it.each(ROWS)("$what", { timeout: 120_000 }, async ({ env, config, check, launch }) => {
+  it.each(ROWS)("$what", { timeout: 120_000 }, async ({ env, config, check, checkOf, launch }) => {
     const as = async (...args: readonly string[]): Promise<Ran> => {
       const result = await rig.sandbox.sky(args, { env: rig.sandbox.env(only(env)) });
       return { ...result, text: plainText(result.stdout + result.stderr) };
@@ -108,16 +122,15 @@ describe.skipIf(findMoto() === undefined)("which keys nodes get for mounts", () 
     const file = join(rig.sandbox.home, ".sky/config.yaml");
     if (config === undefined) rmSync(file, { force: true });
     else rig.sandbox.write("../home/.sky/config.yaml", `aws:\n  ${config}\n`);
-    expect((await as("check", "aws", "-v")).text).toContain(`    Mounted buckets: ${check}\n`);
+    expect((await as("check", "aws", "-v")).text).toContain(
+      `    Mounted buckets${checkOf === undefined ? "" : ` (${checkOf})`}: ${check}\n`,
+    );
     const task = (mount: string): string =>
       rig.sandbox.write("row.yaml", `resources: {infra: local}\nfile_mounts: {~/d: ${mount}}\nrun: cat ~/d/a.txt\n`);
     const mounted = await as("launch", "-y", "-c", "row", task("{source: s3://data}"));
-    if (launch === undefined) {
-      expectRefusal(mounted, {
-        exitCode: 1,
-        message: "s3://data cannot be mounted at ~/d. The nodes cannot get keys for the bucket: credentials of",
-        hint: /aws\.bucket_role.*mode: COPY/u,
-      });
+    if (typeof launch !== "string") {
+      const message = `s3://data cannot be mounted at ~/d. ${launch.message}`;
+      expectRefusal(mounted, { exitCode: 1, message, hint: launch.hint });
       expect((await as("status")).text).not.toContain("row");
       expect((await as("launch", "-y", "-c", "row", task("s3://data"))).text).toContain(") one\n");
     } else {

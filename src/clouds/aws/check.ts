@@ -63,7 +63,7 @@ export async function checkAws(
       account,
       details: [
         ...describeCredentials(summary, { nowMs: auth.time.now(), isLocalClient: context.isLocalClient ?? false }),
-        ...(enabled.includes("storage") ? [describeMounts(session, context)] : []),
+        ...(enabled.includes("storage") ? describeMounts(session, context) : []),
         ...permissions,
       ],
     };
@@ -92,7 +92,7 @@ async function withCredentials(
   if (result.enabled.length === 0) return result;
   const now = { nowMs: auth.time.now(), isLocalClient: context.isLocalClient ?? false };
   const credentials = describeCredentials(await session.summary(), now);
-  return { ...result, details: [...result.details, ...credentials, describeMounts(session, context)] };
+  return { ...result, details: [...result.details, ...credentials, ...describeMounts(session, context)] };
 }
 
 function reasonOf(error: SkyError): string {

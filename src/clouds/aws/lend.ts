@@ -1,10 +1,12 @@
-import type { CloudContext, LendWish, LentCredentials } from "../../core/ports/cloud.ts";
+import type { Borrower, CloudContext, LendWish, LentCredentials } from "../../core/ports/cloud.ts";
+import { describeByCluster } from "../../shared/config/by-cluster.ts";
 import { AwsAuthError } from "./errors.ts";
 import type { AuthSession } from "./auth/auth-session.ts";
-import { textField } from "./auth/json.ts";
+import { textField, type JsonObject } from "./auth/json.ts";
 import { describeSource, type AssumeRoleSource, type Credentials } from "./auth/source.ts";
 import { assumeRole, getFederationToken } from "./auth/sts.ts";
 import { explainStsError } from "./auth/sts-errors.ts";
+import { clusterConfig, identityOf, remoteIdentity } from "./cluster-config.ts";
 import { awsConfig } from "./command-args.ts";
 import { storeApart } from "./store-alone.ts";
 
@@ -23,17 +25,29 @@ type Way =
   | { readonly kind: "apart"; readonly endpoint: string }
   | { readonly kind: "none" };
 
-/** The first row that applies. Asks nobody. */
-function wayOf({ source, session }: AuthSession, context: Pick<CloudContext, "config" | "workspace">): Way {
-  const aws = awsConfig(context);
+/** The first row that applies, where `identity` is what `aws.remote_identity` is for a cluster. Asks nobody. */
+function wayOf({ source, session }: AuthSession, aws: JsonObject, identity: string | undefined): Way {
   const roleArn = textField(aws, "bucket_role");
   const endpoint = storeApart(session);
   if (roleArn !== undefined && endpoint === undefined) return { kind: "named-role", roleArn };
-  if (aws["remote_identity"] === "LOCAL_CREDENTIALS") return { kind: "own-keys" };
+  if (identity === "LOCAL_CREDENTIALS") return { kind: "own-keys" };
   if (endpoint !== undefined) return { kind: "apart", endpoint };
   if (source.kind === "assume-role" && source.mfaSerial === undefined) return { kind: "same-role", source };
   const isStatic = "keys" in source && source.keys.sessionToken === undefined;
   return isStatic ? { kind: "federation" } : { kind: "none" };
+}
+
+function wayFor(
+  auth: AuthSession,
+  { clusterName, cloud, region, config }: Borrower,
+  context: Pick<CloudContext, "config" | "workspace">,
+): Way {
+  const aws = clusterConfig(context, {
+    clusterName,
+    ...(cloud === "aws" && region !== undefined ? { region } : {}),
+    ...(config === undefined ? {} : { overrides: config }),
+  });
+  return wayOf(auth, aws, remoteIdentity(aws["remote_identity"], clusterName));
 }
 
 /**
@@ -45,7 +59,7 @@ export async function lendCredentials(
   wish: LendWish,
   context: Pick<CloudContext, "config" | "workspace">,
 ): Promise<LentCredentials> {
-  const way = wayOf(auth, context);
+  const way = wayFor(auth, wish.cluster, context);
   switch (way.kind) {
     case "named-role": {
       const base = await auth.credentials();
@@ -70,23 +84,32 @@ export async function lendCredentials(
   }
 }
 
-/** The line of `check -v`: how nodes can mount buckets with these credentials. */
-export function describeMounts(auth: AuthSession, context: Pick<CloudContext, "config" | "workspace">): string {
-  const way = wayOf(auth, context);
+/** The lines of `check -v`: how nodes can mount buckets with these credentials. */
+export function describeMounts(
+  auth: AuthSession,
+  context: Pick<CloudContext, "config" | "workspace">,
+): readonly string[] {
+  const aws = awsConfig(context);
+  return describeByCluster("Mounted buckets", aws["remote_identity"], (value) =>
+    describeWay(wayOf(auth, aws, identityOf(value))),
+  );
+}
+
+function describeWay(way: Way): string {
   const own = "on EC2 by the nodes' role";
   switch (way.kind) {
     case "named-role":
-      return `Mounted buckets: everywhere by ${way.roleArn} (aws.bucket_role), cut down to the bucket`;
+      return `everywhere by ${way.roleArn} (aws.bucket_role), cut down to the bucket`;
     case "own-keys":
-      return `Mounted buckets: everywhere by ${OWN_KEYS}`;
+      return `everywhere by ${OWN_KEYS}`;
     case "same-role":
-      return `Mounted buckets: ${own}, elsewhere by ${way.source.roleArn}, cut down to the bucket`;
+      return `${own}, elsewhere by ${way.source.roleArn}, cut down to the bucket`;
     case "federation":
-      return `Mounted buckets: ${own}, elsewhere by a federation token, cut down to the bucket`;
+      return `${own}, elsewhere by a federation token, cut down to the bucket`;
     case "apart":
-      return "Mounted buckets: not with these credentials (aws.remote_identity: LOCAL_CREDENTIALS lets the nodes use them)";
+      return "not with these credentials (aws.remote_identity: LOCAL_CREDENTIALS lets the nodes use them)";
     case "none":
-      return `Mounted buckets: ${own}, elsewhere not (a session cannot be cut down to a bucket; set aws.bucket_role)`;
+      return `${own}, elsewhere not (a session cannot be cut down to a bucket; set aws.bucket_role)`;
   }
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { CloudContext, HttpAgents, LentCredentials, ServiceAccess } from "../../core/ports/cloud.ts";
 import { openHttpAgents } from "../../platform/http-agents.ts";
 import { expandHome } from "../../platform/paths.ts";
+import { valueForCluster } from "../../shared/config/by-cluster.ts";
 import { onFailure } from "../../shared/sdk-failure.ts";
 import { findAccount, R2SetupError, type R2Account } from "./account.ts";
 import { explainFailure } from "./refusals.ts";
@@ -31,7 +32,8 @@ export function r2Access(environment: CloudflareEnvironment, context: Pick<Cloud
     openAgents: () => openAgents(environment),
     lend: (wish) => {
       const account = findAccount(home);
-      return Promise.resolve(lendsKeys(context) ? ownKeys(account) : makeTemporaryKeys(account, wish, nowMs()));
+      const identity = valueForCluster(remoteIdentity(context), wish.cluster.clusterName);
+      return Promise.resolve(lendsKeys(identity) ? ownKeys(account) : makeTemporaryKeys(account, wish, nowMs()));
     },
     explainRefusals: (client) => onFailure(client, explainFailure),
   };
@@ -44,11 +46,15 @@ function keysOf({ accessKeyId, secretAccessKey }: R2Account): {
   return { accessKeyId, secretAccessKey: secretAccessKey.reveal() };
 }
 
-/** Whether the config lets nodes use the keys of the API token themselves. */
-export function lendsKeys({ config }: Pick<CloudContext, "config">): boolean {
+/** `cloudflare.remote_identity` of the config: a word, or a list of words by patterns of clusters. */
+export function remoteIdentity({ config }: Pick<CloudContext, "config">): unknown {
   const section = config["cloudflare"];
-  const identity: unknown = typeof section === "object" && section !== null && Reflect.get(section, "remote_identity");
-  return identity === "LOCAL_CREDENTIALS";
+  return typeof section === "object" && section !== null ? Reflect.get(section, "remote_identity") : undefined;
+}
+
+/** Whether nodes of a cluster with this identity use the keys of the API token themselves. */
+export function lendsKeys(identity: string | undefined): boolean {
+  return identity?.toUpperCase() === "LOCAL_CREDENTIALS";
 }
 
 function ownKeys(account: R2Account): LentCredentials {

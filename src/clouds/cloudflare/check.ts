@@ -1,7 +1,8 @@
 import type { Capability, CheckResult, CloudContext } from "../../core/ports/cloud.ts";
 import { isNetworkError, networkDetail } from "../../platform/network-error.ts";
+import { describeByCluster } from "../../shared/config/by-cluster.ts";
 import { failureOf, isDenial } from "../../shared/sdk-failure.ts";
-import { lendsKeys, openAgents, REGION, type CloudflareEnvironment } from "./access.ts";
+import { lendsKeys, openAgents, REGION, remoteIdentity, type CloudflareEnvironment } from "./access.ts";
 import { CREDENTIALS_FILE, findAccount, R2SetupError, SET_KEYS, type R2Account } from "./account.ts";
 import { isAboutKeys, wrongKeys } from "./refusals.ts";
 
@@ -73,13 +74,14 @@ function problemOf(error: unknown, endpoint: string): string {
 }
 
 function detailsOf({ accountId, endpoint }: R2Account, context: CloudContext): readonly string[] {
-  const way = lendsKeys(context)
-    ? "everywhere by the R2 API token itself (cloudflare.remote_identity: LOCAL_CREDENTIALS)"
-    : "everywhere by temporary credentials, cut down to the bucket";
+  const wayOf = (identity: string | undefined): string =>
+    lendsKeys(identity)
+      ? "everywhere by the R2 API token itself (cloudflare.remote_identity: LOCAL_CREDENTIALS)"
+      : "everywhere by temporary credentials, cut down to the bucket";
   return [
     `Account: ${accountId}`,
     `Credentials: keys of ${CREDENTIALS_FILE}, profile r2, do not expire`,
     `Buckets: R2 at ${endpoint}`,
-    `Mounted buckets: ${way}`,
+    ...describeByCluster("Mounted buckets", remoteIdentity(context), wayOf),
   ];
 }

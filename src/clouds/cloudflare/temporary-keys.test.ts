@@ -14,7 +14,7 @@ const account = {
 
 test("are a token that the parent's secret signs, for what was wished, until it ends", () => {
   const policy = JSON.stringify({ bucket: "b", scope: "object-read-only" });
-  const keys = makeTemporaryKeys(account, { policy, sessionName: "sky-c" }, NOW_MS);
+  const keys = makeTemporaryKeys(account, { policy, sessionName: "sky-c", cluster: { clusterName: "c" } }, NOW_MS);
   const session = Buffer.from(keys.sessionToken ?? "", "base64").toString();
   expect(session.startsWith("jwt/")).toBe(true);
   const jwt = session.slice("jwt/".length);

@@ -100,6 +100,17 @@ export interface LendWish {
   readonly policy: string;
   /** Tells in the provider's logs for whom they were made. */
   readonly sessionName: string;
+  readonly cluster: Borrower;
+}
+
+/** The cluster whose nodes get keys: what the config says of these may differ from cluster to cluster. */
+export interface Borrower {
+  readonly clusterName: string;
+  /** Registry key, with the region there; absent = it is not decided yet. */
+  readonly cloud?: string;
+  readonly region?: string;
+  /** The `config:` block of its task. */
+  readonly config?: Readonly<Record<string, unknown>>;
 }
 
 export interface LentCredentials extends ServiceCredentials {

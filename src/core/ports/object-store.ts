@@ -1,4 +1,4 @@
-import type { CloudContext, LentCredentials } from "./cloud.ts";
+import type { Borrower, CloudContext, LentCredentials } from "./cloud.ts";
 
 /** As `store:` of a task names them. */
 export type StoreType = "S3" | "R2";
@@ -100,7 +100,12 @@ export interface ObjectStore {
   /** Keys for nodes: for this place alone, and they end. Throws when the caller's credentials can give none, with what to do. */
   lendKeys(
     place: ObjectPlace,
-    wish: { readonly isReadOnly: boolean; readonly sessionName: string; readonly context: CloudContext },
+    wish: {
+      readonly isReadOnly: boolean;
+      readonly sessionName: string;
+      readonly cluster: Borrower;
+      readonly context: CloudContext;
+    },
   ): Promise<PlaceKeys>;
   /** URLs by which whoever has them may read the objects until they expire; no other right goes with them. */
   signReads(

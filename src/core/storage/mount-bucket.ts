@@ -5,7 +5,7 @@ import type { AgentPeer } from "../../shared/agent/peer.ts";
 import { SkyError, StorageBucketGetError } from "../../shared/errors.ts";
 import { cloudContext, type Cluster } from "../clusters/cluster.ts";
 import type { OperationContext } from "../operation.ts";
-import type { LentCredentials } from "../ports/cloud.ts";
+import type { Borrower, LentCredentials } from "../ports/cloud.ts";
 import type { PlaceKeys } from "../ports/object-store.ts";
 import { openStore } from "./access.ts";
 import { storageFailure } from "./failed.ts";
@@ -153,15 +153,16 @@ async function unlessMissing(work: Promise<unknown>): Promise<AgentPeerError | u
  */
 export async function requireKeys(
   mounts: readonly BucketMount[],
-  where: { readonly clusterName: string; readonly clouds: readonly (string | undefined)[] },
+  where: { readonly cluster: Borrower; readonly clouds: readonly (string | undefined)[] },
   context: OperationContext,
 ): Promise<void> {
   const lines = new Set<string>();
   for (const mount of mounts) {
     const { store, as } = await openStore(mount.store, context);
     const place = { bucket: mount.bucket, region: store.defaultRegion, prefix: mount.prefix };
-    const sessionName = `sky-${where.clusterName}`.slice(0, 32);
-    const wish = { isReadOnly: isReadOnlyMount(mount), sessionName, context: as };
+    const { cluster } = where;
+    const sessionName = `sky-${cluster.clusterName}`.slice(0, 32);
+    const wish = { isReadOnly: isReadOnlyMount(mount), sessionName, cluster, context: as };
     const lent = await unlessRefused(store.lendKeys(place, wish));
     const { displayName, isStoreOnly } = await context.clouds.load(store.cloud);
     const mayBeOwn = isStoreOnly !== true && where.clouds.some((cloud) => cloud === undefined || cloud === store.cloud);

@@ -11,6 +11,7 @@ import { recordEvent } from "../clusters/transition.ts";
 import type { CloudContext } from "../ports/cloud.ts";
 import type { PlaceKeys, StoreRegistry, StoreType } from "../ports/object-store.ts";
 import { mountedPlaces, type MountedPlace } from "./mounted-places.ts";
+import { borrowerOf } from "./borrower.ts";
 
 export interface MountKeysOptions {
   readonly db: Kysely<Database>;
@@ -52,14 +53,14 @@ export class MountKeys {
 
   /** Keys for one mount of a cluster. Throws what the store and its cloud throw. */
   async lend(
-    row: Pick<ClusterRow, "name" | "cluster_hash">,
+    row: ClusterRow,
     mount: { readonly store: string; readonly spec: Omit<MountSpec, "credentials" | "endpoint"> },
     context: CloudContext,
   ): Promise<PlaceKeys> {
     const { spec } = mount;
     const store = await this.#options.stores.load(mount.store as StoreType);
-    const sessionName = sessionNameOf(row.name);
-    const lent = await store.lendKeys(spec, { isReadOnly: spec.isReadOnly, sessionName, context });
+    const wish = { isReadOnly: spec.isReadOnly, sessionName: sessionNameOf(row.name), cluster: borrowerOf(row) };
+    const lent = await store.lendKeys(spec, { ...wish, context });
     const { expiration } = lent.keys;
     if (expiration !== undefined) {
       this.#lifetimes.set(`${row.cluster_hash} ${spec.dest}`, expiration.getTime() - this.#options.clock.now());

@@ -5,6 +5,7 @@ import type { Cluster } from "../clusters/cluster.ts";
 import * as messages from "../clusters/messages.ts";
 import { openRunLog, runLogDir, type RunLog } from "../clusters/provision-log.ts";
 import type { OperationContext } from "../operation.ts";
+import { findBorrower } from "./borrower.ts";
 import { ensureBucket, requireBucket } from "./buckets.ts";
 import { chooseStores } from "./choose-store.ts";
 import { copyBucket, copyWebFile } from "./copy.ts";
@@ -34,7 +35,8 @@ export async function requireStorage(
     const buckets = mounts.filter((mount) => mount.kind === "bucket");
     await Promise.all(buckets.map((mount) => requireBucket(mount, context)));
     const clouds = task.resources.candidates.map(({ infra }) => infra.cloud);
-    await requireKeys(buckets.filter(isMounted), { clusterName, clouds }, context);
+    const cluster = await findBorrower(task, clusterName, context);
+    await requireKeys(buckets.filter(isMounted), { cluster, clouds }, context);
   });
 }
 

@@ -48,8 +48,12 @@ const PROXY_COMMAND: Schema = either(STRING, NULL, {
   additionalProperties: STRING_OR_NULL,
 });
 
-/** `[{glob: name}]`, one pair per item. */
-const BY_CLUSTER: Schema = listOf({ type: "object", additionalProperties: STRING, minProperties: 1, maxProperties: 1 });
+/** `[{glob: value}]`, one pair per item. */
+function byCluster(value: Schema): Schema {
+  return listOf({ type: "object", additionalProperties: value, minProperties: 1, maxProperties: 1 });
+}
+
+const BY_CLUSTER = byCluster(STRING);
 
 /** An address block of IPv4 or IPv6. */
 const CIDR = String.raw`^(?:\d{1,3}(?:\.\d{1,3}){3}/(?:\d|[12]\d|3[0-2])|[0-9A-Fa-f:]+/(?:\d{1,2}|1[01]\d|12[0-8]))$`;
@@ -172,7 +176,9 @@ export const VAST_SCHEMA: Schema = object({
 });
 
 /** `LOCAL_CREDENTIALS`: nodes get the keys of the API token themselves, and not keys for one bucket. */
-export const CLOUDFLARE_SCHEMA: Schema = object({ remote_identity: word("LOCAL_CREDENTIALS") });
+export const CLOUDFLARE_SCHEMA: Schema = object({
+  remote_identity: either(word("LOCAL_CREDENTIALS"), byCluster(word("LOCAL_CREDENTIALS"))),
+});
 
 const SPECIAL_IN_WORKSPACES: readonly string[] = ["gcp", "aws", "ssh", "kubernetes", "slurm", "nebius"];
 

@@ -1,4 +1,4 @@
-import type { LentCredentials, ServiceAccess } from "../../core/ports/cloud.ts";
+import type { LendWish, LentCredentials, ServiceAccess } from "../../core/ports/cloud.ts";
 import type { ObjectPlace, PlaceKeys } from "../../core/ports/object-store.ts";
 import { StorageBucketGetError } from "../../shared/errors.ts";
 import { openS3 } from "./client.ts";
@@ -10,10 +10,10 @@ const WRITE = ["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"];
 /** AWS takes no longer policy for a session. */
 const MAX_POLICY_CHARS = 2048;
 
-export interface PlaceWish extends Pick<StoreKind, "displayName" | "untakenHint"> {
+export interface PlaceWish
+  extends Pick<StoreKind, "displayName" | "untakenHint">, Pick<LendWish, "sessionName" | "cluster"> {
   /** The rights, in the provider's own form. */
   readonly scope: object;
-  readonly sessionName: string;
 }
 
 /** Keys that reach one place of one bucket. */
@@ -24,7 +24,8 @@ export async function lendKeys(access: ServiceAccess, place: ObjectPlace, wish: 
       hint: "Use `mode: COPY`, which needs none.",
     });
   }
-  const keys = await lend({ policy: JSON.stringify(wish.scope), sessionName: wish.sessionName });
+  const { scope, sessionName, cluster } = wish;
+  const keys = await lend({ policy: JSON.stringify(scope), sessionName, cluster });
   if (wish.untakenHint !== undefined) await requireTaken(access, place, { ...wish, keys });
   return { keys, ...(endpoint === undefined ? {} : { endpoint }) };
 }

@@ -69,8 +69,8 @@ export function createS3Store(
     },
     endpoint: async (context) => (await access(context)).endpoint,
     server: async (context) => serverAt((await access(context)).endpoint, kind),
-    lendKeys: async (place, { context, isReadOnly, sessionName }) =>
-      lendKeys(await access(context), place, { ...kind, scope: kind.scopeOf(place, { isReadOnly }), sessionName }),
+    lendKeys: async (place, { context, isReadOnly, ...wish }) =>
+      lendKeys(await access(context), place, { ...kind, scope: kind.scopeOf(place, { isReadOnly }), ...wish }),
     upload: (place, files, { context, ...options }) =>
       withClient(context, place.region, (client) =>
         uploadFiles({ client, place, files, known, unfinished, signal: context.signal, ...options }),

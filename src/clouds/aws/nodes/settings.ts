@@ -1,8 +1,9 @@
 import type { CloudContext, ClusterRef, Instance } from "../../../core/ports/cloud.ts";
 import { InvalidConfigError } from "../../../shared/errors.ts";
-import { matchesGlob } from "../../../shared/glob.ts";
+import { valueForCluster } from "../../../shared/config/by-cluster.ts";
 import { ROLE_NAME } from "../actions.ts";
 import { isObject, type JsonObject } from "../auth/json.ts";
+import { clusterConfig, remoteIdentity, sectionOf, type ClusterOf } from "../cluster-config.ts";
 import { awsConfig, namesField } from "../command-args.ts";
 import { usesSsm } from "../policy/task-needs.ts";
 
@@ -40,11 +41,8 @@ export interface NodeSettings {
   readonly runCommands: readonly (string | readonly string[])[];
 }
 
-export interface SettingsOf {
-  readonly clusterName: string;
+export interface SettingsOf extends ClusterOf {
   readonly region: string;
-  /** The `config:` block of the task. */
-  readonly overrides?: JsonObject;
 }
 
 /**
@@ -52,7 +50,7 @@ export interface SettingsOf {
  * for settings that contradict each other.
  */
 export function readNodeSettings(context: Pick<CloudContext, "config" | "workspace">, of: SettingsOf): NodeSettings {
-  const aws = layered(awsConfig(context), of);
+  const aws = clusterConfig(context, of);
   const proxyCommand = proxyCommandOf(aws["ssh_proxy_command"], of.region);
   if (aws["use_ssm"] === true && proxyCommand !== undefined) {
     throw new InvalidConfigError(
@@ -66,9 +64,9 @@ export function readNodeSettings(context: Pick<CloudContext, "config" | "workspa
     usesSsm: usesSsm({ ...aws, ssh_proxy_command: proxyCommand }),
     ssmMode: textOfWord(aws["ssm_mode"]) === "plugin" ? "plugin" : "native",
     proxyCommand,
-    securityGroupName: byCluster(aws["security_group_name"], of.clusterName),
+    securityGroupName: valueForCluster(aws["security_group_name"], of.clusterName),
     sshAllowedCidrs: aws["ssh_allowed_cidrs"] === undefined ? undefined : namesField(aws, "ssh_allowed_cidrs"),
-    identity: readIdentity(byCluster(aws["remote_identity"], of.clusterName)),
+    identity: readIdentity(remoteIdentity(aws["remote_identity"], of.clusterName)),
     hasBroadRole: textOfWord(aws["role_policy"]) === "broad",
     labels: textMap(aws["labels"]),
     isDiskEncrypted: aws["disk_encrypted"] === true,
@@ -105,36 +103,13 @@ export function isReachedBySsm(
   return instance?.via === undefined ? settings.usesSsm : instance.via === "ssm";
 }
 
-function layered(section: JsonObject, of: SettingsOf): JsonObject {
-  const task = sectionOf(of.overrides, "aws");
-  const regional = (aws: JsonObject): JsonObject => sectionOf(sectionOf(aws, "region_configs"), of.region);
-  return { ...section, ...regional(section), ...task, ...regional(task) };
-}
-
-function sectionOf(value: JsonObject | undefined, key: string): JsonObject {
-  const part = value?.[key];
-  return isObject(part) ? part : {};
-}
-
 function proxyCommandOf(value: unknown, region: string): string | undefined {
   const chosen = isObject(value) ? value[region] : value;
   return typeof chosen === "string" && chosen !== "" ? chosen : undefined;
 }
 
-/** A name for all clusters, or the first of the list whose pattern matches this one's name. */
-function byCluster(value: unknown, clusterName: string): string | undefined {
-  if (typeof value === "string") return value === "" ? undefined : value;
-  if (!Array.isArray(value)) return undefined;
-  for (const item of value.filter(isObject)) {
-    for (const [pattern, name] of Object.entries(item)) {
-      if (matchesGlob(pattern, clusterName) && typeof name === "string") return name;
-    }
-  }
-  return undefined;
-}
-
 function readIdentity(value: string | undefined): NodeIdentity {
-  switch (value?.toUpperCase()) {
+  switch (value) {
     case undefined:
     case "LOCAL_CREDENTIALS":
     case "NO_UPLOAD":
