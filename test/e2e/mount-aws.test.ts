@@ -1,5 +1,6 @@
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeWithFleet } from "../fleet/requirements.ts";
@@ -10,6 +11,7 @@ import { S3Front } from "../support/s3/s3-front.ts";
 import { filesBelow, findCanaries } from "./support/canaries.ts";
 import { everythingOn } from "./support/host-places.ts";
 import { plainText } from "./support/plain-text.ts";
+import { expectRefusal } from "./support/refusal.ts";
 import { waitFor } from "./support/wait-for.ts";
 
 const METADATA = fileURLToPath(new URL("../support/aws/instance-metadata.ts", import.meta.url));
@@ -26,6 +28,8 @@ describeWithFleet("buckets mounted on EC2", () => {
   let user: AwsUser;
   let s3: S3Client;
   let front: S3Front;
+  const ending = new AbortController();
+  let serving: Promise<void> | undefined;
 
   beforeAll(async () => {
     aws = await MotoFleet.create();
@@ -42,9 +46,12 @@ describeWithFleet("buckets mounted on EC2", () => {
     user.sandbox.write("../home/.aws/config", config.join(""));
     user.sandbox.write("task.yaml", TASK);
     await user.sky("check", "aws");
+    serving = serveMetadata("skypilot-v1", ending.signal);
   }, 120_000);
 
   afterAll(async () => {
+    ending.abort();
+    await serving;
     s3?.destroy();
     await user?.dispose();
     await front?.close();
@@ -107,8 +114,6 @@ describeWithFleet("buckets mounted on EC2", () => {
   }
 
   it("by the role of the nodes", { timeout: 300_000 }, async () => {
-    const ending = new AbortController();
-    const serving = serveMetadata("skypilot-v1", ending.signal);
     const text = plainText(await user.sky("launch", "-y", "-c", "mine", "task.yaml"));
     expect(text).toContain(
       "Nodes mount buckets by their own role where it reaches them, else with keys for these alone",
@@ -142,8 +147,36 @@ describeWithFleet("buckets mounted on EC2", () => {
     await holdOpen("other");
     await user.sky("down", "-y", "other");
     front.sessions.delete(ROLE_KEY);
-    ending.abort();
-    await serving;
+    expect(aws.errors).toEqual([]);
+  });
+
+  it("by the role of the nodes or not at all, with aws.remote_identity: NO_UPLOAD", { timeout: 300_000 }, async () => {
+    const noUpload = "aws.remote_identity: NO_UPLOAD keeps keys of AWS off the nodes.";
+    const config = readFileSync(join(user.sandbox.home, ".sky/config.yaml"), "utf8");
+    const strict = config.replace(/^aws:\n/mu, "aws:\n  remote_identity: NO_UPLOAD\n");
+    user.sandbox.write("../home/.sky/config.yaml", strict);
+    const lent = (): number => [...front.sessions.keys()].filter((id) => id.startsWith("ASIALENT")).length;
+    const before = lent();
+    const text = plainText(await user.sky("launch", "-y", "-c", "strict", "task.yaml"));
+    expect(text).toContain(
+      "Only nodes on AWS can mount s3://data, by their own role; on others this launch will fail: ",
+    );
+    expect(text).toContain(noUpload);
+    expect(text).toContain(") one\n");
+    await user.sky("down", "-y", "strict");
+
+    // A role that may not list the bucket.
+    front.sessions.set(ROLE_KEY, { statements: [], secret: "node-secret", token: "node-token" });
+    const refused = await user.sandbox.sky(["launch", "-y", "-c", "strict", "task.yaml"]);
+    expectRefusal(refused, {
+      exitCode: 1,
+      message: /s3:\/\/data cannot be mounted at \/data\. By the nodes' own role: .* With keys: .*NO_UPLOAD/u,
+      hint: "Let the nodes' role use the bucket",
+    });
+    expect(lent()).toBe(before);
+    await user.sky("down", "-y", "strict");
+    front.sessions.delete(ROLE_KEY);
+    user.sandbox.write("../home/.sky/config.yaml", config);
     expect(aws.errors).toEqual([]);
   });
 

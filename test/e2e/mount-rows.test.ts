@@ -28,9 +28,26 @@ const A_SESSION = {
   message: "The nodes cannot get keys for the bucket: credentials of",
   hint: /aws\.bucket_role.*mode: COPY/u,
 };
+const NO_UPLOAD = "aws.remote_identity: NO_UPLOAD keeps keys of AWS off the nodes";
+const FORBIDDEN = { message: `${NO_UPLOAD}.`, hint: /mode: COPY.*on EC2.*give aws\.remote_identity another value/u };
 
 /** The matrix of docs/aws/s3.md, in its order, as nodes elsewhere than on EC2 see it. */
 const ROWS: readonly Row[] = [
+  {
+    what: "keys of a user with aws.remote_identity: NO_UPLOAD",
+    env: KEYS,
+    config: "remote_identity: NO_UPLOAD",
+    check: `${ON_EC2} not (${NO_UPLOAD})`,
+    launch: FORBIDDEN,
+  },
+  {
+    what: "a session with aws.bucket_role and aws.remote_identity: NO_UPLOAD for this cluster",
+    env: SESSION,
+    config: `bucket_role: ${BUCKET_ROLE}\n  remote_identity: [{"r?w": no_upload}]`,
+    check: `${ON_EC2} not (${NO_UPLOAD})`,
+    checkOf: "clusters r?w",
+    launch: FORBIDDEN,
+  },
   {
     what: "a session with aws.bucket_role",
     env: SESSION,
@@ -48,7 +65,7 @@ const ROWS: readonly Row[] = [
   {
     what: "a session with aws.remote_identity: LOCAL_CREDENTIALS for this cluster",
     env: SESSION,
-    config: 'remote_identity: [{"dev-*": SERVICE_ACCOUNT}, {"*": LOCAL_CREDENTIALS}]',
+    config: 'remote_identity: [{"dev-*": NO_UPLOAD}, {"*": LOCAL_CREDENTIALS}]',
     check: "everywhere by these credentials themselves (aws.remote_identity: LOCAL_CREDENTIALS)",
     checkOf: "other clusters",
     launch: "with these credentials themselves (aws.remote_identity: LOCAL_CREDENTIALS), in memory alone.",

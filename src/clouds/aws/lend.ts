@@ -17,6 +17,7 @@ const FEDERATED_SECONDS = 12 * 3600;
 
 /** A row of the matrix in docs/aws/s3.md. */
 type Way =
+  | { readonly kind: "forbidden"; readonly hasRole: boolean }
   | { readonly kind: "named-role"; readonly roleArn: string }
   | { readonly kind: "own-keys" }
   | { readonly kind: "same-role"; readonly source: AssumeRoleSource }
@@ -29,6 +30,7 @@ type Way =
 function wayOf({ source, session }: AuthSession, aws: JsonObject, identity: string | undefined): Way {
   const roleArn = textField(aws, "bucket_role");
   const endpoint = storeApart(session);
+  if (identity === "NO_UPLOAD") return { kind: "forbidden", hasRole: endpoint === undefined };
   if (roleArn !== undefined && endpoint === undefined) return { kind: "named-role", roleArn };
   if (identity === "LOCAL_CREDENTIALS") return { kind: "own-keys" };
   if (endpoint !== undefined) return { kind: "apart", endpoint };
@@ -61,6 +63,8 @@ export async function lendCredentials(
 ): Promise<LentCredentials> {
   const way = wayFor(auth, wish.cluster, context);
   switch (way.kind) {
+    case "forbidden":
+      throw new AwsAuthError("denied", FORBIDDEN, { hint: forbiddenWays(way) });
     case "named-role": {
       const base = await auth.credentials();
       return { ...(await byRole(auth, wish, { roleArn: way.roleArn, base })), isConfigured: true };
@@ -98,6 +102,8 @@ export function describeMounts(
 function describeWay(way: Way): string {
   const own = "on EC2 by the nodes' role";
   switch (way.kind) {
+    case "forbidden":
+      return `${way.hasRole ? `${own}, elsewhere not` : "not"} (${FORBIDDEN})`;
     case "named-role":
       return `everywhere by ${way.roleArn} (aws.bucket_role), cut down to the bucket`;
     case "own-keys":
@@ -111,6 +117,17 @@ function describeWay(way: Way): string {
     case "none":
       return `${own}, elsewhere not (a session cannot be cut down to a bucket; set aws.bucket_role)`;
   }
+}
+
+const FORBIDDEN = "aws.remote_identity: NO_UPLOAD keeps keys of AWS off the nodes";
+
+function forbiddenWays({ hasRole }: { readonly hasRole: boolean }): string {
+  const ways = [
+    "Use `mode: COPY`, which needs no keys on the nodes,",
+    ...(hasRole ? ["launch on EC2, where nodes mount by their own role,"] : []),
+    "or give aws.remote_identity another value in ~/.sky/config.yaml.",
+  ];
+  return ways.join(" ");
 }
 
 const OWN_KEYS = "these credentials themselves (aws.remote_identity: LOCAL_CREDENTIALS)";
