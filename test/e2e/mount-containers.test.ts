@@ -120,6 +120,8 @@ ls /opt/empty ~/sky_workdir/own`,
     expect(await ok("exec", "c", "cat ~/data/new.txt /data/part/a.txt /opt/empty/step-1")).toContain(
       "| written\n| one\n| cached\n",
     );
+    const into = await sky("launch", "-y", "-c", "c", task("  ~/data/in: s3://data/part", "ls"));
+    expectRefusal(into, { exitCode: 1, message: "~/data/in lies inside of ~/data, where s3://data is mounted" });
   });
 
   test("a place where the image has files is refused, and nothing is copied", { timeout: LONG_MS }, async () => {

@@ -12,7 +12,8 @@ import { checkOwner } from "./owner.ts";
 import { checkFit } from "./plan.ts";
 import { runTimestamp } from "./provision-log.ts";
 import { submitJob } from "./submit.ts";
-import { requireSources, syncWorkdir } from "./sync-files.ts";
+import { findStandingMounts, refuseCopiesInto } from "../storage/standing-mounts.ts";
+import { requireSources, syncWorkdir, type FileSync } from "./sync-files.ts";
 import { readTask } from "./task-input.ts";
 import { lockCluster } from "./waiting.ts";
 
@@ -48,8 +49,7 @@ async function runExec(body: ExecBody, context: OperationContext): Promise<Launc
   const agent = await connectSoon(name, context);
   // Its name must not change when the request goes on after a restart: jobs are told apart by it.
   const timestamp = await context.effect("begin", () => Promise.resolve(runTimestamp(context.clock.now())));
-  if (task.workdir !== undefined) context.log.line(messages.step("Syncing files."));
-  const metadata = await syncWorkdir({ cluster, agent, task, runTimestamp: timestamp }, context);
+  const metadata = await syncOwnWorkdir({ cluster, agent, task, runTimestamp: timestamp }, context);
   const { autostop, to_down: down } = cluster.row;
   await warnAboutSession(cluster, { idleMinutes: autostop, down: down !== 0, startsJob: true }, context);
   const jobId = await submitJob(
@@ -67,4 +67,17 @@ async function runExec(body: ExecBody, context: OperationContext): Promise<Launc
     context,
   );
   return submittedResult(cluster, jobId, context);
+}
+
+/** Of a task's files only the workdir goes to nodes. */
+async function syncOwnWorkdir(
+  sync: Omit<FileSync, "standing">,
+  context: OperationContext,
+): Promise<Readonly<Record<string, unknown>>> {
+  const { workdir } = sync.task;
+  if (workdir === undefined) return {};
+  const standing = await findStandingMounts(sync.cluster, sync.agent, context);
+  refuseCopiesInto(standing, { workdir, fileMounts: {}, storageMounts: {} });
+  context.log.line(messages.step("Syncing files."));
+  return syncWorkdir({ ...sync, standing }, context);
 }

@@ -6,6 +6,7 @@ import type { Operation, OperationContext } from "../operation.ts";
 import { warnAboutSession } from "../check/sessions.ts";
 import { describePlan, type PlannedPlacement } from "../optimizer/operation.ts";
 import { greet } from "../provision/renew.ts";
+import { findStandingMounts, refuseCopiesInto } from "../storage/standing-mounts.ts";
 import { requireStorage, syncStorage } from "../storage/sync-storage.ts";
 import type { Task } from "../task/task.ts";
 import { applyAutostop, requireAutostop, resolveAutostop } from "./autostop-settings.ts";
@@ -281,7 +282,9 @@ async function syncFiles(launch: Staged, context: OperationContext): Promise<Rea
   const { task } = input;
   const mounts = { ...task.fileMounts, ...task.storageMounts };
   if (task.workdir === undefined && Object.keys(mounts).length === 0) return {};
-  const sync = { cluster, agent, task, runTimestamp: plan.runTimestamp };
+  const standing = await findStandingMounts(cluster, agent, context);
+  refuseCopiesInto(standing, task);
+  const sync = { cluster, agent, task, runTimestamp: plan.runTimestamp, standing };
   context.log.line(messages.step("Syncing files."));
   await noteProgress(context, cluster.row, "ready", "Syncing files to cluster");
   const metadata = await syncWorkdir(sync, context);

@@ -1,12 +1,13 @@
 import { lstatSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
-import { CommandError, MissingFileError } from "../../shared/errors.ts";
+import { CommandError, InvalidValueError, MissingFileError } from "../../shared/errors.ts";
 import { workAgain } from "../agents/again.ts";
-import { GIT_WORKDIR_SCRIPT, gitWorkdirEnvironment } from "../files/git-workdir.ts";
+import { GIT_WORKDIR_SCRIPT, gitWorkdirEnvironment, MOUNT_IN_THE_WAY } from "../files/git-workdir.ts";
 import { tellLeftOut } from "../files/left-out.ts";
 import { syncTree, type SyncRequest, type SyncSummary } from "../files/sync.ts";
 import type { OperationContext } from "../operation.ts";
+import { howToEnd, keepOutOfMounts, type StandingMounts } from "../storage/standing-mounts.ts";
 import type { Task } from "../task/task.ts";
 import { isCloudUri } from "../task/cloud-uri.ts";
 import type { Cluster } from "./cluster.ts";
@@ -22,6 +23,7 @@ export interface FileSync {
   readonly agent: AgentPeer;
   readonly task: Task;
   readonly runTimestamp: string;
+  readonly standing: StandingMounts;
 }
 
 /**
@@ -109,8 +111,10 @@ function copyTree(
   tree: { readonly key: string; readonly source: string; readonly dest: string },
   { log, context }: Tools,
 ): Promise<SyncSummary> {
+  const admits = keepOutOfMounts(tree.dest, sync.standing);
   const request: SyncRequest = {
     ...tree,
+    ...(admits === undefined ? {} : { admits }),
     ignoreFilesFrom: context.clientFilesTop,
     clock: context.clock,
     onSkipped: tellLeftOut(log, context),
@@ -141,12 +145,19 @@ async function cloneWorkdir(
         const { exitCode } = await stream.end;
         const output = Buffer.concat(chunks).toString().trim();
         log.write(output);
+        if (exitCode === MOUNT_IN_THE_WAY) throw mountInTheWay(workdir.url, output, sync.standing);
         if (exitCode !== 0) throw cloneFailed(workdir.url, exitCode, output);
         return output.split("\n").at(-1) ?? "";
       }),
     ),
   );
   return { git_commit: commits[0] };
+}
+
+function mountInTheWay(url: string, output: string, standing: StandingMounts): InvalidValueError {
+  return new InvalidValueError(`The git workdir ${url} cannot be brought to ~/sky_workdir. ${output}`, {
+    hint: `Mount it outside of the workdir. ${howToEnd(standing)}`,
+  });
 }
 
 function cloneFailed(url: string, exitCode: number, output: string): CommandError {

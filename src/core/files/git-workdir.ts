@@ -1,6 +1,10 @@
+/** How the script ends where something that is mounted in the workdir would be written to, or removed. */
+export const MOUNT_IN_THE_WAY = 75;
+
 /**
  * Run on each node to bring `~/sky_workdir` to the wished state of a repository. The token reaches git through a helper that
- * reads the environment, so that it is in no command line and in no file. Its last line is the commit.
+ * reads the environment, so that it is in no command line and in no file. Its last line is the commit. What is mounted in the workdir may be
+ * a bucket, whose content nothing here may touch.
  */
 export const GIT_WORKDIR_SCRIPT = `set -eu
 dest="$HOME/sky_workdir"
@@ -22,15 +26,35 @@ run_git() {
   fi
 }
 ref="\${GIT_BRANCH:-\${GIT_TAG:-}}"
+mounts_inside() {
+  [ -d "$dest" ] && [ -r /proc/self/mounts ] || return 0
+  real=$(cd "$dest" && pwd -P)
+  while read -r _ place _; do
+    place=$(printf '%b' "$place")
+    case "$place" in "$real"/*) printf '%s\\n' "\${place#"$real"/}" ;; esac
+  done < /proc/self/mounts
+}
+in_the_way() {
+  printf '%s\\n' "$1" >&2
+  exit ${MOUNT_IN_THE_WAY}
+}
+switch_to() {
+  mounts_inside | while IFS= read -r place; do
+    [ -z "$(git -C "$dest" ls-tree "$1" -- "$place")" ] || in_the_way "The repository has files at $place, where something is mounted."
+  done
+  git -C "$dest" checkout --quiet --force --detach "$1"
+}
 if [ -d "$dest/.git" ] && [ "$(git -C "$dest" config --get remote.origin.url 2> /dev/null)" = "$GIT_URL" ]; then
   if [ -n "\${GIT_COMMIT_HASH:-}" ]; then
     run_git -C "$dest" fetch --quiet origin
-    git -C "$dest" checkout --quiet --force --detach "$GIT_COMMIT_HASH"
+    switch_to "$GIT_COMMIT_HASH"
   else
     run_git -C "$dest" fetch --quiet --depth 1 origin "\${ref:-HEAD}"
-    git -C "$dest" checkout --quiet --force --detach FETCH_HEAD
+    switch_to FETCH_HEAD
   fi
 else
+  mounted=$(mounts_inside | head -n 1)
+  [ -z "$mounted" ] || in_the_way "It would take the place of what is in ~/sky_workdir, where something is mounted at $mounted."
   rm -rf "$dest"
   if [ -n "\${GIT_COMMIT_HASH:-}" ]; then
     run_git clone --quiet -- "$GIT_URL" "$dest"

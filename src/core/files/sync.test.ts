@@ -146,6 +146,21 @@ describe.each([
     chmodSync(join(source, "read"), 0o755);
   });
 
+  test("only what is admitted arrives, and a refusal ends it", async () => {
+    for (let index = 0; index < count; index += 1) write(`f${index}`, "x");
+    mkdirSync(join(source, "a"));
+    const all = contentsOf(source);
+    await sync({ admits: ({ path }) => path !== "a" });
+    expect(placed()).toEqual(homes.map(() => all.filter((line) => !line.startsWith("a/"))));
+    write("new", "x");
+    const admits = ({ path }: { readonly path: string }): boolean => {
+      if (path === "new") throw new RangeError("It has to stay out.");
+      return true;
+    };
+    await expect(sync({ key: "other", admits })).rejects.toThrow("It has to stay out.");
+    expect(placed().flat().join("\n")).not.toMatch(/^new /mu);
+  });
+
   test("a file that cannot be read is named", async () => {
     for (let index = 0; index < count; index += 1) write(`f${index}`, "x");
     write("gone", "x");

@@ -29,6 +29,8 @@ export interface SyncRequest {
   readonly nodes?: readonly number[];
   readonly isForNode?: boolean;
   readonly onSkipped?: (path: string) => void;
+  /** Whether an entry is sent; throws for one that must not be there. Absent: all are. */
+  readonly admits?: (entry: SyncEntry) => boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -50,7 +52,8 @@ export async function syncTree(agent: AgentPeer, request: SyncRequest): Promise<
     // An empty directory is synced too: the destination has to exist.
     for await (const found of source.rounds()) {
       request.signal?.throwIfAborted();
-      const entries = found.map((entry) => trusted(entry, request.clock.now()));
+      const admitted = request.admits === undefined ? found : found.filter(request.admits);
+      const entries = admitted.map((entry) => trusted(entry, request.clock.now()));
       summary = add(summary, await syncRound(agent, request, { source, entries, round }));
       round += 1;
     }

@@ -10,6 +10,7 @@ import type { BucketMount, WebMount } from "./mounts.ts";
 import { CopyList, pathBelow, type LeftOutReason } from "./copy-list.ts";
 import { reading } from "./failed.ts";
 import { openFor } from "./public-buckets.ts";
+import { keepOutOfMounts, type StandingMounts } from "./standing-mounts.ts";
 
 /** Under way at a time: while the last files of one arrive on the slowest node, the others have work. */
 const PARALLEL_BATCHES = 2;
@@ -27,6 +28,7 @@ const REFUSED_OBJECT: Readonly<Record<StoreType, string>> = {
 export interface CopyTarget {
   readonly agent: AgentPeer;
   readonly log: { write(line: string): void };
+  readonly standing: StandingMounts;
 }
 
 export interface CopySummary {
@@ -59,12 +61,14 @@ async function copyObjects(
   const read = { uri: mount.uri, cloud: store.cloud };
   const list = new CopyList(mount);
   const leftOut = new LeftOut(target, context);
+  const admits = keepOutOfMounts(mount.dest, target.standing);
   const summary = { files: 0, bytes: 0 };
   await together(context.signal, (signal) => {
     const from = { ...as, signal };
     const copySome = async (): Promise<void> => {
       for (let batch = await list.next(); batch !== undefined; batch = await list.next()) {
         const { objects, bytes, restBytes } = batch;
+        for (const { key } of objects) admits?.({ path: pathBelow(key, mount), kind: "file" });
         const keys = objects.map((object) => object.key);
         const urls = await reading(read, signal, () =>
           store.signReads(place, keys, { expiresSeconds: EXPIRES_SECONDS, context: from }),

@@ -11,6 +11,7 @@ import { chooseStores } from "./choose-store.ts";
 import { copyBucket, copyWebFile } from "./copy.ts";
 import { mountBucket, requireKeys } from "./mount-bucket.ts";
 import { isMounted, remoteMounts, type BucketMount, type RemoteMount } from "./mounts.ts";
+import type { StandingMounts } from "./standing-mounts.ts";
 import { uploadSources } from "./upload.ts";
 import type { Task } from "../task/task.ts";
 
@@ -20,6 +21,7 @@ export interface StorageSync {
   readonly task: Task;
   readonly runTimestamp: string;
   readonly command: string | null;
+  readonly standing: StandingMounts;
 }
 
 /** Looks at the task's buckets once, so that no node is brought up for one that cannot be used. */

@@ -8,8 +8,8 @@ import {
   StorageSpecError,
 } from "../../shared/errors.ts";
 import { hasScheme, isCloudUri, isWebUri } from "./cloud-uri.ts";
+import { pathBelow, placeOnNode } from "./place-on-node.ts";
 import type { StorageSpec, Task } from "./task.ts";
-import { WORKDIR_ON_NODE } from "./workdir-on-node.ts";
 
 const URI_PREFIXES = ["s3", "gs", "r2", "cos", "oci", "nebius", "cw", "vastdata", "hf", "https"];
 const SOURCES = "local, s3://, gs://, https://, r2://, cos://, oci://, nebius://, cw://, vastdata://, hf://";
@@ -85,20 +85,16 @@ function refuseCopiesIntoMounts({ fileMounts, storageMounts }: Mounts): void {
   const mounts = storages.filter(isMounted).map(([destination]) => destination);
   const copies = [...Object.keys(fileMounts), ...storages.filter((one) => !isMounted(one)).map(([to]) => to)];
   for (const mount of mounts) {
-    const inside = copies.find((copy) => isBelow(copy, mount));
+    const inside = copies.find((copy) => restBelow(copy, mount) !== undefined);
     if (inside === undefined) continue;
+    const lies = restBelow(inside, mount) === "" ? "is the same place as" : "lies inside of";
     throw new InvalidValueError(
-      `${inside} lies inside of ${mount}, where a bucket is mounted: what is copied there would have to be in the bucket.`,
+      `${inside} ${lies} ${mount}, where a bucket is mounted: what is copied there would have to be in the bucket.`,
       { hint: "Copy it to another place, or put it into the bucket." },
     );
   }
 }
 
-function isBelow(path: string, directory: string): boolean {
-  return wholeOf(path).startsWith(`${wholeOf(directory)}/`);
-}
-
-function wholeOf(destination: string): string {
-  const path = destination.replace(/\/+$/u, "");
-  return /^[~/]/u.test(path) ? path : `${WORKDIR_ON_NODE}/${path}`;
+function restBelow(copy: string, mount: string): string | undefined {
+  return pathBelow(placeOnNode(copy), placeOnNode(mount));
 }

@@ -18,6 +18,15 @@ describe("validateDag", () => {
 
   it.each([
     ["name: bad name!", "Invalid task name bad name!. Valid name: ASCII characters"],
+    ["file_mounts: {/a: {source: s3://b}, /a/x: s3://c}", "/a/x lies inside of /a, where a bucket is mounted"],
+    [
+      "file_mounts: {./a/../m: {source: s3://b}, ~/sky_workdir/m: ./x}",
+      "~/sky_workdir/m is the same place as ./a/../m, where a bucket is mounted",
+    ],
+    [
+      "file_mounts: {~/m/: {source: s3://b}, ~/m: {source: s3://b, mode: COPY}}",
+      "~/m is the same place as ~/m/, where a bucket is mounted",
+    ],
     ["file_mounts: {/a: {}}", "Storage source or storage name must be specified."],
     ["file_mounts: {/a: {source: ./x}}", "Storage name must be specified if the source is local."],
     [
