@@ -113,7 +113,7 @@ describe("mounts of a cluster", () => {
     expect(await find(["~/m"])).toEqual({ clusterName: "c", homes: [undefined, "/home/me"], mounts: [] });
     for (const dest of ["~/m", "~/never"]) {
       const spec = JSON.stringify({ dest, bucket: "one", prefix: "a", scheme: "r2" });
-      await saveClusterMount(database.db, { cluster_hash: "hash", dest, store: "R2", spec });
+      await saveClusterMount(database.db, { cluster_hash: "hash", dest, store: "R2", spec, replaces: null });
     }
     expect((await find(["~/m"])).mounts).toEqual([{ dest: "~/m", uri: "r2://one/a" }]);
     expect((await find(["~/m"], { container: "docker:ubuntu" })).homes).toEqual([undefined]);
