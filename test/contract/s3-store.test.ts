@@ -196,11 +196,12 @@ describe.skipIf(findGateway() === undefined)("S3 on versitygw (SKY_S3_GATEWAY)",
     const forged = storeOf(server, { ...server.keys, secretAccessKey: "not the secret" });
     await expect(forged.upload(place, [file("three", "3")], { context })).rejects.toThrow(/signature/u);
     expect(await forged.findBucket({ bucket: "signed", prefix: "" }, context)).toEqual({ kind: "forbidden" });
-    const [url = ""] = await store.signReads(place, ["one"], { expiresSeconds: 1, context });
+    const [url = ""] = await store.signReads(place, ["one"], { expiresSeconds: 60, context });
+    const [shortUrl = ""] = await store.signReads(place, ["one"], { expiresSeconds: 1, context });
     const [forgedUrl = ""] = await forged.signReads(place, ["one"], { expiresSeconds: 60, context });
     const statuses = [url, url.replace("/one?", "/two?"), forgedUrl].map(async (each) => (await fetch(each)).status);
     expect(await Promise.all(statuses)).toEqual([200, 403, 403]);
-    await expect.poll(async () => (await fetch(url)).status, { timeout: 5000 }).toBe(403);
+    await expect.poll(async () => (await fetch(shortUrl)).status).toBe(403);
     expect(await store.deleteBucket("signed", context)).toBe("deleted");
   });
 });
