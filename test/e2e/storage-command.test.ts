@@ -65,11 +65,11 @@ describe.skipIf(findMoto() === undefined)("sky storage", () => {
     const { text } = await rig.sky("storage", "ls");
     expect(text.split("\n")[0]?.split(/\s+/u).slice(0, 5)).toEqual(["NAME", "UPDATED", "STORE", "COMMAND", "STATUS"]);
     const rows = parseTable(text, "NAME");
-    expect(rows.map((row) => [row["NAME"], row["STORE"], row["STATUS"]].join(" ")).sort()).toEqual([
+    expect(rows.map((row) => [row["NAME"], row["STORE"], row["STATUS"]].join(" "))).toEqual([
       "b-one S3 READY",
       "b-two S3 READY",
     ]);
-    expect(rows[0]?.["COMMAND"]).toMatch(/^sky launch -y -c c .*\.\.\.$/u);
+    expect(rows[0]?.["COMMAND"]).toMatch(/^sky launch -y -c c .{6}\.\.\.$/u);
     for (const flag of ["-v", "-a"])
       expect((await rig.sky("storage", "ls", flag)).text).toContain(`${rig.sandbox.work}/c.yaml`);
     const [record] = JSON.parse((await rig.sky("storage", "ls", "-o", "json")).stdout);
@@ -80,7 +80,7 @@ describe.skipIf(findMoto() === undefined)("sky storage", () => {
   it("asks before it deletes, and takes no for an answer", async () => {
     if (!hasTerminal()) return;
     const no = await answering("n\n", "storage", "delete", "b-*");
-    expect(no.text).toMatch(/Deleting 2 storages: (?:b-one, b-two|b-two, b-one)\. Proceed\? \[Y\/n\]: /u);
+    expect(no.text).toMatch(/Deleting 2 storages: b-one, b-two\. Proceed\? \[Y\/n\]: /u);
     expect(no.text).toContain("Aborted!");
     expect(no.exitCode).toBe(1);
     expect(await names()).toEqual(["b-one", "b-two"]);

@@ -277,8 +277,8 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
     expect(launched.match(/ list\/sub\/b\.log ONE$/gmu)).toHaveLength(2);
     const rows = parseTable(await official("storage", "ls"), "NAME");
     expect(rows.map((row) => [row["NAME"], row["STORE"], row["STATUS"]])).toEqual([
-      ["my-list", "S3", "READY"],
       ["my-bucket", "S3", "READY"],
+      ["my-list", "S3", "READY"],
     ]);
     expect(await official("storage", "delete", "-y", "my-bucket")).toContain("Deleted S3 bucket my-bucket.");
     await official("down", "-y", "c");

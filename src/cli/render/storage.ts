@@ -3,7 +3,8 @@ import { renderTable } from "./table.ts";
 import { renderAgo } from "./time.ts";
 
 const HEADER = ["NAME", "UPDATED", "STORE", "COMMAND", "STATUS"] as const;
-const COMMAND_WIDTH = 27;
+/** Longer commands are cut after so many characters. */
+const COMMAND_WIDTH = 25;
 
 /** The table of buckets, empty when there is none; `now` is in epoch seconds. */
 export function renderStorage(
@@ -25,5 +26,7 @@ export function renderStorage(
 
 function commandText(command: string, isWhole: boolean): string {
   if (command === "") return "-";
-  return isWhole || command.length <= COMMAND_WIDTH ? command : `${command.slice(0, COMMAND_WIDTH - 3)}...`;
+  // By characters, of which some are two of JavaScript's units.
+  const characters = Array.from(command);
+  return isWhole || characters.length <= COMMAND_WIDTH ? command : `${characters.slice(0, COMMAND_WIDTH).join("")}...`;
 }

@@ -7,6 +7,7 @@ import {
   findStorage,
   insertStorage,
   listLeftStorage,
+  listStorage,
   type StorageRow,
 } from "./storage.ts";
 
@@ -42,6 +43,18 @@ describe.each(databaseKinds)("rows of buckets on %s", (kind) => {
     expect(await findStorage(db, "b")).toEqual(anew);
     await deleteStorage(db, anew);
     expect(await findStorage(db, "b")).toBeUndefined();
+  });
+
+  test("buckets are listed as they were made", async () => {
+    const { db } = database;
+    const made = [
+      ["second", 2000],
+      ["first", 1000],
+      ["third", 3000],
+      ["also-second", 2000],
+    ] as const;
+    for (const [name, launched_at] of made) await insertStorage(db, { ...ROW, name, launched_at });
+    expect((await listStorage(db)).map(({ name }) => name)).toEqual(["first", "also-second", "second", "third"]);
   });
 
   test("a bucket is left when it was to go with a cluster that is not there", async () => {

@@ -25,12 +25,12 @@ export async function findStorage(db: Kysely<Database>, name: string): Promise<S
   return db.selectFrom("storage").selectAll().where("name", "=", name).executeTakeFirst();
 }
 
-/** Newest first; with `clusterHash` only what goes with that cluster. */
+/** Oldest first, as they were made; with `clusterHash` only what goes with that cluster. */
 export async function listStorage(
   db: Kysely<Database>,
   filter: { readonly clusterHash?: string } = {},
 ): Promise<StorageRow[]> {
-  let query = db.selectFrom("storage").selectAll().orderBy("launched_at", "desc").orderBy("name");
+  let query = db.selectFrom("storage").selectAll().orderBy("launched_at").orderBy("name");
   if (filter.clusterHash !== undefined) query = query.where("cluster_hash", "=", filter.clusterHash);
   return query.execute();
 }
