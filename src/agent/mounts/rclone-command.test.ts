@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { MountSpec } from "../../shared/agent/mounts.ts";
-import { lastProblem, mountArguments, readCacheLine, readUploadFailure } from "./rclone-command.ts";
+import { lastProblem, mountArguments, nameAction, readCacheLine, readUploadFailure } from "./rclone-command.ts";
 
 const spec: MountSpec = {
   dest: "~/data",
@@ -63,4 +63,24 @@ test("the log tells what waits, and what went wrong", () => {
   });
   expect(readUploadFailure(`${failed}ExpiredToken: old`)).toMatchObject({ isFinal: false });
   expect(readUploadFailure(line)).toBeUndefined();
+});
+
+test.each([
+  ["upload of a: AccessDenied: Access Denied", "s3:PutObject"],
+  ["Failed to copy: StatusCode: 403, RequestID: 1, api error Forbidden: Forbidden", "s3:PutObject"],
+  ["a: failed to open: AccessDenied: Access Denied", "s3:GetObject"],
+])("a refusal gets the action that is missing: %s", (text, action) => {
+  expect(nameAction(text, spec)).toBe(`${text} (needs ${action})`);
+  expect(nameAction(text, { scheme: "r2" })).toBe(text);
+});
+
+test.each([
+  "upload of a: NoSuchBucket: The specified bucket does not exist.",
+  "upload of a: InvalidAccessKeyId: The key does not exist in our records.",
+  "upload of a: EntityTooLarge: Your proposed upload exceeds the maximum allowed size",
+  "upload of a: AccessDenied: not authorized to perform: s3:PutObjectTagging",
+  "upload of a: AccessDenied: not authorized to perform: kms:GenerateDataKey",
+  "it cannot be read",
+])("nothing else does: %s", (text) => {
+  expect(nameAction(text, spec)).toBe(text);
 });

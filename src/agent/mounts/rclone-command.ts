@@ -161,9 +161,15 @@ export function lastRefusal(
   return { line, text: nameAction(text, spec), ...by };
 }
 
-/** S3's own answers name the action for callers of the bucket's account alone. Other stores have no such actions. */
+/** What a right that is missing looks like. */
+const REFUSAL = /AccessDenied|Unauthorized|Forbidden|status ?code: 403/iu;
+
+/**
+ * Adds to a refusal which action is missing: S3's own answers name it for callers of the bucket's account alone. Other stores have no
+ * such actions, and nothing is missing where the bucket is gone or a key is wrong.
+ */
 export function nameAction(text: string, { scheme = "s3" }: Pick<MountSpec, "scheme">): string {
-  if (scheme !== "s3" || /s3:[A-Z]/u.test(text)) return text;
+  if (scheme !== "s3" || !REFUSAL.test(text) || /(?:s3|kms):[A-Z]/u.test(text)) return text;
   const found = ACTIONS.find(([, pattern]) => pattern.test(text));
   return found === undefined ? text : `${text} (needs ${found[0]})`;
 }

@@ -69,3 +69,21 @@ test("what a program that is gone has not sent is waited for, and nothing else",
   rmSync(join(folder, "cache"), { recursive: true });
   await wait(clock, () => false);
 });
+
+test.each([
+  [
+    "AccessDenied: Access Denied",
+    "What was written to ~/ckpt is not in s3://ckpt: upload of a: AccessDenied: Access Denied (needs s3:PutObject)",
+  ],
+  [
+    "NoSuchBucket: The specified bucket does not exist.",
+    "What was written to ~/ckpt is not in s3://ckpt: upload of a: NoSuchBucket: The specified bucket does not exist.",
+  ],
+])("what S3 refuses for good ends the wait, with the reason: %s", async (reason, message) => {
+  const clock = clockWith(() => {
+    const failed =
+      "vfs cache: failed to upload try #3, will retry in 40s: vfs cache: failed to transfer file from cache";
+    appendFileSync(logPath, `2027/01/01 00:00:00 ERROR : a: ${failed} to remote: ${reason}\n`);
+  });
+  await expect(wait(clock, () => true)).rejects.toMatchObject({ agentCode: "MOUNT_DENIED", message });
+});
