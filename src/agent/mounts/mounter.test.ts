@@ -108,7 +108,12 @@ describe("the program that mounts", () => {
     expect(await find([pin()], { installed: own })).toEqual({ path: own, version: [1, 76] });
     install("v1.60.1-DEV");
     const gone = { ...pin(), url: "http://127.0.0.1:1/rclone.zip" };
-    await expect(find([gone], { installed: own })).rejects.toMatchObject({ agentCode: "MOUNTER_MISSING" });
+    await expect(find([gone], { installed: own })).rejects.toMatchObject({
+      agentCode: "MOUNTER_MISSING",
+      message: expect.stringMatching(
+        /^The node has rclone v1\.60, and the newer v1\.75\.1 could not be had: it cannot be fetched: .*127\.0\.0\.1:1\.$/u,
+      ) as unknown,
+    });
     expect(await find([gone], { installed: own, acceptsOld: true })).toEqual({ path: own, version: [1, 60] });
     expect(asked).toBe(0);
     expect((await find([pin()], { installed: own, acceptsOld: true })).version).toEqual([1, 75]);
@@ -117,6 +122,9 @@ describe("the program that mounts", () => {
     rmSync(join(folder, `rclone-${pin().sha256.slice(0, 16)}`));
     await expect(find([gone], { installed: own, acceptsOld: true })).rejects.toMatchObject({
       agentCode: "MOUNTER_MISSING",
+      message: expect.stringMatching(
+        /^The node has no rclone, which mounting needs: it cannot be fetched: /u,
+      ) as unknown,
     });
   });
 

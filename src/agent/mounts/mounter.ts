@@ -41,14 +41,17 @@ export async function findMounter(options: MounterOptions): Promise<Mounter> {
   const own = installed === undefined ? undefined : await asMounter(installed, env);
   const pin = pins.find(({ arch }) => arch === process.arch);
   if (own !== undefined && (pin === undefined || isAtLeast(own.version, ...versionIn(pin.version)))) return own;
-  if (pin === undefined) throw noMounter(`there is none for ${process.arch}`);
+  if (pin === undefined) throw mounterMissing(new NotHadError(`there is none for ${process.arch}`));
   try {
     return await pinnedMounter(pin, options);
   } catch (error) {
     if (own !== undefined && acceptsOld) return own;
-    throw error;
+    throw error instanceof NotHadError ? mounterMissing(error, own && { own, pin }) : error;
   }
 }
+
+/** Why the pinned program cannot be had. */
+class NotHadError extends Error {}
 
 async function pinnedMounter(pin: MounterPin, options: MounterOptions): Promise<Mounter> {
   const { env, folder } = options;
@@ -57,7 +60,7 @@ async function pinnedMounter(pin: MounterPin, options: MounterOptions): Promise<
   const brought = join(options.broughtFolder, `${name}.zip`);
   if (!existsSync(path)) await fetchMounter(pin, { path, brought }, options.signal);
   const fetched = await asMounter(path, env);
-  if (fetched === undefined) throw noMounter(`${path} does not run on this machine`);
+  if (fetched === undefined) throw new NotHadError(`${path} does not run on this machine`);
   return fetched;
 }
 
@@ -81,10 +84,10 @@ async function fetchMounter(
   const sha256 = createHash("sha256").update(archive).digest("hex");
   if (sha256 !== pin.sha256) {
     rmSync(brought, { force: true });
-    throw noMounter(`${pin.url} is not rclone ${pin.version}: its SHA-256 is ${sha256}`);
+    throw new NotHadError(`${pin.url} is not rclone ${pin.version}: its SHA-256 is ${sha256}`);
   }
   const program = await unzipFile(archive, pin.program);
-  if (program === undefined) throw noMounter(`${pin.url} has no ${pin.program}`);
+  if (program === undefined) throw new NotHadError(`${pin.url} has no ${pin.program}`);
   mkdirSync(join(path, ".."), { recursive: true, mode: 0o700 });
   const temporary = `${path}.${process.pid}.tmp`;
   writeFileSync(temporary, program, { mode: 0o700 });
@@ -115,16 +118,23 @@ async function download({ url }: MounterPin, signal: AbortSignal): Promise<Buffe
     signal.throwIfAborted();
     const { cause } = error as Error;
     const { message } = cause instanceof Error ? cause : (error as Error);
-    throw noMounter(`it cannot be fetched: ${message}`, error);
+    throw new NotHadError(`it cannot be fetched: ${message}`, { cause: error });
   } finally {
     connections.close();
   }
 }
 
-/** A code of its own: the server then brings the program itself. */
-function noMounter(why: string, cause?: unknown): AgentPeerError {
-  return new AgentPeerError("MOUNTER_MISSING", `The node has no rclone, which mounting needs: ${why}.`, {
-    ...(cause === undefined ? {} : { cause }),
+/** A code of its own: the server then brings the program itself. `old` is what there is instead of the pinned one. */
+function mounterMissing(
+  reason: NotHadError,
+  old?: { readonly own: Mounter; readonly pin: MounterPin },
+): AgentPeerError {
+  const what =
+    old === undefined
+      ? "The node has no rclone, which mounting needs"
+      : `The node has rclone v${old.own.version.join(".")}, and the newer ${old.pin.version} could not be had`;
+  return new AgentPeerError("MOUNTER_MISSING", `${what}: ${reason.message}.`, {
+    cause: reason,
     hint: "Install rclone 1.58 or newer on the node (sudo apt-get install rclone), or use `mode: COPY`.",
   });
 }
