@@ -85,6 +85,14 @@ const REFUSED = [
   ["./nope", "File mount source './nope' does not exist locally. To fix: check if it exists, and correct the path."],
   ["./src/", "Mount paths cannot end with a slash Found: ./src/ in file_mounts.~/x: ./src/"],
   ["s3://extern/", "Mount paths cannot end with a slash Found: s3://extern/ in file_mounts.~/x: s3://extern/"],
+  ["ftp://host/x", "File mount source 'ftp://host/x' cannot be used: ftp:// is not supported."],
+  ["file:///etc/none", "File mount source 'file:///etc/none' does not exist locally."],
+  ["'https://acct.blob.core.windows.net/cont/dir'", "Buckets of 'azure' are not available in this version."],
+  ["{source: 'https://acct.blob.core.windows.net/cont'}", "Buckets of 'azure' are not available in this version."],
+  [
+    "{source: 'https://acct.blob.core.windows.net/cont', mode: COPY}",
+    "Buckets of 'azure' are not available in this version.",
+  ],
   ["{source: 'https://example.com/x'}", "https://example.com/x is a file of the web, which cannot be mounted."],
 ] as const;
 

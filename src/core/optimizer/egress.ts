@@ -1,5 +1,7 @@
 /** What it costs and how long it takes to move data out of a cloud. */
 
+import { isAzureUri } from "../task/cloud-uri.ts";
+
 /** Gigabytes up to which a price holds, and that price in USD per gigabyte. */
 interface Tier {
   readonly upToGb: number;
@@ -86,6 +88,6 @@ const STORE_CLOUDS: Readonly<Record<string, string>> = {
 /** The cloud that a data URI such as `s3://bucket` lives in; undefined for others. */
 export function cloudOfUri(uri: string): string | undefined {
   const scheme = /^([a-z0-9]+):\/\//.exec(uri)?.[1];
-  if (scheme === "https" && !uri.includes(".blob.core.windows.net")) return undefined;
+  if (scheme === "https" && !isAzureUri(uri)) return undefined;
   return scheme === undefined ? undefined : STORE_CLOUDS[scheme];
 }

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { uriOf } from "../../shared/bucket-uri.ts";
 import { NotAvailableYetError, StorageSpecError } from "../../shared/errors.ts";
-import { isCloudUri, isWebUri } from "../task/cloud-uri.ts";
+import { AVAILABLE_SOURCES, isAzureUri, isCloudUri, isWebUri, requireKnownScheme } from "../task/cloud-uri.ts";
 import type { StorageSpec, Task } from "../task/task.ts";
 import type { StoreType } from "../ports/object-store.ts";
 import type { ChosenStores } from "./choose-store.ts";
@@ -76,6 +76,7 @@ export function isOnlyRead(mount: BucketMount): boolean {
 }
 
 function toUriMount(dest: string, uri: string): RemoteMount {
+  requireKnownScheme(uri);
   if (isWebUri(uri)) return { kind: "web", dest, uri, shown: shownUrl(uri) };
   return { kind: "bucket", dest, ...placeOf(uri), uri, sources: [], persistent: true };
 }
@@ -120,7 +121,9 @@ function localSources(source: StorageSpec["source"]): readonly LocalSource[] {
   return source.map((path) => ({ path, key: basename(path) }));
 }
 
+/** Throws InvalidValueError, StorageSpecError and NotAvailableYetError. */
 function placeOf(uri: string): Pick<BucketMount, "store" | "bucket" | "prefix"> {
+  if (isAzureUri(uri)) throw notAvailable("azure", AZURE_HINT);
   const [, scheme = "", bucket = "", rest = ""] = /^([a-z0-9]+):\/\/([^/]*)(.*)$/u.exec(uri) ?? [];
   if (bucket === "") throw new StorageSpecError(`'${uri}' names no bucket.`);
   return { store: storeOf(scheme), bucket, prefix: trimSlashes(rest) };
@@ -130,9 +133,14 @@ function placeOf(uri: string): Pick<BucketMount, "store" | "bucket" | "prefix"> 
 function storeOf(name: string): StoreType {
   const type = name.toUpperCase();
   if (type === "S3" || type === "R2") return type;
-  throw new NotAvailableYetError(`Buckets of '${name.toLowerCase()}' are not available in this version.`, {
-    hint: "Available are s3:// (`store: s3`), r2:// (`store: r2`) and, to copy files of the web, https://.",
-  });
+  throw notAvailable(name.toLowerCase());
+}
+
+const AZURE_HINT =
+  "What is in Azure is copied by a URL that is signed (a SAS token: …?…&sig=…), file by file; what is public can be fetched by `curl` in `setup`.";
+
+function notAvailable(store: string, hint = `Available are ${AVAILABLE_SOURCES}.`): NotAvailableYetError {
+  return new NotAvailableYetError(`Buckets of '${store}' are not available in this version.`, { hint });
 }
 
 function noTransfer(from: StoreType, to: string): NotAvailableYetError {

@@ -7,8 +7,8 @@ import {
   StorageSourceError,
   StorageSpecError,
 } from "../../shared/errors.ts";
-import { hasScheme, isCloudUri, isWebUri } from "./cloud-uri.ts";
 import { pathBelow, placeOnNode } from "./place-on-node.ts";
+import { hasUnknownScheme, isCloudUri, isWebUri } from "./cloud-uri.ts";
 import type { StorageSpec, Task } from "./task.ts";
 
 const URI_PREFIXES = ["s3", "gs", "r2", "cos", "oci", "nebius", "cw", "vastdata", "hf", "https"];
@@ -45,8 +45,7 @@ function validateStorage({ name, source, mode, store }: StorageSpec): void {
 }
 
 function validateSource(source: string, mode: StorageSpec["mode"]): void {
-  if (hasScheme(source) && !isCloudUri(source))
-    throw new StorageSourceError(`Supported paths: ${SOURCES}. Got: ${source}`);
+  if (hasUnknownScheme(source)) throw new StorageSourceError(`Supported paths: ${SOURCES}. Got: ${source}`);
   if (isWebUri(source) && mode !== "COPY")
     throw new StorageModeError(`${source} is a file of the web, which cannot be mounted.`, { hint: "Use mode: COPY." });
 }

@@ -7,6 +7,7 @@ describe("validateDag", () => {
     "name: a.b_c-d",
     "file_mounts: {/a: s3://b/x}",
     "file_mounts: {/a: {source: s3://b}}",
+    "file_mounts: {/a: {source: 'https://acct.blob.core.windows.net/cont'}}",
     "file_mounts: {/a: {name: my-bucket}}",
     "file_mounts: {/a: {name: a-bucket-that-may-be-known, mode: COPY}}",
     "file_mounts: {/a: s3://b, /a/m: {source: s3://b}, /a/m/n: {source: s3://c}, /a/mm: s3://b}",
@@ -27,6 +28,8 @@ describe("validateDag", () => {
       "file_mounts: {~/m/: {source: s3://b}, ~/m: {source: s3://b, mode: COPY}}",
       "~/m is the same place as ~/m/, where a bucket is mounted",
     ],
+    ["file_mounts: {/a: ftp://h/x}", "File mount source 'ftp://h/x' cannot be used: ftp:// is not supported."],
+    ["file_mounts: {/a: {source: ftp://h/x}}", "Supported paths: local, s3://, gs://"],
     ["file_mounts: {/a: {}}", "Storage source or storage name must be specified."],
     ["file_mounts: {/a: {source: ./x}}", "Storage name must be specified if the source is local."],
     [

@@ -1,7 +1,7 @@
 /** Checks that need the whole task but nothing of the outside world: what both client and server run before work starts. */
 
 import { InvalidValueError } from "../../shared/errors.ts";
-import { isCloudUri } from "./cloud-uri.ts";
+import { isCloudUri, requireKnownScheme } from "./cloud-uri.ts";
 import type { Dag, Task } from "./task.ts";
 import { validateStorages } from "./validate-storage.ts";
 import { WORKDIR_ON_NODE } from "./workdir-on-node.ts";
@@ -28,6 +28,7 @@ export function validateTask(task: Task): void {
 
 function validateMount(destination: string, source: string): void {
   if (isCloudUri(destination)) throw new InvalidValueError("File mount destination paths cannot be cloud storage");
+  requireKnownScheme(source);
   const slashed = [destination, source].find((path) => path.endsWith("/"));
   if (slashed !== undefined)
     throw new InvalidValueError(
