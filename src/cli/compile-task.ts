@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { lstatSync, readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { SkyClient } from "../client/sky-client.ts";
 import type { TaskDocument } from "../client/task-document.ts";
@@ -59,6 +59,8 @@ export async function compileTask(
   const dag = resolveTaskPaths(changed, { cwd: ctx.cwd, home: ctx.home, files });
   const localPaths = [...new Set(dag.tasks.flatMap((task) => localPathsOf(task, workdirOnly)))];
   const sent = client.endpoint.local ? dag : withMappings(dag, workdirOnly);
+  // A server on this machine sees them itself, and says so.
+  if (!client.endpoint.local) tellLinks(localPaths, warn);
   return {
     document: { kind: "document", yaml: dumpDag(sent), localPaths },
     numNodes: dag.tasks[0]?.numNodes ?? 1,
@@ -136,6 +138,12 @@ function localPathsOf(task: Task, workdirOnly: boolean): readonly string[] {
 
 function isLocal(path: string): boolean {
   return path.startsWith("/");
+}
+
+/** Sources that are links are sent as what they lead to. */
+function tellLinks(paths: readonly string[], warn: (message: string) => void): void {
+  const links = paths.filter((path) => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true);
+  for (const path of links) warn(`Source path ${path} is a symlink. Its target's content is uploaded.`);
 }
 
 /** Says which of the server's files stands for which path of ours. */

@@ -113,6 +113,12 @@ describeWithFleet("buckets mounted on EC2", () => {
     await waitFor("the file", async () => (await textOf("held.txt").catch(() => "")) === "begun\nended\n");
   }
 
+  /** The log that the line of the mounts names. */
+  async function mountLog(launched: string): Promise<string> {
+    const path = /Storage mounted\. {2}View logs: sky api logs -l (\S+)/u.exec(launched)?.[1] ?? "";
+    return plainText(await user.sky("api", "logs", "--no-follow", "-l", path));
+  }
+
   it("by the role of the nodes", { timeout: 300_000 }, async () => {
     const text = plainText(await user.sky("launch", "-y", "-c", "mine", "task.yaml"));
     expect(text).toContain(
@@ -120,6 +126,7 @@ describeWithFleet("buckets mounted on EC2", () => {
     );
     expect(text).toContain(") one\n");
     expect(await textOf("b.txt")).toBe("written\n");
+    expect(await mountLog(text)).toMatch(/ Mounted s3:\/\/data at \/data on .*, by the nodes' own role\.$/mu);
     expect(front.usedSince(0)).toContain(ROLE_KEY);
     // Nothing but the look before the launch was lent.
     expect(front.requests.filter((line) => line.startsWith("ASIALENT"))).toEqual([]);
@@ -135,6 +142,9 @@ describeWithFleet("buckets mounted on EC2", () => {
       "The nodes' own role does not reach s3://data: they get keys for it alone, by a federation token",
     );
     expect(other).toContain(") one\n");
+    expect(await mountLog(other)).toMatch(
+      / The nodes' own role does not reach s3:\/\/data: .*\n.* Mounted .*, with keys for it alone, by a federation token/u,
+    );
     const lent = [...front.sessions].filter(([id]) => id.startsWith("ASIALENT"));
     expect(lent.length).toBeGreaterThan(0);
     const places = new Map(filesBelow(user.sandbox.root, () => false));

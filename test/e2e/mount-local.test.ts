@@ -1,4 +1,4 @@
-import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { DeleteBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -83,6 +83,35 @@ describe.skipIf(findMoto() === undefined)("buckets mounted on this machine", () 
     await sky("start", "-y", "c");
     expect(await sky("exec", "c", "cat ~/mounted/copied/a.txt")).toContain(") one\n");
   });
+
+  it(
+    "a bucket that was deleted is no right that is missing; what was written waits for it",
+    { timeout: 180_000 },
+    async () => {
+      await moto.createBucket("gone");
+      const file = sandbox.write(
+        "gone.yaml",
+        "resources: {infra: local}\nfile_mounts: {~/gone: {source: s3://gone}}\n",
+      );
+      await sky("launch", "-y", "-c", "gone", file);
+      await s3.send(new DeleteBucketCommand({ Bucket: "gone" }));
+      const env = sandbox.env(awsEnv());
+      const { stdout, stderr } = await sandbox.sky(["exec", "gone", "echo kept > ~/gone/a.txt"], { env });
+      const text = plainText(stdout + stderr);
+      expect(text).toMatch(
+        /failed: What was written to ~\/gone is not in s3:\/\/gone: upload of a\.txt: .*NoSuchBucket/u,
+      );
+      expect(text).not.toContain("needs s3:");
+      await moto.createBucket("gone");
+      const isThere = async (): Promise<boolean> =>
+        s3.send(new GetObjectCommand({ Bucket: "gone", Key: "a.txt" })).then(
+          () => true,
+          () => false,
+        );
+      await waitFor("the file to be sent", isThere, { timeoutMs: 120_000 });
+      await sky("down", "-y", "gone");
+    },
+  );
 
   it("one that nobody knows of is taken away before a node's directory is removed", { timeout: 120_000 }, async () => {
     const node = (index: number): string => `${sandbox.home}/.sky/local/${nameOnCloud()}/node${index}/home`;

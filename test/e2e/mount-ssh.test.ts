@@ -6,6 +6,7 @@ import { findRclone } from "../support/s3/rclone.ts";
 import { MountRig, STATIC_SECRET, type Ran } from "../support/s3/mount-rig.ts";
 import { filesBelow, findCanaries } from "./support/canaries.ts";
 import { everythingOn } from "./support/host-places.ts";
+import { namedLogs } from "./support/named-logs.ts";
 import { plainText } from "./support/plain-text.ts";
 import { expectRefusal } from "./support/refusal.ts";
 import { waitFor } from "./support/wait-for.ts";
@@ -57,6 +58,16 @@ describeWithFleet("buckets mounted on machines over SSH", () => {
       /^ {2}Nodes mount by the rclone that is installed there, which is old\. On .*: The node has rclone v1\.\d+, and the newer v1\.75\.1 could not be had: it cannot be fetched: /mu,
     );
     expect(text).not.toContain("has no rclone");
+    expect(text).toMatch(
+      /-> ~\/copied\n✓ Synced file_mounts\. {2}View logs: .*\n[^]*✓ Storage mounted\. {2}View logs: /u,
+    );
+    const logs = await namedLogs(text, (...args) => rig.sky(...args));
+    expect(Object.keys(logs).toSorted()).toEqual(["file_mounts.log", "storage_mounts.log", "storage_sync.log"]);
+    const mounted = logs["storage_mounts.log"];
+    const keys = "with keys for it alone, by a federation token of ";
+    expect(mounted).toContain(` Mounted s3://my-data at ~/data on 2 nodes: MOUNT, to read and write, ${keys}`);
+    expect(mounted).toContain(` Mounted s3://extern/some/part at ~/part on 2 nodes: MOUNT, to read only, ${keys}`);
+    expect(mounted).toContain(" Nodes mount by the rclone that is installed there, which is old. On ");
     const own = findRclone() === undefined ? "/usr/bin/rclone" : "/usr/local/bin/rclone";
     expect(rig.mounters("a").map(({ argv }) => argv[0])).toEqual([own, own]);
     expect(rig.mounters("b").map(({ argv }) => argv[0])).toEqual(["/usr/bin/rclone", "/usr/bin/rclone"]);

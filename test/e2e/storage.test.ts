@@ -15,6 +15,7 @@ import {
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findMoto, Moto } from "../support/aws/moto.ts";
 import { filesBelow, findCanaries } from "./support/canaries.ts";
+import { namedLogs } from "./support/named-logs.ts";
 import { parseTable, plainText } from "./support/plain-text.ts";
 import { findReference } from "./support/reference.ts";
 import { expectRefusal } from "./support/refusal.ts";
@@ -112,6 +113,15 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
     expect(exitCode, text).toBe(0);
     expect(text).toContain("  Created S3 bucket 'my-bucket' in us-east-1\n");
     expect(text).toContain(`✓ Storage synced: ${sandbox.work}/src -> s3://my-bucket/  View logs: sky api logs -l sky-`);
+    expect(text.split(`'.git' directory under '${sandbox.work}/src' is excluded during sync.\n`)).toHaveLength(2);
+    expect(text).not.toContain("Verifying bucket");
+    expect(text).toMatch(/-> ~\/data\n[^]*-> ~\/list\n✓ Synced file_mounts\. {2}View logs: /u);
+    const logs = await namedLogs(text, sky);
+    expect(Object.keys(logs).toSorted()).toEqual(["file_mounts.log", "storage_sync.log"]);
+    expect(logs["storage_sync.log"]).toContain(` Syncing ${sandbox.work}/src -> s3://my-bucket/\n`);
+    expect(logs["storage_sync.log"]).toContain("Left out .git.\n");
+    expect(logs["storage_sync.log"]).toContain("s3://my-list: 2 files, 8 bytes, 0 files were there already.\n");
+    expect(logs["file_mounts.log"]).toContain(" Copying (to 2 nodes): s3://my-list -> ~/list\n");
     const files = "data/.skyignore data/a.txt data/sub/b.log list/a.txt list/sub/b.log one";
     expect(text.match(new RegExp(`\\) ${files}$`, "gmu"))).toHaveLength(2);
     expect(await keysOf("my-bucket")).toEqual([".skyignore", "a.txt", "sub/b.log"]);
@@ -122,6 +132,7 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
     writeFileSync(join(sandbox.work, "src/a.txt"), "ONE\n");
     const { text } = await sky("launch", "-y", "-c", "c", "copies.yaml");
     expect(text).not.toContain("Created S3 bucket");
+    expect(text).toContain("Verifying bucket and uploading from source for storage my-bucket\n");
     expect(text.match(/ list\/sub\/b\.log ONE$/gmu)).toHaveLength(2);
     const object = await s3.send(new GetObjectCommand({ Bucket: "my-bucket", Key: "a.txt" }));
     expect(await object.Body?.transformToString()).toBe("ONE\n");
@@ -132,6 +143,37 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
     expect(text).toContain("  Copying (to 2 nodes): s3://my-bucket/sub -> ~/sub\n");
     expect(text).toContain(`  Downloading (to 2 nodes): ${webUrl}/some/page.txt -> ~/web.txt\n`);
     expect(text.match(/\) (?:ONE|b\.log|web)$/gmu)).toHaveLength(6);
+    expect(text).toMatch(/-> ~\/web\.txt\n✓ Synced file_mounts\. {2}View logs: /u);
+    const logs = await namedLogs(text, sky);
+    expect(logs["file_mounts.log"]).toContain(`${webUrl}/some/page.txt -> ~/web.txt\n`);
+  });
+
+  it("what is local and what is copied is said to be there once; a source that is a link is followed", async () => {
+    const { work } = sandbox;
+    sandbox.write("real/in.txt", "real\n");
+    symlinkSync("real", join(work, "dir-link"));
+    symlinkSync("real/in.txt", join(work, "file-link"));
+    const yaml = `
+resources: {infra: local}
+file_mounts:
+  ~/local: ./dir-link
+  ~/stored: {name: linked, source: ./dir-link, mode: COPY}
+  ~/listed: {name: linked-list, source: [./file-link, ./dir-link], mode: COPY}
+  ~/web.txt: ${webUrl}/page
+run: cat ~/local/in.txt ~/stored/in.txt ~/listed/file-link ~/listed/dir-link/in.txt
+`;
+    const { text, exitCode } = await sky("launch", "-y", "-c", "links", sandbox.write("links.yaml", yaml));
+    expect(exitCode, text).toBe(0);
+    expect(text.match(/\) real$/gmu)).toHaveLength(4);
+    const link = (name: string): string =>
+      `Source path ${work}/${name} is a symlink. Its target's content is uploaded.\n`;
+    expect(text.split(link("dir-link"))).toHaveLength(4);
+    expect(text.split(link("file-link"))).toHaveLength(2);
+    expect(text.match(/✓ Synced file_mounts\./gu)).toHaveLength(1);
+    const logs = await namedLogs(text, sky);
+    expect(logs["file_mounts.log"]).toMatch(/-> ~\/local\n[^]*-> ~\/web\.txt\n/u);
+    await sky("down", "-y", "links");
+    await sky("storage", "delete", "-y", "linked", "linked-list");
   });
 
   it("keys that are no names of files are left out and told", async () => {

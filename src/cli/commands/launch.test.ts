@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { clusterRecord, listsClusters } from "../../../test/fakes/records.ts";
@@ -239,8 +239,12 @@ describe("sky launch", () => {
       expect(body?.["file_mounts_blob_id"]).toMatch(/^[0-9a-f]{64}$/);
       expect(String(body?.["task"])).toContain(`file_mounts_mapping:\n  ${home}/wd: ${home}/wd\n`);
       server.routes["GET /upload_v2/blob"] = (_call, response) => void response.end('{"exists": true}');
-      await sky(["launch", "-y", "-c", "c", "--workdir", "wd", "ls"], { server, home, cwd: home });
+      const again = await sky(["launch", "-y", "-c", "c", "--workdir", "wd", "ls"], { server, home, cwd: home });
       expect(chunks).toHaveLength(1);
+      expect(again.err).not.toContain("symlink");
+      symlinkSync("wd", join(home, "link"));
+      const { err } = await sky(["launch", "-y", "-c", "c", "--workdir", "link", "ls"], { server, home, cwd: home });
+      expect(err).toContain(`Source path ${home}/link is a symlink. Its target's content is uploaded.\n`);
     });
   });
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createFakeWorld, taskYaml, type FakeWorld } from "../../../test/fakes/fake-world.ts";
@@ -154,6 +154,25 @@ describe.each(databaseKinds)("on %s", (kind) => {
         expect.stringMatching(/^✓ Synced file_mounts\. {2}View logs: sky api logs -l sky-[-\d]+\/file_mounts\.log$/),
         "⚙︎ Job submitted, ID: 1",
       ]);
+    });
+
+    test("follows a source that is a link itself, and says so", async () => {
+      mkdirSync(join(world.home, "real"));
+      writeFileSync(join(world.home, "real", "a.txt"), "AAA");
+      symlinkSync("real", join(world.home, "dir-link"));
+      symlinkSync("real/a.txt", join(world.home, "file-link"));
+      const [dir, file] = [join(world.home, "dir-link"), join(world.home, "file-link")];
+      const { log } = await launch({ task: taskYaml(`file_mounts:\n  /tmp/d: ${dir}\n  /tmp/f: ${file}\nrun: ls`) });
+      expect(Object.fromEntries(world.fleet.head(nameOnCloud).received)).toEqual({
+        "/tmp/d/a.txt": "AAA",
+        "/tmp/f/": "AAA",
+      });
+      const told = [dir, file].map((path) => `Source path ${path} is a symlink. Its target's content is uploaded.`);
+      expect(log.plain()).toEqual(expect.arrayContaining(told));
+      const hint = log.plain().find((line) => line.startsWith("✓ Synced file_mounts."));
+      const path = hint?.replace(/^.* -l /u, "") ?? "";
+      const text = readFileSync(join(world.home, "sky_logs", path), "utf8");
+      for (const line of [...told, `Syncing (to 1 node): ${dir} -> /tmp/d`]) expect(text).toContain(`${line}\n`);
     });
 
     test("a missing workdir is named before anything is created", async () => {

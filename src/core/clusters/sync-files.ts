@@ -1,18 +1,19 @@
-import { lstatSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { statSync } from "node:fs";
 import type { AgentPeer } from "../../shared/agent/peer.ts";
 import { CommandError, InvalidValueError, MissingFileError } from "../../shared/errors.ts";
 import { workAgain } from "../agents/again.ts";
 import { GIT_WORKDIR_SCRIPT, gitWorkdirEnvironment, MOUNT_IN_THE_WAY } from "../files/git-workdir.ts";
 import { tellLeftOut } from "../files/left-out.ts";
+import { tellLink } from "../files/source-link.ts";
 import { syncTree, type SyncRequest, type SyncSummary } from "../files/sync.ts";
 import type { OperationContext } from "../operation.ts";
+import { hasCopies } from "../storage/mounts.ts";
 import { howToEnd, keepOutOfMounts, type StandingMounts } from "../storage/standing-mounts.ts";
 import type { Task } from "../task/task.ts";
 import { isCloudUri } from "../task/cloud-uri.ts";
 import type { Cluster } from "./cluster.ts";
 import * as messages from "./messages.ts";
-import { openRunLog, runLogDir, type RunLog } from "./provision-log.ts";
+import { openSyncLog, tellStep, type SyncLog } from "./sync-log.ts";
 import { revealSecrets } from "./task-input.ts";
 
 const WORKDIR = "~/sky_workdir";
@@ -73,31 +74,30 @@ export async function syncWorkdir(
   const { workdir } = sync.task;
   if (workdir === undefined) return {};
   const log = openSyncLog(sync, "workdir_sync.log", context);
-  const hint = messages.viewServerLog(`${sync.runTimestamp}/workdir_sync.log`);
   const source = workdir.kind === "dir" ? context.resolveClientPath(workdir.path) : workdir.url;
-  context.log.line(
-    `  ${messages.dim(`Syncing workdir (to ${messages.nodesText(sync.cluster.row.num_nodes)}): ${source} -> ${WORKDIR}`)}`,
+  tellStep(
+    log,
+    `Syncing workdir (to ${messages.nodesText(sync.cluster.row.num_nodes)}): ${source} -> ${WORKDIR}`,
+    context,
   );
-  context.log.spin(messages.spinner("Syncing workdir", hint));
+  context.log.spin(messages.spinner("Syncing workdir", log.hint));
   const metadata =
     workdir.kind === "git"
       ? await cloneWorkdir(sync, workdir, { log, context })
       : await copyWorkdir(sync, source, { log, context });
   context.log.spinEnd();
-  context.log.line(messages.success("Synced workdir.", hint));
+  context.log.line(messages.success("Synced workdir.", log.hint));
   return metadata;
 }
 
 interface Tools {
-  readonly log: RunLog;
+  readonly log: SyncLog;
   readonly context: OperationContext;
 }
 
 async function copyWorkdir(sync: FileSync, source: string, tools: Tools): Promise<Readonly<Record<string, unknown>>> {
   const { context } = tools;
-  if (lstatSync(source, { throwIfNoEntry: false })?.isSymbolicLink() === true) {
-    context.log.line(messages.yellow(`Workdir '${source}' is a symlink. Its target's content is uploaded.`));
-  }
+  await tellLink({ shown: `Workdir '${source}'`, path: source }, tools);
   const summary = await context.effect("sync-workdir", (token) =>
     copyTree(sync, { key: token, source, dest: WORKDIR }, tools),
   );
@@ -167,34 +167,31 @@ function cloneFailed(url: string, exitCode: number, output: string): CommandErro
   });
 }
 
-/** Copies the task's local file_mounts to every node, one after the other. */
+/**
+ * Copies the task's local file_mounts to every node, one after the other. Where buckets and files of the web are copied after them, the
+ * line that says so speaks for all: see `syncStorage`.
+ */
 export async function syncFileMounts(sync: FileSync, context: OperationContext): Promise<void> {
   const mounts = localMounts(sync.task);
   if (mounts.length === 0) return;
   const log = openSyncLog(sync, "file_mounts.log", context);
-  const hint = messages.viewServerLog(`${sync.runTimestamp}/file_mounts.log`);
   for (const [index, [dest, path]] of mounts.entries()) {
     const source = requireMountSource(path, context);
-    context.log.spin(messages.spinner("Syncing file mounts", hint));
-    context.log.line(
-      `  ${messages.dim(`Syncing (to ${messages.nodesText(sync.cluster.row.num_nodes)}): ${source} -> ${dest}`)}`,
-    );
+    context.log.spin(messages.spinner("Syncing file mounts", log.hint));
+    tellStep(log, `Syncing (to ${messages.nodesText(sync.cluster.row.num_nodes)}): ${source} -> ${dest}`, context);
+    await tellLink({ shown: `Source path ${path}`, path: source }, { log, context });
     const summary = await context.effect(`sync-mount.${index}`, (token) =>
       copyTree(sync, { key: token, source, dest: destinationOf(dest) }, { log, context }),
     );
     report({ what: `file mount '${path}'`, summary, isWorkdir: false }, { log, context });
   }
-  context.log.line(messages.success("Synced file_mounts.", hint));
+  if (!hasCopies(sync.task)) context.log.line(messages.success("Synced file_mounts.", log.hint));
   context.log.spinEnd();
 }
 
 /** A relative destination, which only old files have, lies in the workdir. */
 function destinationOf(dest: string): string {
   return dest.startsWith("/") || dest.startsWith("~") ? dest : `${WORKDIR}/${dest}`;
-}
-
-function openSyncLog(sync: FileSync, name: string, context: OperationContext): RunLog {
-  return openRunLog(join(runLogDir(context.home, sync.runTimestamp), name), context.clock);
 }
 
 function report(

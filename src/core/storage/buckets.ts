@@ -75,6 +75,8 @@ async function ensureOpen(
   if (row !== undefined) {
     const claim = await claimFields({ mount, ...wish }, { before: row, handle: row.handle }, context);
     await updateStorage(context.db, row.name, { last_use: wish.command, status: "READY", region, ...claim });
+    if (mount.sources.length > 0)
+      context.log.line(`Verifying bucket and uploading from source for storage ${row.name}`);
   } else if (mount.name !== undefined) {
     context.log.line(`  Bucket '${mount.bucket}' was not made by SkyPilot: it is filled, and never deleted.`);
   }

@@ -39,6 +39,8 @@ export class MountKeys {
   readonly #askers = new Map<string, Asker>();
   /** By cluster and place: how long the keys that it has were to live. */
   readonly #lifetimes = new Map<string, number>();
+  /** By cluster and place: how the last keys were got, for logs. */
+  readonly #ways = new Map<string, string>();
   readonly #followed = new WeakSet<AgentPeer>();
 
   constructor(options: MountKeysOptions) {
@@ -61,11 +63,17 @@ export class MountKeys {
     const store = await this.#options.stores.load(mount.store as StoreType);
     const wish = { isReadOnly: spec.isReadOnly, sessionName: sessionNameOf(row.name), cluster: borrowerOf(row) };
     const lent = await store.lendKeys(spec, { ...wish, context });
-    const { expiration } = lent.keys;
+    const { expiration, how, isUncut } = lent.keys;
+    this.#ways.set(`${row.cluster_hash} ${spec.dest}`, isUncut === true ? how : `keys for it alone, by ${how}`);
     if (expiration !== undefined) {
       this.#lifetimes.set(`${row.cluster_hash} ${spec.dest}`, expiration.getTime() - this.#options.clock.now());
     }
     return lent;
+  }
+
+  /** By which keys a mount's nodes may use its bucket, in words; undefined when this server has lent it none. */
+  wayOf(clusterHash: string, dest: string): string | undefined {
+    return this.#ways.get(`${clusterHash} ${dest}`);
   }
 
   /** Sees to the keys of a cluster's mounts, if it has any, as long as the connection to it lasts. */

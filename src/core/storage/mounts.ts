@@ -36,6 +36,11 @@ export function isMounted(mount: BucketMount): boolean {
   return mount.spec !== undefined && mount.spec.mode !== "COPY";
 }
 
+/** Whether something is copied to the nodes that is not simply local. */
+export function hasCopies(task: Pick<Task, "fileMounts" | "storageMounts">): boolean {
+  return remoteMounts(task).some((mount) => mount.kind === "web" || !isMounted(mount));
+}
+
 /** A file on the web. */
 export interface WebMount {
   readonly kind: "web";

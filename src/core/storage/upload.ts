@@ -1,9 +1,10 @@
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { updateStorage } from "../../db/queries/storage.ts";
 import { StorageUploadError } from "../../shared/errors.ts";
 import { spinner } from "../clusters/messages.ts";
 import { tellLeftOut } from "../files/left-out.ts";
+import { tellLink } from "../files/source-link.ts";
 import { unreadable, walkTree } from "../files/walk.ts";
 import type { OperationContext } from "../operation.ts";
 import type { UploadFile, UploadProgress } from "../ports/object-store.ts";
@@ -49,19 +50,36 @@ async function* listSource(
   const stats = await stat(root).catch((error: unknown) => {
     throw unreadable(source.path, error);
   });
+  await tellLink({ shown: `Source path ${source.path}`, path: root }, { log, context });
   if (!stats.isDirectory()) {
     yield { path: root, key: source.key, size: stats.size, mtimeMs: stats.mtimeMs };
     return;
   }
   const onSkipped = tellLeftOut(log, context);
   const { signal, clientFilesTop } = context;
+  let hasGit = false;
   for await (const entry of walkTree(root, { ignoreFilesFrom: clientFilesTop, onSkipped, signal })) {
+    if (basename(entry.path) === ".git") {
+      hasGit ||= entry.kind === "dir";
+      log.write(`Left out ${entry.path}.`);
+    }
     if (entry.kind === "link") log.write(`Left out ${entry.path}: links are not followed.`);
     if (entry.kind !== "file" || isGit(entry.path)) continue;
     const { size, mtimeMs } = entry;
     const key = source.key === "" ? entry.path : `${source.key}/${entry.path}`;
     yield { path: join(root, entry.path), key, size, mtimeMs };
   }
+  if (hasGit) tellGit(source, { log, context });
+}
+
+/** Once for a source, however many repositories are in it. */
+function tellGit(
+  { path }: LocalSource,
+  { log, context }: Pick<UploadTarget, "log"> & { readonly context: OperationContext },
+): void {
+  const text = `'.git' directory under '${path}' is excluded during sync.`;
+  log.write(text);
+  context.log.line(text);
 }
 
 function isGit(path: string): boolean {
