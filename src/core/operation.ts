@@ -100,6 +100,8 @@ export interface ClusterLocks {
   tryAcquire(clusterName: string, requestId: string): Promise<(() => void) | undefined>;
   /** The request that holds the cluster at this moment. */
   findHolder(clusterName: string): Promise<string | undefined>;
+  /** Aborts, with an error that says so, when this server can no longer be sure that it holds the lock that it was given. */
+  lossOf(clusterName: string): AbortSignal;
 }
 
 export interface RequestControl {

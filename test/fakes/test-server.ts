@@ -161,7 +161,7 @@ function toContext(run: RunInfo, options: { readonly paths: ServerPaths; readonl
     resolveClientPath: (path) => path,
     clientFilesTop: "/",
     agents: { connect: missing, drop: missing, close: () => Promise.resolve() },
-    locks: { acquire: missing, tryAcquire: missing, findHolder: () => Promise.resolve(undefined) },
+    locks: { acquire: missing, tryAcquire: missing, lossOf: missing, findHolder: () => Promise.resolve(undefined) },
     requests: run.requests,
     home: options.paths.home,
     agentBundle: "",

@@ -72,13 +72,14 @@ export class BucketMount {
   #kept: Promise<void> = Promise.resolve();
   #wake = Promise.withResolvers<void>();
 
-  /** `isAgain`: it takes the place of another mount, or of its own from before. */
-  constructor(spec: MountSpec, tools: MountTools, { isAgain }: { readonly isAgain: boolean }) {
+  /** `after`: whose place it takes, which may be its own from before the agent was started. */
+  constructor(spec: MountSpec, tools: MountTools, after?: BucketMount | "itself") {
     this.spec = spec;
     this.#tools = tools;
-    this.#wasUp = isAgain;
+    this.#wasUp = after !== undefined;
     const { home, mayUseSudo } = tools;
     this.#place = new MountPlace({ dest: spec.dest, place: spec.place, home, mayUseSudo, clock: tools.clock });
+    if (after instanceof BucketMount) this.#place.inherit(after.#place);
     this.#id = createHash("sha256").update(spec.dest).digest("hex").slice(0, 12);
   }
 

@@ -53,10 +53,16 @@ export class MountPlace {
     return this.#lastAsideMs;
   }
 
+  /** Takes over what another place at the same path has set aside. */
+  inherit(before: MountPlace): void {
+    this.#aside = before.#aside;
+    this.#lastAsideMs = before.#lastAsideMs;
+  }
+
   /** Throws PATH_EXISTS when something real is where a link has to be. */
   assertFree(): void {
     const { link } = this.#destination;
-    if (link !== undefined) assertLinkable(link);
+    if (link !== undefined) assertLinkable(link, this.#options.home);
   }
 
   /** Makes the directory. `wasMounted`: what is in it was written since, and is set aside; else it is refused: it would be out of sight. */

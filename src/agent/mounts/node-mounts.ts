@@ -78,7 +78,7 @@ export class NodeMounts {
     const stored = readStoredMounts(this.#path, () => log.error("list of mounts damaged", { path: this.#path }));
     if (stored === undefined) return;
     this.#mounters = stored.mounters;
-    const mounts = stored.mounts.map((spec) => new BucketMount(spec, this.#tools(), { isAgain: true }));
+    const mounts = stored.mounts.map((spec) => new BucketMount(spec, this.#tools(), "itself"));
     const adopted = mounts.flatMap((mount) => mount.adopt() ?? []);
     await this.#door.open(adopted[0]?.port ?? 0);
     for (const mount of mounts) this.#keep(mount);
@@ -105,11 +105,10 @@ export class NodeMounts {
 
   /** Whatever is at the place now does not do. Until something else is, tasks wait, and do not count as done. */
   async #replace(spec: MountSpec, keys: LentKeys | undefined): Promise<void> {
-    const isKnown = [...this.#mounts.values()];
-    const wanted = new BucketMount(spec, this.#tools(), { isAgain: false });
-    const known = this.#mounts.get(spec.dest) ?? isKnown.find(({ path }) => path === wanted.path);
+    const { path } = new BucketMount(spec, this.#tools());
+    const known = this.#mounts.get(spec.dest) ?? [...this.#mounts.values()].find((mount) => mount.path === path);
     if (known !== undefined) await this.#giveWay(known, spec);
-    const mount = known === undefined ? wanted : new BucketMount(spec, this.#tools(), { isAgain: true });
+    const mount = new BucketMount(spec, this.#tools(), known);
     if (this.#isOver) throw ending(spec);
     if (known !== undefined) this.#mounts.delete(known.spec.dest);
     this.#mounts.set(spec.dest, mount);

@@ -26,6 +26,8 @@ export function createClusterLocks(): ClusterLocks {
   };
 
   const locks: ClusterLocks = {
+    // Nobody else can take it.
+    lossOf: () => new AbortController().signal,
     findHolder: (clusterName) => Promise.resolve(held.get(clusterName)?.holder),
     tryAcquire: (clusterName, requestId) =>
       held.has(clusterName) ? Promise.resolve(undefined) : locks.acquire(clusterName, requestId),

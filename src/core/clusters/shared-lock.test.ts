@@ -54,6 +54,24 @@ describe.each(databaseKinds)("cluster locks of two servers on %s", (kind) => {
     expect(await one.findHolder("c")).toBeUndefined();
   });
 
+  test("one that could not be extended in time counts as lost before another server may take it", async () => {
+    const release = await one.acquire("c", "r1");
+    const loss = one.lossOf("c");
+    for (const ms of [10_000, 10_000, 19_000]) {
+      now += ms;
+      one.extend();
+      // What is extended is known when the database has answered.
+      await one.close();
+    }
+    expect(loss.aborted).toBe(false);
+    now += 20_000;
+    expect(await two.tryAcquire("c", "r2")).toBeUndefined();
+    one.extend();
+    expect(loss.aborted).toBe(true);
+    expect(one.lossOf("other").aborted).toBe(true);
+    release();
+  });
+
   test("never two at once, whoever asks when", async () => {
     let inside = 0;
     let most = 0;

@@ -7,6 +7,7 @@ import {
 } from "../../db/queries/cluster-locks.ts";
 import type { Database } from "../../db/schema.ts";
 import type { Clock } from "../../shared/clock.ts";
+import { OperationFailedError } from "../../shared/errors.ts";
 import type { ClusterLocks } from "../operation.ts";
 import { createClusterLocks } from "./lock.ts";
 
@@ -14,6 +15,8 @@ import { createClusterLocks } from "./lock.ts";
 export const LOCK_LEASE_MS = 30_000;
 const EXTEND_MS = 10_000;
 const RETRY_MS = 250;
+/** Without an extension for this long the lock counts as lost, well before another server may take it. */
+const LOST_MS = LOCK_LEASE_MS - EXTEND_MS;
 
 export interface SharedLockOptions {
   readonly db: Kysely<Database>;
@@ -31,7 +34,9 @@ export interface SharedLockOptions {
 export class SharedClusterLocks implements ClusterLocks {
   readonly #options: SharedLockOptions;
   readonly #local = createClusterLocks();
-  readonly #held = new Set<string>();
+  readonly #held = new Map<string, AbortController>();
+  /** When the leases were last known to be ours. */
+  #extendedMs = 0;
   readonly #background = new Set<Promise<void>>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -71,6 +76,10 @@ export class SharedClusterLocks implements ClusterLocks {
     return isOurs ? this.#releaseOf(name, releaseLocal) : undefined;
   }
 
+  lossOf(name: string): AbortSignal {
+    return this.#held.get(name)?.signal ?? AbortSignal.abort(lost(name));
+  }
+
   /** Resolves when every lock that was released is free for other servers. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
@@ -108,8 +117,9 @@ export class SharedClusterLocks implements ClusterLocks {
 
   #releaseOf(name: string, releaseLocal: () => void): () => void {
     const { db, owner } = this.#options;
-    this.#held.add(name);
-    this.#timer ??= setInterval(() => this.#extend(), EXTEND_MS).unref();
+    if (this.#held.size === 0) this.#extendedMs = this.#options.clock.now();
+    this.#held.set(name, new AbortController());
+    this.#timer ??= setInterval(() => this.extend(), EXTEND_MS).unref();
     let isReleased = false;
     return () => {
       if (isReleased) return;
@@ -124,13 +134,28 @@ export class SharedClusterLocks implements ClusterLocks {
     };
   }
 
-  #extend(): void {
+  /** Extends the leases, and gives up locks whose leases could not be extended in time. For the timer, and for tests. */
+  extend(): void {
     const { db, owner, clock } = this.#options;
-    this.#run(extendClusterLocks(db, owner, clock.now() + LOCK_LEASE_MS));
+    const now = clock.now();
+    if (now - this.#extendedMs >= LOST_MS) for (const [name, loss] of this.#held) loss.abort(lost(name));
+    const extended = extendClusterLocks(db, owner, now + LOCK_LEASE_MS).then(() => {
+      this.#extendedMs = now;
+    });
+    this.#run(extended);
   }
 
   #run(work: Promise<void>): void {
     const task: Promise<void> = work.catch(this.#options.onError).finally(() => this.#background.delete(task));
     this.#background.add(task);
   }
+}
+
+function lost(name: string): OperationFailedError {
+  return new OperationFailedError(
+    `This server lost its database for too long to be sure that it still holds ${name}.`,
+    {
+      hint: "Repeat the command.",
+    },
+  );
 }

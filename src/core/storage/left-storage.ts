@@ -80,7 +80,7 @@ export class LeftStorage {
   }
 
   async #removeLeft(row: StorageRow, signal: AbortSignal): Promise<void> {
-    const { db, stores, config, onRemoved } = this.#options;
+    const { db, stores, locks, config, onRemoved } = this.#options;
     // Nobody is there to see which bucket an older release meant.
     if (serverOf(row) === undefined || (await isRefused(requireUnused(row, { db })))) return;
     if (await isRefused(requireUnkept(row, row.cluster_hash ?? "", { db }))) {
@@ -89,7 +89,7 @@ export class LeftStorage {
     }
     const store = await stores.load(row.store as StoreType);
     const as = ownCloudContext(row, { config: await config(), signal });
-    await deleteBucketOf(row, { store, as });
+    await deleteBucketOf(row, { store, as }, { locks });
     await deleteStorage(db, row);
     onRemoved(row.name);
   }

@@ -3,7 +3,7 @@ import { SkyError, StorageBucketDeleteError } from "../../shared/errors.ts";
 import type { OperationContext } from "../operation.ts";
 import type { StoreType } from "../ports/object-store.ts";
 import { openStore, type OpenStore } from "./access.ts";
-import { withBucketLock } from "./bucket-lock.ts";
+import { bucketLockName, withBucketLock } from "./bucket-lock.ts";
 import { requireUnkept, requireUnused } from "./claim.ts";
 import { storageFailure } from "./failed.ts";
 import { requireSameServer } from "./same-server.ts";
@@ -12,7 +12,7 @@ import { requireSameServer } from "./same-server.ts";
 export async function removeStorage(row: StorageRow, context: OperationContext): Promise<void> {
   const { name } = row;
   const outcome = await context.effect(`storage-delete.${name}`, async () => {
-    return deleteBucketOf(row, await openStore(row.store as StoreType, context));
+    return deleteBucketOf(row, await openStore(row.store as StoreType, context), context);
   });
   await deleteStorage(context.db, row);
   context.log.line(
@@ -22,14 +22,23 @@ export async function removeStorage(row: StorageRow, context: OperationContext):
   );
 }
 
-/** Removes the bucket of a row, and leaves the row. Throws StorageBucketDeleteError. */
-export async function deleteBucketOf(row: StorageRow, open: OpenStore): Promise<"deleted" | "gone"> {
+/**
+ * Removes the bucket of a row, and leaves the row. To be done behind the bucket's lock, and not to be gone on with when that is lost: a launch
+ * by another server may fill the bucket. Throws StorageBucketDeleteError.
+ */
+export async function deleteBucketOf(
+  row: StorageRow,
+  open: OpenStore,
+  { locks }: Pick<OperationContext, "locks">,
+): Promise<"deleted" | "gone"> {
+  const loss = locks.lossOf(bucketLockName(row.name));
+  const signal = AbortSignal.any([open.as.signal, loss]);
   try {
     await requireSameServer(row, open);
-    return await open.store.deleteBucket(row.name, open.as);
+    return await open.store.deleteBucket(row.name, { ...open.as, signal });
   } catch (error) {
     open.as.signal.throwIfAborted();
-    throw deletionFailed(row, error);
+    throw deletionFailed(row, loss.aborted ? loss.reason : error);
   }
 }
 
