@@ -10,7 +10,10 @@ export interface FuseNeeds {
 }
 
 const INSTALLS = [
-  ["apt-get", "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends fuse3"],
+  [
+    "apt-get",
+    "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get install -y -o Dpkg::Options::=--force-confold --no-install-recommends fuse3",
+  ],
   ["dnf", "sudo -n dnf install -y fuse3"],
   ["yum", "sudo -n yum install -y fuse3"],
   ["zypper", "sudo -n zypper --non-interactive install fuse3"],
@@ -34,14 +37,18 @@ export async function requireFuse({ env, mayUseSudo }: FuseNeeds): Promise<void>
       hint: "Let an administrator allow it (sudo chmod 666 /dev/fuse, or the group fuse). `mode: COPY` needs none.",
     });
   }
-  if (mayUseSudo && !mayAllowOthers()) await runCommand(["sudo", "-n", "sh", "-c", ALLOW_OTHERS], { env });
-  if (hasFusermount(env)) return;
+  if (hasFusermount(env)) return allowOthers(env, mayUseSudo);
   const install = INSTALLS.find(([program]) => findProgram(program, env) !== undefined)?.[1];
   if (mayUseSudo && install !== undefined) await runCommand(["sh", "-c", install], { env });
-  if (hasFusermount(env)) return;
+  if (hasFusermount(env)) return allowOthers(env, mayUseSudo);
   throw new AgentPeerError("MOUNT_FAILED", "The node has no fusermount3, which mounting needs.", {
     hint: `Install it on the node: ${(install ?? INSTALLS[0][1]).replace("sudo -n env DEBIAN_FRONTEND=noninteractive", "sudo")}`,
   });
+}
+
+/** The file is the package's, whose installation asks about one that is there before. */
+async function allowOthers(env: FuseNeeds["env"], mayUseSudo: boolean): Promise<void> {
+  if (mayUseSudo && !mayAllowOthers()) await runCommand(["sudo", "-n", "sh", "-c", ALLOW_OTHERS], { env });
 }
 
 function hasFusermount(env: Readonly<Record<string, string>>): boolean {

@@ -135,7 +135,7 @@ export class MountPlace {
   /** To beside the mount, on the same disk: programs that have the files open go on with them. */
   #moveFrom(folder: string): Promise<void> {
     const move = async (): Promise<void> => {
-      for (const name of await readdir(folder)) {
+      for (const name of await readdir(folder).catch(ifGone)) {
         this.#aside ??= await this.#newFolder();
         this.#lastAsideMs = this.#options.clock.now();
         await rename(join(folder, name), await freeName(this.#aside, name));
@@ -159,6 +159,13 @@ async function freeName(folder: string, name: string): Promise<string> {
     const wanted = count === 1 ? name : `${name}.${count}`;
     if (!there.has(wanted)) return join(folder, wanted);
   }
+}
+
+/** Where there is no folder nothing was written. */
+function ifGone(error: unknown): string[] {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === "ENOENT" || code === "ENOTDIR") return [];
+  throw error;
 }
 
 function nonEmpty(dest: string): AgentPeerError {

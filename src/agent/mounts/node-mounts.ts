@@ -63,6 +63,8 @@ export class NodeMounts {
   #acceptsOld = true;
   #trimmer: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
+  /** What is being put up by a launch. */
+  #coming: BucketMount | undefined;
   /** Whether the node ends: nothing is mounted any more. */
   #isOver = false;
   readonly #ending = new LastAsked<readonly string[]>();
@@ -110,10 +112,17 @@ export class NodeMounts {
     if (known !== undefined) await this.#giveWay(known, spec);
     const mount = new BucketMount(spec, this.#tools(), known);
     if (this.#isOver) throw ending(spec);
-    if (known !== undefined) this.#mounts.delete(known.spec.dest);
-    this.#mounts.set(spec.dest, mount);
+    if (known !== undefined) {
+      this.#mounts.delete(known.spec.dest);
+      this.#mounts.set(spec.dest, mount);
+    }
+    // Jobs that run already do not wait for one that was not there when they came.
+    this.#coming = mount;
     if (keys !== undefined) mount.lend(keys);
-    await this.#begin(mount).finally(() => this.#save());
+    await this.#begin(mount).finally(() => {
+      this.#coming = undefined;
+      this.#save();
+    });
   }
 
   /** What waits to be sent is sent by the mount that comes, or before. Throws MOUNT_UNSENT when it cannot be. */
@@ -217,7 +226,7 @@ export class NodeMounts {
   }
 
   async #endAll({ forget }: EndOptions, unsent: readonly string[]): Promise<readonly string[]> {
-    const mounts = [...this.#mounts.values()];
+    const mounts = [...new Set([...this.#mounts.values(), ...(this.#coming === undefined ? [] : [this.#coming])])];
     clearInterval(this.#trimmer);
     // What lies in another mount goes before that.
     for (const level of byDepth(mounts)) await Promise.all(level.map((mount) => mount.end({ forget })));

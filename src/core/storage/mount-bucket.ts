@@ -97,7 +97,7 @@ async function hasMounted(
   context: OperationContext,
 ): Promise<boolean> {
   // Nobody knows what it is that is up where a launch was cut off.
-  if (before?.spec !== JSON.stringify(spec) || before.replaces !== null) return false;
+  if (before?.spec !== JSON.stringify(spec) || (before.replaces ?? null) !== null) return false;
   const { mounts } = await agent.call("mount_states", {}, { signal: context.signal });
   const up = mounts.filter(({ dest, state }) => dest === spec.dest && state === "mounted");
   return up.length === cluster.row.num_nodes;

@@ -29,5 +29,7 @@ function placeOf({ store, spec }: Pick<ClusterMountRow, "store" | "spec">): Moun
 }
 
 function replacedBy({ replaces }: ClusterMountRow): readonly MountedPlace[] {
-  return replaces === null ? [] : (JSON.parse(replaces) as readonly MountedPlace[]);
+  // A launch that an older server began has kept a row without it.
+  const text = replaces ?? "[]";
+  return JSON.parse(text) as readonly MountedPlace[];
 }
