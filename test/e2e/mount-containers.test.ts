@@ -2,6 +2,7 @@ import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, S3Client } fr
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { keysEnv } from "../support/aws/keys-env.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
 import { rcloneEnv } from "../support/s3/rclone.ts";
 import { plainText } from "./support/plain-text.ts";
@@ -33,10 +34,7 @@ describe.skipIf(reason !== undefined)(`buckets in containers ${reason ?? ""}`, (
     podman = new SandboxPodman(sandbox);
     podman.extraEnv = {
       ...rcloneEnv(sandbox),
-      AWS_ENDPOINT_URL: moto.url,
-      AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
-      AWS_SECRET_ACCESS_KEY: "secret",
-      AWS_EC2_METADATA_DISABLED: "true",
+      ...keysEnv(moto.url),
     };
     podman.startServer();
     podman.run("import", makeRootTar(sandbox.root, { withBash: true }), "localhost/little:1");

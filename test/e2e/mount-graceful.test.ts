@@ -2,6 +2,7 @@ import { ListObjectsV2Command, S3Client } from "@aws-sdk/client-s3";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { keysEnv } from "../support/aws/keys-env.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
 import { HeldS3 } from "../support/s3/held-s3.ts";
 import { rcloneEnv } from "../support/s3/rclone.ts";
@@ -46,10 +47,7 @@ describe.skipIf(findMoto() === undefined)("the end of a cluster by --graceful an
 
   const awsEnv = (): Record<string, string> => ({
     ...rcloneEnv(sandbox),
-    AWS_ENDPOINT_URL: door.url,
-    AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
-    AWS_SECRET_ACCESS_KEY: "secret",
-    AWS_EC2_METADATA_DISABLED: "true",
+    ...keysEnv(door.url),
   });
 
   function begin(...args: readonly string[]): Promise<{ readonly text: string; readonly exitCode: number | null }> {

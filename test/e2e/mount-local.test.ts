@@ -2,6 +2,7 @@ import { DeleteBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } fro
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { keysEnv } from "../support/aws/keys-env.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
 import { hiddenMount } from "../support/s3/hidden-mount.ts";
 import { rcloneEnv } from "../support/s3/rclone.ts";
@@ -44,10 +45,7 @@ describe.skipIf(findMoto() === undefined)("buckets mounted on this machine", () 
 
   const awsEnv = (): Record<string, string> => ({
     ...rcloneEnv(sandbox),
-    AWS_ENDPOINT_URL: moto.url,
-    AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
-    AWS_SECRET_ACCESS_KEY: "secret",
-    AWS_EC2_METADATA_DISABLED: "true",
+    ...keysEnv(moto.url),
   });
 
   async function sky(...args: readonly string[]): Promise<string> {

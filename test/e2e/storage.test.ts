@@ -13,6 +13,7 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { keysEnv } from "../support/aws/keys-env.ts";
 import { findMoto, Moto } from "../support/aws/moto.ts";
 import { filesBelow, findCanaries } from "./support/canaries.ts";
 import { namedLogs } from "./support/named-logs.ts";
@@ -88,10 +89,7 @@ describe.skipIf(findMoto() === undefined)("buckets (on moto)", () => {
   });
 
   const awsEnv = (): Record<string, string> => ({
-    AWS_ENDPOINT_URL: moto.url,
-    AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
-    AWS_SECRET_ACCESS_KEY: SECRET,
-    AWS_EC2_METADATA_DISABLED: "true",
+    ...keysEnv(moto.url, SECRET),
   });
 
   async function sky(...args: readonly string[]): Promise<RunResult & { readonly text: string }> {

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { chmod, mkdir, open, readdir, rename, stat, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { shortenHome } from "../../platform/paths.ts";
 import { AgentPeerError } from "../../shared/agent/peer-error.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { assertLinkable, makeLink, resolveDestination, type Destination } from "../sync/dest.ts";
@@ -115,8 +116,7 @@ export class MountPlace {
 
   /** As a user writes it. */
   shown(path: string): string {
-    const { home } = this.#options;
-    return path.startsWith(`${home}/`) ? `~/${path.slice(home.length + 1)}` : path;
+    return shortenHome(path, this.#options.home);
   }
 
   async #make(): Promise<void> {
@@ -135,10 +135,15 @@ export class MountPlace {
   /** To beside the mount, on the same disk: programs that have the files open go on with them. */
   #moveFrom(folder: string): Promise<void> {
     const move = async (): Promise<void> => {
-      for (const name of await readdir(folder).catch(ifGone)) {
-        this.#aside ??= await this.#newFolder();
-        this.#lastAsideMs = this.#options.clock.now();
-        await rename(join(folder, name), await freeName(this.#aside, name));
+      const names = await readdir(folder).catch(ifGone);
+      if (names.length === 0) return;
+      this.#aside ??= await this.#newFolder();
+      this.#lastAsideMs = this.#options.clock.now();
+      const there = new Set(await readdir(this.#aside));
+      for (const name of names) {
+        const free = freeName(name, there);
+        there.add(free);
+        await rename(join(folder, name), join(this.#aside, free));
       }
     };
     const moved = this.#moving.then(move);
@@ -147,17 +152,18 @@ export class MountPlace {
   }
 
   async #newFolder(): Promise<string> {
-    const folder = await freeName(dirname(this.path), `${basename(this.path)}.while-unmounted`);
+    const parent = dirname(this.path);
+    const there = new Set(await readdir(parent));
+    const folder = join(parent, freeName(`${basename(this.path)}.while-unmounted`, there));
     await mkdir(folder);
     return folder;
   }
 }
 
-async function freeName(folder: string, name: string): Promise<string> {
-  const there = new Set(await readdir(folder));
+function freeName(name: string, there: ReadonlySet<string>): string {
   for (let count = 1; ; count += 1) {
     const wanted = count === 1 ? name : `${name}.${count}`;
-    if (!there.has(wanted)) return join(folder, wanted);
+    if (!there.has(wanted)) return wanted;
   }
 }
 

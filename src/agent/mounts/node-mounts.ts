@@ -16,6 +16,7 @@ import { uriOf } from "../../shared/bucket-uri.ts";
 import type { UploadWait } from "../../shared/agent/upload-wait.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { AgentLog } from "../node/agent-log.ts";
+import { resolveDestination } from "../sync/dest.ts";
 import { BucketMount, type MountTools } from "./bucket-mount.ts";
 import { KeysDoor } from "./keys-door.ts";
 import { LastAsked } from "./last-asked.ts";
@@ -63,7 +64,7 @@ export class NodeMounts {
   #acceptsOld = true;
   #trimmer: NodeJS.Timeout | undefined;
   #work: Promise<void> = Promise.resolve();
-  /** What is being put up by a launch. */
+  /** What a launch is putting up where nothing was. */
   #coming: BucketMount | undefined;
   /** Whether the node ends: nothing is mounted any more. */
   #isOver = false;
@@ -99,7 +100,7 @@ export class NodeMounts {
       const known = this.#mounts.get(spec.dest);
       if (known !== undefined && isSame(known.spec, spec)) {
         const isComing = keys !== undefined && (await known.exchange(keys));
-        if (isComing || known.state.state === "mounted") continue;
+        if (isComing || known.isUp) continue;
       }
       await this.#replace(spec, keys);
     }
@@ -107,17 +108,18 @@ export class NodeMounts {
 
   /** Whatever is at the place now does not do. Until something else is, tasks wait, and do not count as done. */
   async #replace(spec: MountSpec, keys: LentKeys | undefined): Promise<void> {
-    const { path } = new BucketMount(spec, this.#tools());
+    const { path } = resolveDestination(spec.place ?? spec.dest, this.#options.home);
     const known = this.#mounts.get(spec.dest) ?? [...this.#mounts.values()].find((mount) => mount.path === path);
     if (known !== undefined) await this.#giveWay(known, spec);
     const mount = new BucketMount(spec, this.#tools(), known);
     if (this.#isOver) throw ending(spec);
-    if (known !== undefined) {
+    if (known === undefined) {
+      // Jobs that run already do not wait for one that was not there when they came.
+      this.#coming = mount;
+    } else {
       this.#mounts.delete(known.spec.dest);
       this.#mounts.set(spec.dest, mount);
     }
-    // Jobs that run already do not wait for one that was not there when they came.
-    this.#coming = mount;
     if (keys !== undefined) mount.lend(keys);
     await this.#begin(mount).finally(() => {
       this.#coming = undefined;
@@ -226,7 +228,7 @@ export class NodeMounts {
   }
 
   async #endAll({ forget }: EndOptions, unsent: readonly string[]): Promise<readonly string[]> {
-    const mounts = [...new Set([...this.#mounts.values(), ...(this.#coming === undefined ? [] : [this.#coming])])];
+    const mounts = [...this.#mounts.values(), ...(this.#coming === undefined ? [] : [this.#coming])];
     clearInterval(this.#trimmer);
     // What lies in another mount goes before that.
     for (const level of byDepth(mounts)) await Promise.all(level.map((mount) => mount.end({ forget })));

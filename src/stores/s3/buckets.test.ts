@@ -1,9 +1,8 @@
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { clientOf } from "../../../test/support/s3/client-of.ts";
 import { StorageBucketCreateError } from "../../shared/errors.ts";
 import { createBucket } from "./buckets.ts";
-import { openS3 } from "./client.ts";
 import { AMAZON } from "./kind.ts";
 
 let server: Server;
@@ -31,13 +30,7 @@ afterEach(() => {
 });
 
 async function create(signal = new AbortController().signal): Promise<boolean> {
-  const access = {
-    region: "us-east-1",
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    credentials: () => Promise.resolve({ accessKeyId: "a", secretAccessKey: "s" }),
-    explainRefusals: () => undefined,
-  };
-  const client = await openS3(access, "us-east-1");
+  const client = await clientOf(server);
   let isMade = false;
   const onMade = (): void => void (isMade = true);
   const wish = { region: "us-east-1", labels: { team: "ml" }, isOnlyRegion: false, onMade, signal };

@@ -1,7 +1,6 @@
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { openS3 } from "./client.ts";
+import { clientOf } from "../../../test/support/s3/client-of.ts";
 import { deleteBucket } from "./delete-bucket.ts";
 import { AMAZON } from "./kind.ts";
 
@@ -57,13 +56,7 @@ afterEach(() => {
 });
 
 async function remove(): Promise<string> {
-  const access = {
-    region: "us-east-1",
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    credentials: () => Promise.resolve({ accessKeyId: "a", secretAccessKey: "s" }),
-    explainRefusals: () => undefined,
-  };
-  const client = await openS3(access, "us-east-1");
+  const client = await clientOf(server);
   const { signal } = new AbortController();
   return deleteBucket(client, "b", { kind: AMAZON, signal }).finally(() => client.destroy());
 }

@@ -1,11 +1,10 @@
 import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { clientOf } from "../../../test/support/s3/client-of.ts";
 import type { UploadFile, UploadProgress } from "../../core/ports/object-store.ts";
-import { openS3 } from "./client.ts";
 import { KnownEtags } from "./known-etags.ts";
 import { UnfinishedUploads } from "./unfinished-uploads.ts";
 import { uploadFiles } from "./upload.ts";
@@ -65,13 +64,7 @@ function upload(names: readonly string[]): Promise<UploadProgress> {
 }
 
 async function send(files: readonly UploadFile[], known: KnownEtags): Promise<UploadProgress> {
-  const access = {
-    region: "us-east-1",
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    credentials: () => Promise.resolve({ accessKeyId: "a", secretAccessKey: "s", sessionToken: "t" }),
-    explainRefusals: () => undefined,
-  };
-  const client = await openS3(access, "us-east-1");
+  const client = await clientOf(server);
   const place = { bucket: "b", region: "us-east-1", prefix: "" };
   const { signal } = new AbortController();
   const unfinished = new UnfinishedUploads();

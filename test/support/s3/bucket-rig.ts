@@ -10,6 +10,7 @@ import {
 import { plainText } from "../../e2e/support/plain-text.ts";
 import type { RunResult } from "../../e2e/support/run-program.ts";
 import { Sandbox } from "../../e2e/support/sandbox.ts";
+import { keysEnv } from "../aws/keys-env.ts";
 import { Moto } from "../aws/moto.ts";
 
 export interface Ran extends RunResult {
@@ -41,10 +42,7 @@ export class BucketRig {
 
   get env(): Record<string, string> {
     return {
-      AWS_ENDPOINT_URL: this.moto.url,
-      AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
-      AWS_SECRET_ACCESS_KEY: "secret",
-      AWS_EC2_METADATA_DISABLED: "true",
+      ...keysEnv(this.moto.url),
     };
   }
 

@@ -4,6 +4,7 @@ import { plainText } from "../../e2e/support/plain-text.ts";
 import type { RunResult } from "../../e2e/support/run-program.ts";
 import type { HostOptions } from "../../fleet/host-options.ts";
 import { createSshPool, type SshPool } from "../../fleet/ssh-pool.ts";
+import { keysEnv } from "../aws/keys-env.ts";
 import { Moto } from "../aws/moto.ts";
 import { findRclone } from "./rclone.ts";
 import { S3Front } from "./s3-front.ts";
@@ -52,10 +53,7 @@ export class MountRig {
 
   get env(): Record<string, string> {
     return {
-      AWS_ENDPOINT_URL: this.front.url,
-      AWS_ACCESS_KEY_ID: "AKIAEXAMPLE",
-      AWS_SECRET_ACCESS_KEY: STATIC_SECRET,
-      AWS_EC2_METADATA_DISABLED: "true",
+      ...keysEnv(this.front.url, STATIC_SECRET),
       ...this.extraEnv,
     };
   }
